@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* zone.h - time zones by name, from the system's zoneinfo files (TZif, RFC 8536), without
+ * the process-wide TZ. A loaded zone is read-only and may be shared by threads. */
+#ifndef LS_BASE_ZONE_H
+#define LS_BASE_ZONE_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct ls_zone;
+
+/* "UTC", "Europe/Vienna". LS_CONFIG when there is no such zone. Names with .. or a leading / are refused. */
+LS_MUST_CHECK enum ls_code ls_zone_open(const char *name, struct ls_zone **ret, struct ls_error *err);
+void ls_zone_close(struct ls_zone *zone);
+const char *ls_zone_name(const struct ls_zone *zone);
+/* Microseconds since 1970 of the wall clock <-> UTC. A wall time that a clock change skips
+ * is taken with the offset before the change; one that happens twice means the first. */
+int64_t ls_zone_to_utc(const struct ls_zone *zone, int64_t local_us);
+int64_t ls_zone_to_local(const struct ls_zone *zone, int64_t utc_us);
+
+#endif
