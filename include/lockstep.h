@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lockstep.h - keeps two places that hold the same data in step.
+ *
+ * Compare two stores, plan what would make the target match the source, apply, verify, and take it back. A
+ * store is named by a URL:
+ *
+ *   postgres://user@host/db#schema.table     sqlite:shop.db#customers
+ *   file:customers.csv    file:customers.jsonl
+ *
+ * A handle is used by one thread at a time; any thread (and a signal handler) may lockstep_cancel() it. Strings handed in are
+ * borrowed for the call. What a function gives through ret_ is the caller's and is freed with the function named beside it; outputs are set on
+ * success unless said otherwise. Every function returns a LOCKSTEP_ code and, when that is not LOCKSTEP_OK, fills error (which may be NULL). */
+#ifndef LOCKSTEP_H
+#define LOCKSTEP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LOCKSTEP_API __attribute__((visibility("default")))
+#define LOCKSTEP_VERSION "0.1.0"
+
+/* How a call ended: the exit statuses of the command line. */
+enum lockstep_code {
+    LOCKSTEP_OK = 0,          /* done, or in sync */
+    LOCKSTEP_DIFFERENT = 1,   /* differences, conflicts, failed records, a failed verify: the result is there */
+    LOCKSTEP_USAGE = 2,       /* wrong usage or configuration */
+    LOCKSTEP_FAILED = 3,      /* could not: connection, permission, state */
+    LOCKSTEP_BRAKE = 4,       /* stopped by a brake: nothing was changed */
+    LOCKSTEP_CANCELLED = 130  /* ended by lockstep_cancel() after a batch */
+};
+
+struct lockstep_error {
+    int code;           /* enum lockstep_code */
+    char name[24];      /* finer: "not_found", "permission", "corrupt", ... */
+    char text[1000];    /* what failed, where, and what to do; never a password */
+};
+
+struct lockstep; /* a handle: a configuration and a state */
+
+/* What the library tells while it works. All may be NULL; called on the thread that called in. */
+struct lockstep_listener {
+    void *ctx;
+    /* phase: validation, detection, repair, verification; total 0: not known. A few times a second. */
+    void (*progress)(void *ctx, const char *phase, uint64_t done, uint64_t total);
+    /* Log lines for people. level 0 debug, 1 info, 2 warning, 3 error. */
+    void (*log)(void *ctx, int level, const char *line);
+};
+
+struct lockstep_options {
+    const char *config_path; /* YAML; NULL: none */
+    const char *state_url;   /* NULL: the configuration's, then LOCKSTEP_STATE, then the user's default */
+    struct lockstep_listener listener;
+    const char *actor;       /* for the audit log; NULL: cli:USER@HOST */
+};
+
+/* Reads the configuration; opens nothing yet. Free with lockstep_close(). */
+LOCKSTEP_API int lockstep_open(const struct lockstep_options *options, struct lockstep **ret,
+                               struct lockstep_error *error);
+LOCKSTEP_API void lockstep_close(struct lockstep *ls);
+/* Ends the running call after its batch. Any thread, signal handlers too. */
+LOCKSTEP_API void lockstep_cancel(struct lockstep *ls);
+/* Frees text that a function gave. NULL is fine. */
+LOCKSTEP_API void lockstep_free(char *text);
+
+/* Names of the configured syncs: *ret_names[i], i < return; borrowed from ls. */
+LOCKSTEP_API size_t lockstep_syncs(struct lockstep *ls, const char *const **ret_names);
+
+/* Which sync a call is about: a configured name, or two URLs with what else a configuration would say. */
+struct lockstep_select {
+    const char *sync;            /* or NULL */
+    const char *source, *target; /* store URLs with #collection */
+    const char *const *key;      /* field names; 0: found */
+    size_t key_count;
+    const char *const *only;     /* FIELD=VALUE: these records alone */
+    size_t only_count;
+};
+
+struct lockstep_run_options {
+    bool full;         /* compare and verify everything, trust nothing remembered */
+    bool dry_run;      /* sync: plan only */
+    bool create;       /* make a missing target */
+    const char *force; /* NULL: brakes hold; "": go past all; "deletes,changes": past these */
+    bool explain;      /* status: fill `explain` */
+    uint64_t limit;    /* diff: most differences handed out; 0: all */
+};
+
+/* ---- looking ---------------------------------------------------------------------------------------------------------------- */
+
+struct lockstep_status {
+    char *sync, *source, *target; /* names for people: identities with collection */
+    uint64_t total, in_sync, source_only, target_only, inconsistent, moving, conflict;
+    uint64_t source_count, target_count;
+    int64_t duration_ms;
+    char *path;    /* "digest" or "merge" */
+    char *explain; /* why; "" unless asked for */
+};
+/* LOCKSTEP_OK in sync, LOCKSTEP_DIFFERENT not (both fill ret; done with lockstep_status_done()). */
+LOCKSTEP_API int lockstep_status(struct lockstep *ls, const struct lockstep_select *select,
+                                 const struct lockstep_run_options *options,
+                                 struct lockstep_status *ret, struct lockstep_error *error);
+LOCKSTEP_API void lockstep_status_done(struct lockstep_status *status);
+/* One JSON object, documented in docs/json.md. Free with lockstep_free(). */
+LOCKSTEP_API char *lockstep_status_json(const struct lockstep_status *status);
+
+struct lockstep_field {
+    const char *name;
+    const char *source, *target; /* text for people; NULL: null, or no record on that side */
+    bool differs, is_key;
+};
+struct lockstep_difference {
+    const char *status; /* source_only, target_only, inconsistent, moving, conflict */
+    const char *key;    /* "id=7", or "tenant=1, id=7" */
+    const char *json;   /* the documented line */
+    size_t field_count;
+    const struct lockstep_field *fields;
+};
+/* Borrowed until it returns; false ends the diff. */
+typedef bool lockstep_difference_fn(void *ctx, const struct lockstep_difference *difference);
+LOCKSTEP_API int lockstep_diff(struct lockstep *ls, const struct lockstep_select *select,
+                               const struct lockstep_run_options *options, lockstep_difference_fn *fn,
+                               void *ctx, struct lockstep_status *ret, struct lockstep_error *error);
+
+/* A remark of check: level 0 fine, 1 note, 2 warning, 3 error. */
+struct lockstep_finding {
+    int level;
+    const char *sync, *what, *text;
+};
+typedef void lockstep_finding_fn(void *ctx, const struct lockstep_finding *finding);
+/* Configuration, connections, keys, types, what lockstep puts where; select NULL: every configured sync, the state too. LOCKSTEP_USAGE or LOCKSTEP_FAILED when an error was found. */
+LOCKSTEP_API int lockstep_check(struct lockstep *ls, const struct lockstep_select *select,
+                                lockstep_finding_fn *fn, void *ctx, struct lockstep_error *error);
+
+/* Writes a commented configuration for the tables that two stores have in common (URLs with a #collection: for that pair). Refuses to replace a file
+ * unless `replace`. *ret_syncs: how many it found. Needs no handle. */
+LOCKSTEP_API int lockstep_init(const char *source_url, const char *target_url, const char *path,
+                               bool replace, size_t *ret_syncs, struct lockstep_error *error);
+
+/* ---- changing --------------------------------------------------------------------------------------------------------------- */
+
+struct lockstep_plan_info {
+    uint64_t inserts, updates, deletes, unchanged, moving, kept;
+};
+/* Writes the plan file; LOCKSTEP_DIFFERENT when it has changes. */
+LOCKSTEP_API int lockstep_plan(struct lockstep *ls, const struct lockstep_select *select,
+                               const struct lockstep_run_options *options, const char *path,
+                               struct lockstep_plan_info *ret, struct lockstep_error *error);
+
+struct lockstep_run_error {
+    char *key, *error; /* key: JSON object */
+};
+struct lockstep_run {
+    int64_t number; /* 0: a dry run */
+    char id[37];
+    char *sync, *kind, *mode, *source, *target, *status;
+    uint64_t created, updated, deleted, unchanged, failed, conflicts;
+    bool verified;
+    int64_t duration_ms;
+    int64_t started_us, finished_us; /* Unix time; finished 0: not yet */
+    int64_t undoes, undone_by;
+    char *reason; /* why it failed or stopped; "" */
+    size_t error_count; /* in errors: at most 100 */
+    struct lockstep_run_error *errors;
+    uint64_t errors_total;
+};
+/* Compare, plan, apply, verify, receipt. LOCKSTEP_OK or LOCKSTEP_DIFFERENT (records failed, conflicts, not verified). *ret is also set when a run was
+ * begun and then failed, was stopped or cancelled; else NULL. Free with lockstep_run_free(). */
+LOCKSTEP_API int lockstep_sync(struct lockstep *ls, const struct lockstep_select *select,
+                               const struct lockstep_run_options *options, struct lockstep_run **ret,
+                               struct lockstep_error *error);
+/* select: NULL, or the two URLs again (passwords) or the sync's name. */
+LOCKSTEP_API int lockstep_apply(struct lockstep *ls, const char *plan_path,
+                                const struct lockstep_select *select,
+                                const struct lockstep_run_options *options, struct lockstep_run **ret,
+                                struct lockstep_error *error);
+/* run: number or UUID. */
+LOCKSTEP_API int lockstep_undo(struct lockstep *ls, const char *run, const struct lockstep_select *select,
+                               const struct lockstep_run_options *options, struct lockstep_run **ret,
+                               struct lockstep_error *error);
+LOCKSTEP_API void lockstep_run_free(struct lockstep_run *run);
+LOCKSTEP_API char *lockstep_run_json(const struct lockstep_run *run);
+
+/* Compares without changing and writes a receipt of it (status with proof): every record read on both sides when full. */
+LOCKSTEP_API int lockstep_verify(struct lockstep *ls, const struct lockstep_select *select,
+                                 const struct lockstep_run_options *options,
+                                 struct lockstep_status *ret, struct lockstep_error *error);
+
+/* ---- remembering ------------------------------------------------------------------------------------------------------------ */
+
+/* Newest first; sync NULL: all; limit 0: 50. Free each and the array with lockstep_runs_free(). */
+LOCKSTEP_API int lockstep_history(struct lockstep *ls, const char *sync, size_t limit, size_t *ret_count,
+                                  struct lockstep_run ***ret, struct lockstep_error *error);
+LOCKSTEP_API void lockstep_runs_free(struct lockstep_run **runs, size_t count);
+/* The documented history entry. */
+LOCKSTEP_API char *lockstep_history_json(const struct lockstep_run *run);
+/* One run; *ret_log (may be NULL) gets its log lines as text, one a line. */
+LOCKSTEP_API int lockstep_show(struct lockstep *ls, const char *run, struct lockstep_run **ret, char **ret_log,
+                               struct lockstep_error *error);
+/* The receipt as JSON, chain checked. Free with lockstep_free(). */
+LOCKSTEP_API int lockstep_receipt(struct lockstep *ls, const char *run, char **ret_json,
+                                  struct lockstep_error *error);
+LOCKSTEP_API int lockstep_prune(struct lockstep *ls, int keep_days, int64_t keep_bytes, uint64_t *ret_runs,
+                                int64_t *ret_bytes, struct lockstep_error *error);
+struct lockstep_audit_entry {
+    int64_t seq, at_us;
+    const char *actor, *action, *subject, *detail_json, *json;
+};
+typedef void lockstep_audit_fn(void *ctx, const struct lockstep_audit_entry *entry);
+LOCKSTEP_API int lockstep_audit_list(struct lockstep *ls, size_t limit, lockstep_audit_fn *fn, void *ctx,
+                                     struct lockstep_error *error);
+LOCKSTEP_API int lockstep_audit_verify(struct lockstep *ls, uint64_t *ret_count, struct lockstep_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
