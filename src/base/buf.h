@@ -19,7 +19,8 @@ struct ls_buf {
 };
 
 void ls_buf_init(struct ls_buf *buf, size_t max_bytes); /* 0: 1 GiB */
-void ls_buf_done(struct ls_buf *buf); /* frees; a zeroed or NULL buf is fine; it may be used again */
+void ls_buf_done(
+    struct ls_buf *buf); /* frees; a zeroed or NULL buf is fine; it may be used again */
 void ls_buf_reset(struct ls_buf *buf); /* empty, not failed; keeps the memory */
 void ls_buf_add(struct ls_buf *buf, const void *data, size_t size);
 void ls_buf_text(struct ls_buf *buf, const char *text);

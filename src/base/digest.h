@@ -10,7 +10,7 @@ struct ls_hash128 {
     uint64_t high, low;
 };
 
-uint64_t ls_hash64(const void *data, size_t size, uint64_t seed);          /* XXH3, 64 bits */
+uint64_t ls_hash64(const void *data, size_t size, uint64_t seed);           /* XXH3, 64 bits */
 struct ls_hash128 ls_hash128(const void *data, size_t size, uint64_t seed); /* XXH3, 128 bits */
 
 #define LS_SHA256_HEX 65 /* 64 digits and a NUL */

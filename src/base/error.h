@@ -14,29 +14,29 @@
 #define LS_MUST_CHECK __attribute__((warn_unused_result))
 
 /*    name, the same in lower case, text, retryable, exit status of the command line */
-#define LS_CODES(X) \
-    X(OK, ok, "success", 0, 0) \
-    X(NOMEM, nomem, "out of memory", 0, 3) \
-    X(USAGE, usage, "wrong usage", 0, 2) \
-    X(CONFIG, config, "wrong configuration", 0, 2) \
-    X(NOT_FOUND, not_found, "not found", 0, 2) \
-    X(NO_KEY, no_key, "no usable key", 0, 2) \
-    X(UNSUPPORTED, unsupported, "not supported here", 0, 2) \
-    X(CONNECT, connect, "connection failed", 1, 3) \
-    X(PERMISSION, permission, "permission denied", 0, 3) \
-    X(IO, io, "input or output failed", 0, 3) \
-    X(FULL, full, "no space left", 0, 3) \
-    X(BUSY, busy, "store is busy", 1, 3) \
-    X(LOCKED, locked, "another run holds the lock", 0, 3) \
-    X(DATA, data, "bad data", 0, 3) \
+#define LS_CODES(X)                                                                  \
+    X(OK, ok, "success", 0, 0)                                                       \
+    X(NOMEM, nomem, "out of memory", 0, 3)                                           \
+    X(USAGE, usage, "wrong usage", 0, 2)                                             \
+    X(CONFIG, config, "wrong configuration", 0, 2)                                   \
+    X(NOT_FOUND, not_found, "not found", 0, 2)                                       \
+    X(NO_KEY, no_key, "no usable key", 0, 2)                                         \
+    X(UNSUPPORTED, unsupported, "not supported here", 0, 2)                          \
+    X(CONNECT, connect, "connection failed", 1, 3)                                   \
+    X(PERMISSION, permission, "permission denied", 0, 3)                             \
+    X(IO, io, "input or output failed", 0, 3)                                        \
+    X(FULL, full, "no space left", 0, 3)                                             \
+    X(BUSY, busy, "store is busy", 1, 3)                                             \
+    X(LOCKED, locked, "another run holds the lock", 0, 3)                            \
+    X(DATA, data, "bad data", 0, 3)                                                  \
     X(CONSTRAINT, constraint, "a constraint of the target refuses the record", 0, 1) \
-    X(TYPE, type, "value does not fit the target", 0, 1) \
-    X(CONFLICT, conflict, "record changed since", 0, 1) \
-    X(CORRUPT, corrupt, "damaged file", 0, 3) \
-    X(VERSION, version, "made by a newer version", 0, 3) \
-    X(CHANGED, changed, "something changed since the plan", 0, 3) \
-    X(BRAKE, brake, "stopped by a brake", 0, 4) \
-    X(CANCELLED, cancelled, "cancelled", 0, 130) \
+    X(TYPE, type, "value does not fit the target", 0, 1)                             \
+    X(CONFLICT, conflict, "record changed since", 0, 1)                              \
+    X(CORRUPT, corrupt, "damaged file", 0, 3)                                        \
+    X(VERSION, version, "made by a newer version", 0, 3)                             \
+    X(CHANGED, changed, "something changed since the plan", 0, 3)                    \
+    X(BRAKE, brake, "stopped by a brake", 0, 4)                                      \
+    X(CANCELLED, cancelled, "cancelled", 0, 130)                                     \
     X(INTERNAL, internal, "internal error", 0, 3)
 #define X(name, lower, text, retry, status) LS_##name,
 enum ls_code { LS_CODES(X) LS_CODE_COUNT };

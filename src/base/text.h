@@ -13,8 +13,8 @@
  * no overlong forms, nothing over U+10FFFF), or size when all is valid. */
 size_t ls_utf8_check(const void *data, size_t size);
 
-/* The longest length up to `size` at which text can be cut without splitting a
- * character. Bytes that are no UTF-8 are kept. text has at least size bytes. */
+/* The longest length up to `size` at which text (of at least size bytes) can be cut
+ * without splitting a character. Bytes that begin no character are kept. */
 size_t ls_utf8_cut(const char *text, size_t size);
 
 bool ls_text_equal_nocase(const char *a, const char *b); /* ASCII only */
@@ -49,5 +49,8 @@ void ls_text_literal(struct ls_buf *out, const char *text);
 /* Appends the text with control characters (U+0080 to U+009F too) and bytes that are not
  * UTF-8 shown as \xNN, for terminals and messages. For people: it cannot be turned back. */
 void ls_text_printable(struct ls_buf *out, const char *text, size_t length);
+/* The same without memory: out has room for 4 * length bytes; returns how many were
+ * written, no NUL. */
+size_t ls_text_escape(char *out, const char *text, size_t length);
 
 #endif
