@@ -10,9 +10,11 @@
 
 struct ls_zone;
 
-/* "UTC", "Europe/Vienna". LS_CONFIG when there is no such zone. Names with .. or a leading / are refused. */
+/* "UTC", "Europe/Vienna". LS_CONFIG when there is no such zone, or its file is of no use.
+ * Names with .. or a leading / are refused. */
 LS_MUST_CHECK enum ls_code ls_zone_open(const char *name, struct ls_zone **ret,
                                         struct ls_error *err);
+/* NULL is fine. */
 void ls_zone_close(struct ls_zone *zone);
 const char *ls_zone_name(const struct ls_zone *zone);
 /* Microseconds since 1970 of the wall clock <-> UTC. A wall time that a clock change skips
