@@ -142,7 +142,7 @@ extern const struct ls_store_ops *const ls_store_kinds[];
 /* Base of every session; a kind puts it first in its own struct. */
 struct ls_store {
     const struct ls_store_ops *ops;
-    bool writable, in_transaction;
+    bool writable, in_transaction, scanning; /* kept by store.c */
 };
 struct ls_cursor {
     struct ls_store *store;
@@ -228,11 +228,39 @@ static inline bool ls_partition_wants(const struct ls_partition *p, size_t segme
 {
     return !p->wanted || (p->wanted[segment / 8] >> (segment % 8) & 1);
 }
+/* How the values of scan->fields are compared: scan->as, or their own types; in mem. NULL when out of memory. */
+const struct ls_as *ls_scan_as(const struct ls_scan *scan, struct ls_arena *mem);
+/* Likewise of the key: key_count of them. */
+const struct ls_as *ls_scan_key_as(const struct ls_scan *scan, struct ls_arena *mem);
+
+/* Decides in process which records a scan takes: filter, then partition. */
+struct ls_sieve {
+    const struct ls_scan *scan;
+    const struct ls_as *key_as;
+    struct ls_value *key;
+    struct ls_buf scratch;
+};
+/* Prepares it in mem (false: out of memory); done gives back what is not in mem. A zeroed one may be done. */
+bool ls_sieve_init(struct ls_sieve *sieve, const struct ls_scan *scan, struct ls_arena *mem);
+void ls_sieve_done(struct ls_sieve *sieve);
+/* record: values by schema index (only the fields that the scan and its filter name are looked at).
+ * ret_segment, when not NULL, gets the record's segment (0 without a partition). */
+bool ls_sieve_takes(struct ls_sieve *sieve, const struct ls_value *record, size_t *ret_segment);
+
+/* The hash of a record in process, from the canonical form of its fields. */
+uint64_t ls_record_hash(const void *canon, size_t size, const uint64_t seeds[2]);
 /* Digests by scanning unordered and hashing canonical forms in process: for kinds without a pushed-down digest. Its
  * family is "lockstep-xxh3/1" plus the `as` of every field. */
 LS_MUST_CHECK enum ls_code ls_store_digest_by_scan(struct ls_store *store, const struct ls_scan *scan,
                                                    const uint64_t seeds[2], struct ls_segment *ret,
                                                    struct ls_error *err);
 const char *ls_store_scan_family(const struct ls_scan *scan, struct ls_arena *mem);
+/* bounds() by reading the first key field of every record and keeping an even sample of at most 64 Ki. */
+LS_MUST_CHECK enum ls_code ls_store_bounds_by_scan(struct ls_store *store, const struct ls_scan *scan,
+                                                   size_t wanted, struct ls_arena *mem, size_t *ret_count,
+                                                   struct ls_value **ret, struct ls_error *err);
+/* LS_NOT_FOUND that names the store and the nearest of these collections. */
+enum ls_code ls_store_no_collection(struct ls_store *store, const char *collection, size_t count,
+                                    const char *const *names, struct ls_error *err);
 
 #endif

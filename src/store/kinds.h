@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kinds.h - the vtables of all store kinds, for store.c alone. */
+#ifndef LS_STORE_KINDS_H
+#define LS_STORE_KINDS_H
+
+#include "store/store.h"
+
+extern const struct ls_store_ops ls_memory_ops; /* memory.c */
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* postgres.h - what the files of the PostgreSQL store share; nobody else includes it.
+ *
+ *   session.c  open, transactions, marks, locks, the table of functions
+ *   catalog.c  names and descriptions of tables        types.c   what each type is, as one table
+ *   select.c   text of the queries                     binary.c  COPY's binary format
+ *   scan.c     reading records                         digest.c  checksums on the server
+ *   bounds.c   where to cut a table into segments      write.c   a set of changes
+ *   park.c     unique values that change places        create.c  a missing table */
+#ifndef LS_STORE_POSTGRES_POSTGRES_H
+#define LS_STORE_POSTGRES_POSTGRES_H
+
+#include "sql/sql.h"
+#include "store/store.h"
+
+#define LS_PG_KEYS_A_CALL ((size_t)10000) /* of one fetch statement: some 400 KB of text */
+
+/* How one built-in type is read, compared and hashed. In the templates @ is the column and $ the seed. */
+struct ls_pg_type {
+    unsigned oid;         /* 0 in the last row: every type that is not listed */
+    enum ls_type type;
+    const char *literal;  /* the type that literals of it are cast to; NULL: the column's own */
+    const char *read;     /* the expression that is read */
+    const char *family;   /* what the digest family calls it; NULL: by the name of the type */
+    const char *element;  /* the element (or two) of the hashed record, PostgreSQL 14 and later */
+    const char *text;     /* the same bytes for equal values: what md5 and hashtextextended() see */
+    const char *key_hash; /* 64 bits of one key field, seeded; never NULL for a value */
+};
+
+/* A column's own notes, in the order of the schema's fields. */
+struct ls_pg_column {
+    const struct ls_pg_type *type;
+    const char *ident;     /* quoted */
+    const char *base;      /* the type below all domains, without modifiers, as a cast takes it */
+    const char *full;      /* the same with modifiers: numeric(10,2) */
+    const char *collation; /* quoted, as COLLATE takes it; NULL for types without */
+    bool catalog;          /* the base type is a built-in one */
+    bool always;           /* GENERATED ALWAYS AS IDENTITY */
+    bool nullable, folds;
+};
+
+/* A unique index of any kind, also those that cannot serve as a key: its values may have to change places. */
+struct ls_pg_unique {
+    const char *name;
+    size_t field_count;
+    const size_t *fields; /* every column it looks at, in expressions and predicates too */
+    bool immediate;
+    bool one_null;   /* NULLS NOT DISTINCT */
+    bool referenced; /* a foreign key points at it */
+};
+
+/* ls_schema.native of a table of ours. */
+struct ls_pg_table {
+    const char *ident; /* "schema"."table", quoted */
+    int64_t oid;
+    char kind;         /* pg_class.relkind */
+    bool row_security, rules, triggers;
+    const struct ls_pg_column *columns;
+    size_t unique_count;
+    const struct ls_pg_unique *uniques;
+};
+
+struct ls_pg {
+    struct ls_store base;
+    struct ls_sql *db;
+    int version, lock_timeout_ms;
+    bool md5;            /* digests by md5: servers before 14, or forced */
+    bool check_utf8;     /* the database's encoding is SQL_ASCII: text may be anything */
+    struct ls_arena mem; /* as long as the session */
+    const char *encoding;
+    const char *server;  /* "system id/timeline/time of start", or "" */
+    const char *system_id; /* "" when this role may not see it */
+    const char *database_oid;
+    const char *path;    /* the role's own search_path, as current_schemas() gives it: an array's text */
+    const char *probe;   /* what this server's hash functions make of a fixed record */
+    struct ls_schema *again; /* the last schema that came without our notes, described again */
+    char *temp_for;      /* which columns the temporary table is for; NULL: there is none */
+    bool temp_committed; /* it outlives a rollback */
+};
+
+static inline struct ls_pg *ls_pg_of(struct ls_store *store)
+{
+    return (struct ls_pg *)store;
+}
+
+/* types.c */
+/* The row for a base type's OID; never NULL. citext counts as text. */
+const struct ls_pg_type *ls_pg_type_find(unsigned oid, const char *name);
+/* Appends a template with @ and $ filled in. */
+void ls_pg_expand(struct ls_buf *out, const char *form, const char *column, const char *seed);
+/* How a column is ordered when compared `as` (NULL: as its own type): *ret_form is a template and *ret_literal the
+ * type its literals have. false: the server cannot order as ls_value_order() does. */
+bool ls_pg_order(const struct ls_pg_column *col, const struct ls_as *as, const char **ret_form,
+                 const char **ret_literal);
+/* The row by which a column is hashed when compared `as`, and the template around the column. NULL: it would not be
+ * the same hash for equal values. */
+const struct ls_pg_type *ls_pg_hashed_as(const struct ls_pg_column *col, const struct ls_field *field,
+                                         const struct ls_as *as, const char **ret_around);
+
+/* binary.c */
+/* Reads the header of a binary COPY. false: it is none, or one of a kind we do not know. */
+bool ls_pg_header(struct ls_reader *in);
+/* Reads one record of `width` values into values; *ret_row false at the trailer. Data of the values is borrowed from what
+ * `in` reads, decimals live in mem. LS_DATA when the bytes are not what the types promise. */
+LS_MUST_CHECK enum ls_code ls_pg_record(struct ls_reader *in, const enum ls_type *types, size_t width,
+                                        struct ls_arena *mem, struct ls_value *values, bool *ret_row,
+                                        struct ls_error *err);
+
+/* catalog.c */
+LS_MUST_CHECK enum ls_code ls_pg_list(struct ls_store *store, struct ls_arena *mem, size_t *ret_count,
+                                      const char *const **ret, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_pg_describe(struct ls_store *store, const char *collection,
+                                          struct ls_arena *mem, struct ls_schema **ret,
+                                          struct ls_error *err);
+/* Our notes on a schema; describes it again when it came without (a copy). */
+LS_MUST_CHECK enum ls_code ls_pg_table(struct ls_pg *pg, const struct ls_schema *schema,
+                                       const struct ls_pg_table **ret, struct ls_error *err);
+/* Splits a collection's name and finds its schema, the role's own search_path deciding where none is named. In mem. */
+LS_MUST_CHECK enum ls_code ls_pg_locate(struct ls_pg *pg, const char *collection,
+                                        struct ls_arena *mem, const char **ret_schema,
+                                        const char **ret_table, struct ls_error *err);
+
+/* select.c: they append to `sql`, whose failure sticks; a code is returned where a value may be impossible. */
+void ls_pg_column_ref(struct ls_buf *sql, const struct ls_pg_table *table, size_t field); /* t."name" */
+void ls_pg_i64(struct ls_buf *sql, uint64_t bits); /* '-1'::int8 */
+LS_MUST_CHECK enum ls_code ls_pg_literal(struct ls_buf *sql, const struct ls_value *v,
+                                         const char *type, struct ls_error *err);
+/* '{"a","b"}'::type[] of every step-th value. */
+LS_MUST_CHECK enum ls_code ls_pg_array(struct ls_buf *sql, const struct ls_value *values, size_t count,
+                                       size_t step, const char *type, struct ls_error *err);
+void ls_pg_select_list(struct ls_buf *sql, const struct ls_pg_table *table, const struct ls_scan *scan);
+/* " WHERE ..." of the filter and the wanted segments, or nothing. */
+LS_MUST_CHECK enum ls_code ls_pg_where(struct ls_buf *sql, const struct ls_pg_table *table,
+                                       const struct ls_scan *scan, struct ls_error *err);
+/* A 64-bit hash of the whole key. */
+void ls_pg_key_hash(struct ls_buf *sql, const struct ls_pg_table *table, const struct ls_scan *scan,
+                    uint64_t seed);
+/* The number of a record's segment, 0.. */
+LS_MUST_CHECK enum ls_code ls_pg_segment(struct ls_buf *sql, const struct ls_pg_table *table,
+                                         const struct ls_scan *scan, struct ls_error *err);
+/* `LEFT = RIGHT` for a key column: by its own equality, so that an index serves, and exactly where that folds. right: of
+ * the column's base type. */
+void ls_pg_match(struct ls_buf *sql, const struct ls_pg_column *col, const char *left, const char *right);
+LS_MUST_CHECK enum ls_code ls_pg_built(const struct ls_buf *sql, struct ls_error *err);
+
+/* scan.c */
+struct ls_pg_reader; /* a binary COPY out, record by record */
+LS_MUST_CHECK enum ls_code ls_pg_read_open(struct ls_pg *pg, const char *query, const enum ls_type *types,
+                                           size_t width, struct ls_pg_reader **ret,
+                                           struct ls_error *err);
+/* The next record; *ret_row false at the end. *ret_bytes grows by what it holds. The values live in mem. */
+LS_MUST_CHECK enum ls_code ls_pg_read(struct ls_pg_reader *reader, struct ls_arena *mem,
+                                      struct ls_value *values, bool *ret_row, size_t *ret_bytes,
+                                      struct ls_error *err);
+void ls_pg_read_close(struct ls_pg_reader *reader); /* NULL is fine */
+LS_MUST_CHECK enum ls_code ls_pg_scan(struct ls_store *store, const struct ls_scan *scan,
+                                      struct ls_cursor **ret, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_pg_next(struct ls_cursor *cursor, struct ls_arena *mem,
+                                      struct ls_rows *ret, struct ls_error *err);
+void ls_pg_end(struct ls_cursor *cursor);
+LS_MUST_CHECK enum ls_code ls_pg_fetch(struct ls_store *store, const struct ls_scan *what,
+                                       size_t key_count, const struct ls_value *keys, bool for_update,
+                                       struct ls_arena *mem, struct ls_rows *ret,
+                                       struct ls_error *err);
+bool ls_pg_orders(struct ls_store *store, const struct ls_scan *scan);
+
+/* digest.c */
+const char *ls_pg_digest_family(struct ls_store *store, const struct ls_scan *scan,
+                                struct ls_arena *mem, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_pg_digest(struct ls_store *store, const struct ls_scan *scan,
+                                        const uint64_t seeds[2], struct ls_segment *ret,
+                                        struct ls_error *err);
+/* The query that ls_pg_digest() runs: segment, count, sum. */
+LS_MUST_CHECK enum ls_code ls_pg_digest_query(struct ls_pg *pg, const struct ls_scan *scan,
+                                              const uint64_t seeds[2], struct ls_buf *sql,
+                                              struct ls_error *err);
+#define LS_PG_DIGEST_SETTINGS \
+    "SET LOCAL enable_sort = off; SET LOCAL jit = off; SET LOCAL work_mem = '48MB'"
+
+/* bounds.c */
+LS_MUST_CHECK enum ls_code ls_pg_bounds(struct ls_store *store, const struct ls_scan *scan, size_t wanted,
+                                        struct ls_arena *mem, size_t *ret_count,
+                                        struct ls_value **ret, struct ls_error *err);
+
+/* write.c */
+LS_MUST_CHECK enum ls_code ls_pg_write(struct ls_store *store, const struct ls_write *write,
+                                       struct ls_error *err);
+/* What the temporary table calls a field of the write (position) and a key field of its old key. */
+void ls_pg_temp_field(char out[24], size_t position);
+void ls_pg_temp_key(char out[24], size_t position);
+#define LS_PG_TEMP "pg_temp.lockstep_write"
+/* "t.key = w.key AND ..." */
+void ls_pg_temp_match(struct ls_buf *sql, const struct ls_pg_table *table, const struct ls_write *write);
+/* park.c: gives the unique fields of the records to update values that nothing else has, so that the update that follows
+ * meets only what would be left in its way for good. */
+LS_MUST_CHECK enum ls_code ls_pg_park(struct ls_pg *pg, const struct ls_pg_table *table,
+                                      const struct ls_write *write, struct ls_error *err);
+
+/* create.c */
+LS_MUST_CHECK enum ls_code ls_pg_create(struct ls_store *store, const char *collection,
+                                        const struct ls_schema *like, size_t key_count,
+                                        const size_t *key, struct ls_error *err);
+
+/* session.c */
+/* One text value of one row, in mem; NULL is "". */
+LS_MUST_CHECK enum ls_code ls_pg_ask(struct ls_pg *pg, const char *sql, const struct ls_value *params,
+                                     size_t count, struct ls_arena *mem, const char **ret,
+                                     struct ls_error *err);
+
+#endif
