@@ -119,7 +119,7 @@ void ls_buf_printf(struct ls_buf *buf, const char *fmt, ...)
     va_start(args, fmt);
     n = vsnprintf(buf->data + buf->size, room, fmt, args);
     va_end(args);
-    if (n >= 0 && (size_t)n >= room && reserve(buf, (size_t)n)) {
+    if (n >= 0 && reserve(buf, (size_t)n) && (size_t)n >= room) {
         va_start(args, fmt);
         n = vsnprintf(buf->data + buf->size, (size_t)n + 1, fmt, args);
         va_end(args);
