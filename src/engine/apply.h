@@ -50,7 +50,8 @@ LS_MUST_CHECK enum ls_code ls_verify(struct ls_job *job, struct ls_touched *touc
 
 /* After undo: every touched record is again what it was before the run (compared with the journal's before-images by hash).
  * Counts those that are not. */
-LS_MUST_CHECK enum ls_code ls_verify_undo(struct ls_job *job, const struct ls_journal_source *source,
+LS_MUST_CHECK enum ls_code ls_verify_undo(struct ls_job *job,
+                                          const struct ls_journal_source *source,
                                           const struct ls_hooks *hooks, uint64_t *ret_checked,
                                           uint64_t *ret_different, struct ls_error *err);
 

@@ -24,11 +24,12 @@ struct ls_sync_config {
     const char *name; /* of the sync; NULL: source + target identity */
     struct ls_side_config source, target;
     size_t key_count;
-    const char *const *key; /* names of target fields; none: the key both sides share, the target's primary key first */
-    size_t field_count;     /* 0: all fields with the same name on both sides */
+    const char *const *
+        key; /* names of target fields; none: the key both sides share, the target's primary key first */
+    size_t field_count; /* 0: all fields with the same name on both sides */
     const struct ls_field_config {
         const char *target, *expression;
-    } *fields;
+    } * fields;
     const char *where, *target_where; /* expressions, or NULL */
     size_t only_count;
     const char *const *only; /* FIELD=VALUE over target fields: these records alone */
@@ -36,7 +37,7 @@ struct ls_sync_config {
     size_t soft_count; /* deletes: soft: { field: expression, or the word now } */
     const struct ls_field_config *soft;
     double brake_deletes, brake_changes; /* shares 0..1; 0: 0.20 and 0.50; 1 or more: off */
-    bool atomic;          /* the run is one transaction */
+    bool atomic;                         /* the run is one transaction */
     bool cascades_accept; /* write although deletes reach other tables or triggers fire */
     bool create;          /* make a missing target collection */
     size_t batch_rows;    /* 0: 1000 */
@@ -62,23 +63,32 @@ struct ls_mapping; /* source record -> layout record; mapping.h */
 
 struct ls_job {
     struct ls_arena mem;
-    const char *name;     /* the sync's name, or "SOURCE -> TARGET" by identities */
+    const char *name; /* the sync's name, or "SOURCE -> TARGET" by identities */
     struct ls_side source, target;
-    struct ls_layout layout; /* what both sides are compared in, by the target's fields */
+    struct ls_layout layout;     /* what both sides are compared in, by the target's fields */
     const size_t *target_fields; /* layout position -> target schema index */
     struct ls_mapping *mapping;
     enum ls_deletes deletes;
     double brake_deletes, brake_changes;
-    bool atomic, filtered, owned; /* filtered: where is set; owned: target_where is set (or not filtered): may delete */
-    bool created;                 /* the target was made by this open */
+    bool atomic, filtered,
+        owned; /* filtered: where is set; owned: target_where is set (or not filtered): may delete */
+    bool created; /* the target was made by this open */
+    bool
+        key_enforced; /* both sides enforce that the key is unique and not NULL; else reading checks it */
+    size_t
+        only_key_count; /* --only names whole keys: these, layout key values one after the other; else 0 */
+    const struct ls_value *only_keys;
     size_t batch_rows;
     size_t soft_count;
     const struct ls_soft {
         size_t position; /* in layout (appended behind the mapped fields when it is not mapped) */
-        const char *expression;
-    } *soft;
-    char digest[65]; /* of everything that makes a plan or an earlier run comparable: key, fields, filters, schemas; hex */
+        const char *expression; /* over the target's fields; the word now: the time of the run */
+    } * soft;
+    char digest
+        [65]; /* of everything that makes a plan or an earlier run comparable: key, fields, filters, schemas; hex */
     const char *fingerprint; /* of both collections */
+    const char *
+        config_json; /* what opens it again (sync_config.h), set by the caller for plan headers; NULL: {} */
 };
 
 /* A problem or a remark about a sync that `check` lists. */
@@ -100,6 +110,13 @@ void ls_job_close(struct ls_job *job);
 LS_MUST_CHECK enum ls_code ls_job_open_target(const char *name, const struct ls_side_config *target,
                                               size_t key_count, const char *const *key,
                                               struct ls_job **ret, struct ls_error *err);
+
+/* The value that a soft delete gives to a field of a target record (layout values): the expression over the target's
+ * fields, or now_us for `now`, converted to the field. In mem. */
+LS_MUST_CHECK enum ls_code ls_job_soft_value(const struct ls_job *job, const struct ls_soft *soft,
+                                             const struct ls_value *record, int64_t now_us,
+                                             struct ls_arena *mem, struct ls_value *ret,
+                                             struct ls_error *err);
 
 /* What `lockstep check` says of it: types that cannot make the round trip, keys, triggers, what we put into the databases. In mem. */
 LS_MUST_CHECK enum ls_code ls_job_check(struct ls_job *job, struct ls_arena *mem, size_t *ret_count,

@@ -19,15 +19,17 @@ struct ls_plan_counts {
     uint64_t source_count, target_count;
 };
 
-/* Compares and writes the plan (LS_DELETES_* decide about target-only records). path NULL: an unnamed temporary file that
- * ls_plan_open_temp() reads; else a file that replaces path in one step. *ret_temp is set for path NULL. */
-LS_MUST_CHECK enum ls_code ls_plan_make(struct ls_job *job, const struct ls_compare_options *options,
-                                        const struct ls_hooks *hooks, const char *path, FILE **ret_temp,
-                                        struct ls_plan_counts *ret_counts,
-                                        struct ls_compare_result *ret_compare, struct ls_error *err);
+/* Compares and writes the plan (LS_DELETES_* decide about target-only records). path NULL: an unnamed temporary file for
+ * ls_plan_open(); else a file that replaces path in one step. *ret_temp is set for path NULL. */
+LS_MUST_CHECK enum ls_code ls_plan_make(struct ls_job *job,
+                                        const struct ls_compare_options *options,
+                                        const struct ls_hooks *hooks, const char *path,
+                                        FILE **ret_temp, struct ls_plan_counts *ret_counts,
+                                        struct ls_compare_result *ret_compare,
+                                        struct ls_error *err);
 
 struct ls_plan; /* an open plan, read from the start */
-/* Opens, and checks header and digest of the whole file first: LS_CORRUPT (changed or cut), LS_VERSION, LS_CHANGED (the sync,
+/* Opens. shown_path NULL: our own spool, which is trusted. Else checks header and digest of the whole file first: LS_CORRUPT (changed or cut), LS_VERSION, LS_CHANGED (the sync,
  * its sides or schemas are no longer what the plan was made for; says which). f is owned from now on. */
 LS_MUST_CHECK enum ls_code ls_plan_open(struct ls_job *job, FILE *f, const char *shown_path,
                                         struct ls_plan **ret, struct ls_error *err);
@@ -35,15 +37,19 @@ void ls_plan_close(struct ls_plan *plan);
 const struct ls_plan_counts *ls_plan_counts(const struct ls_plan *plan);
 /* Up to max changes, in mem; *ret_count 0 at the end. */
 LS_MUST_CHECK enum ls_code ls_plan_next(struct ls_plan *plan, size_t max, struct ls_arena *mem,
-                                        struct ls_change **ret, size_t *ret_count, struct ls_error *err);
+                                        struct ls_change **ret, size_t *ret_count,
+                                        struct ls_error *err);
 /* What the header says of the sync, without a job: for `apply FILE`. Strings in mem. */
 struct ls_plan_header {
     const char *sync, *source, *target; /* name, identities */
-    const char *config_json; /* what is needed to open the job again: URLs without passwords, collections, key, fields, filters */
+    const char *
+        config_json; /* what is needed to open the job again: URLs without passwords, collections, key, fields, filters */
     struct ls_plan_counts counts;
-    const char *made_at;
+    const char *made_at;           /* UTC, RFC 3339 */
+    const char *job, *fingerprint; /* ls_job.digest and .fingerprint when it was made */
 };
-LS_MUST_CHECK enum ls_code ls_plan_read_header(FILE *f, const char *shown_path, struct ls_arena *mem,
-                                               struct ls_plan_header *ret, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_plan_read_header(FILE *f, const char *shown_path,
+                                               struct ls_arena *mem, struct ls_plan_header *ret,
+                                               struct ls_error *err);
 
 #endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* apply.c - carries out a plan, and takes a run back.
+ *
+ * Both make steps and hand them to steps.c: apply from the changes of a plan, which expect the values
+ * that the plan saw; undo from the journal, newest first, which expects the record exactly as the run left it. So
+ * undo never overwrites what somebody wrote since, and a run that was undone can itself be
+ * undone. */
+#include "engine/apply.h"
+
+#include "engine/journal.h"
+#include "engine/steps.h"
+
+#define PHASE LS_PHASE_REPAIR
+
+static bool cancelled(const struct ls_hooks *hooks)
+{
+    return hooks && ls_cancel_wanted(hooks->cancel);
+}
+
+static void progress(const struct ls_hooks *hooks, uint64_t done, uint64_t total)
+{
+    if (hooks && hooks->progress)
+        hooks->progress(hooks->ctx, PHASE, done, total);
+}
+
+/* The steps of some changes. Insert: no record yet; update, delete: as the plan saw it. */
+static struct ls_step *steps_of(const struct ls_change *changes, size_t count, struct ls_arena *mem)
+{
+    struct ls_step *list = ls_arena_array(mem, count, sizeof *list);
+
+    for (size_t i = 0; list && i < count; i++)
+        list[i] = (struct ls_step){
+            .kind = changes[i].kind,
+            .expect = changes[i].kind == LS_INSERT ? LS_EXPECT_NONE : LS_EXPECT_VALUES,
+            .key = changes[i].key,
+            .expected = changes[i].before,
+            .record = changes[i].after,
+        };
+    return list;
+}
+
+static enum ls_code apply_all(struct ls_job *job, struct ls_plan *plan, struct ls_steps *steps,
+                              const struct ls_hooks *hooks, struct ls_apply_result *ret,
+                              struct ls_error *err)
+{
+    const struct ls_plan_counts *c = ls_plan_counts(plan);
+    const uint64_t total = c->inserts + c->updates + c->deletes;
+    uint64_t done = 0;
+    struct ls_arena mem;
+    enum ls_code rc = LS_OK;
+
+    ls_arena_init(&mem, 0);
+    while (rc == LS_OK) {
+        struct ls_change *changes = NULL;
+        struct ls_step *list;
+        size_t count = 0;
+
+        if (cancelled(hooks)) {
+            ret->interrupted = true;
+            break;
+        }
+        rc = ls_plan_next(plan, job->batch_rows, &mem, &changes, &count, err);
+        if (rc != LS_OK || count == 0)
+            break;
+        list = steps_of(changes, count, &mem);
+        rc = list ? ls_steps_write(steps, list, count, err) : ls_error_nomem(err);
+        ls_arena_reset(&mem);
+        progress(hooks, done += count, total);
+    }
+    ls_arena_done(&mem);
+    return rc;
+}
+
+enum ls_code ls_apply(struct ls_job *job, struct ls_store *writer, const char *run,
+                      struct ls_plan *plan, const struct ls_journal *journal,
+                      const struct ls_hooks *hooks, struct ls_touched *touched,
+                      struct ls_apply_result *ret, struct ls_error *err)
+{
+    const struct ls_steps_fields fields = {job->layout.field_count, job->target_fields,
+                                           job->layout.key};
+    struct ls_steps *steps = NULL;
+    enum ls_code rc;
+
+    *ret = (struct ls_apply_result){0};
+    rc = ls_steps_open(job, writer, run, &fields, journal, hooks, touched, ret, &steps, err);
+    if (rc == LS_OK)
+        rc = apply_all(job, plan, steps, hooks, ret, err);
+    if (rc == LS_OK && !(ret->interrupted && job->atomic))
+        rc = ls_steps_finish(steps, err);
+    ls_steps_close(steps);
+    return rc;
+}
+
+/* ---- undo ---- */
+
+static struct ls_step inverse(const struct ls_journal_entry *e)
+{
+    static const enum ls_change_kind kinds[] = {
+        [LS_INSERT] = LS_DELETE,
+        [LS_UPDATE] = LS_UPDATE,
+        [LS_DELETE] = LS_INSERT,
+    };
+
+    return (struct ls_step){
+        .kind = kinds[e->kind],
+        .expect = e->kind == LS_DELETE ? LS_EXPECT_NONE : LS_EXPECT_HASH,
+        .key = e->key,
+        .left = e->left,
+        .record = e->before,
+    };
+}
+
+static enum ls_code undo_blob(const struct ls_whole *whole, struct ls_steps *steps,
+                              const void *blob, size_t size, struct ls_arena *mem,
+                              size_t *ret_count, struct ls_error *err)
+{
+    struct ls_journal_entry *entries = NULL;
+    struct ls_step *list;
+    size_t count = 0;
+    enum ls_code rc = ls_journal_decode(blob, size, whole, mem, &entries, &count, err);
+
+    *ret_count = count;
+    if (rc != LS_OK)
+        return rc;
+    list = ls_arena_array(mem, count, sizeof *list);
+    if (!list)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        list[i] = inverse(&entries[count - 1 - i]);
+    return ls_steps_write(steps, list, count, err);
+}
+
+static enum ls_code undo_all(const struct ls_whole *whole, struct ls_steps *steps,
+                             const struct ls_journal_source *source, const struct ls_hooks *hooks,
+                             struct ls_apply_result *ret, struct ls_error *err)
+{
+    struct ls_arena mem;
+    uint64_t done = 0;
+    enum ls_code rc = LS_OK;
+
+    ls_arena_init(&mem, 0);
+    while (rc == LS_OK) {
+        const void *blob = NULL;
+        size_t size = 0, count = 0;
+
+        if (cancelled(hooks)) {
+            ret->interrupted = true;
+            break;
+        }
+        rc = source->next(source->ctx, &mem, &blob, &size, err);
+        if (rc != LS_OK || !blob)
+            break;
+        rc = undo_blob(whole, steps, blob, size, &mem, &count, err);
+        ls_arena_reset(&mem);
+        progress(hooks, done += count, 0);
+    }
+    ls_arena_done(&mem);
+    return rc;
+}
+
+enum ls_code ls_undo(struct ls_job *job, struct ls_store *writer, const char *run,
+                     const struct ls_journal_source *source, const struct ls_journal *journal,
+                     const struct ls_hooks *hooks, struct ls_touched *touched,
+                     struct ls_apply_result *ret, struct ls_error *err)
+{
+    struct ls_steps_fields fields = {0};
+    struct ls_steps *steps = NULL;
+    struct ls_arena mem;
+    struct ls_whole *whole;
+    enum ls_code rc;
+
+    *ret = (struct ls_apply_result){0};
+    ls_arena_init(&mem, 0);
+    whole = ls_whole_of(job, &mem);
+    if (!whole) {
+        rc = ls_error_nomem(err);
+        goto done;
+    }
+    fields = (struct ls_steps_fields){whole->field_count, whole->fields, whole->key};
+    rc = ls_steps_open(job, writer, run, &fields, journal, hooks, touched, ret, &steps, err);
+    if (rc == LS_OK)
+        rc = undo_all(whole, steps, source, hooks, ret, err);
+    if (rc == LS_OK && !(ret->interrupted && job->atomic))
+        rc = ls_steps_finish(steps, err);
+done:
+    ls_steps_close(steps);
+    ls_arena_done(&mem);
+    return rc;
+}

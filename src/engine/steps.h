@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* steps.h - writes steps to the target in batches: the part that apply and undo share.
+ *
+ * A step is a change with what must be true of the record before it. */
+#ifndef LS_ENGINE_STEPS_H
+#define LS_ENGINE_STEPS_H
+
+#include "engine/apply.h"
+#include "engine/journal.h"
+#include "engine/spool.h"
+
+enum ls_expect {
+    LS_EXPECT_NONE,
+    LS_EXPECT_VALUES,
+    LS_EXPECT_HASH
+}; /* no record; these layout values; this hash */
+
+struct ls_step {
+    enum ls_change_kind kind;
+    enum ls_expect expect;
+    const struct ls_value *key;      /* layout->key_count */
+    const struct ls_value *expected; /* layout values, for LS_EXPECT_VALUES */
+    struct ls_hash128 left;          /* of the whole record, for LS_EXPECT_HASH */
+    const struct ls_value *record;   /* values of the writer's fields; NULL for a delete */
+};
+
+/* Which fields a step's record has. */
+struct ls_steps_fields {
+    size_t count;
+    const size_t *fields; /* target schema indexes */
+    const size_t *key;    /* positions of the key in them */
+};
+
+struct ls_steps; /* a writing in progress */
+
+/* All borrowed until ls_steps_close(). journal and touched may be NULL. */
+LS_MUST_CHECK enum ls_code ls_steps_open(struct ls_job *job, struct ls_store *writer,
+                                         const char *run, const struct ls_steps_fields *fields,
+                                         const struct ls_journal *journal,
+                                         const struct ls_hooks *hooks, struct ls_touched *touched,
+                                         struct ls_apply_result *result, struct ls_steps **ret,
+                                         struct ls_error *err);
+/* Writes these steps (a batch of its own, unless the run is one transaction). Steps the target refuses are set aside. */
+LS_MUST_CHECK enum ls_code ls_steps_write(struct ls_steps *steps, const struct ls_step *list,
+                                          size_t count, struct ls_error *err);
+/* Tries what was set aside again, reports what stays, and commits a run that is one transaction. */
+LS_MUST_CHECK enum ls_code ls_steps_finish(struct ls_steps *steps, struct ls_error *err);
+/* Rolls back what is not committed. */
+void ls_steps_close(struct ls_steps *steps);
+
+#endif
