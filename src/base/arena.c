@@ -60,14 +60,13 @@ static void chunk_free(struct ls_arena_chunk *chunk)
 /* Frees all chunks but `keep`, which may be NULL. */
 static void free_chunks(struct ls_arena *mem, const struct ls_arena_chunk *keep)
 {
-    struct ls_arena_chunk *chunk = mem->head, *next;
+    while (mem->head) {
+        struct ls_arena_chunk *chunk = mem->head;
 
-    for (; chunk; chunk = next) {
-        next = chunk->next;
+        mem->head = chunk->next;
         if (chunk != keep)
             chunk_free(chunk);
     }
-    mem->head = NULL;
     mem->used_bytes = 0;
 }
 
@@ -149,10 +148,8 @@ static void *take(struct ls_arena *mem, size_t size)
     size_t padded;
     unsigned char *at;
 
-    if (size > mem->max_bytes) /* before rounding up, which could overflow */
-        return NULL;
     padded = size ? (size + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
-    if (padded < size || padded > mem->max_bytes - mem->used_bytes)
+    if (padded < size /* wrapped round */ || padded > mem->max_bytes - mem->used_bytes)
         return NULL;
     chunk = chunk_for(mem, padded);
     if (!chunk)

@@ -174,7 +174,8 @@ static enum ls_code resolve(struct ls_file_swap *swap, const char *path, struct 
     return ls_error_errno(err, errno, "cannot follow the symbolic link %s", path);
 }
 
-static enum ls_code name_temp(struct ls_file_swap *swap, const char *tag, struct ls_error *err)
+/* False when out of memory. */
+static bool name_temp(struct ls_file_swap *swap, const char *tag)
 {
     const char *slash = strrchr(swap->path, '/');
     const char *name = slash ? slash + 1 : swap->path;
@@ -182,9 +183,9 @@ static enum ls_code name_temp(struct ls_file_swap *swap, const char *tag, struct
     if (asprintf(&swap->temp_path, "%.*s.%s.lockstep-%s", (int)(name - swap->path), swap->path,
                  name, tag) < 0) {
         swap->temp_path = NULL;
-        return ls_error_nomem(err);
+        return false;
     }
-    return LS_OK;
+    return true;
 }
 
 /* Gives fd the mode asked for, or mode and owner of the file that will be replaced. The
@@ -248,8 +249,10 @@ enum ls_code ls_file_swap_open(struct ls_file_swap *swap, const char *path, cons
 
     *swap = (struct ls_file_swap){0};
     rc = resolve(swap, path, err);
-    if (rc == LS_OK)
-        rc = name_temp(swap, tag, err);
+    if (rc == LS_OK && !name_temp(swap, tag)) {
+        forget(swap);
+        return ls_error_nomem(err);
+    }
     if (rc == LS_OK)
         rc = open_temp(swap, mode, err);
     if (rc != LS_OK)

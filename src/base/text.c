@@ -18,7 +18,8 @@
 #include <string.h>
 
 #define WORD_MAX 64 /* of ls_text_nearest(): options, keys and commands are shorter */
-#define PIECE 192   /* bytes coded at once; a multiple of 3, so that base64 has no padding inside */
+/* Bytes coded at once; a multiple of 3, so that base64 has no padding inside. */
+#define PIECE ((size_t)192)
 
 static bool continues(uint8_t c)
 {
@@ -114,7 +115,9 @@ size_t ls_utf8_cut(const char *text, size_t size)
 
 static char lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c | 0x20);
+    return c;
 }
 
 bool ls_text_equal_nocase(const char *a, const char *b)

@@ -101,7 +101,7 @@ static int64_t weekday_of_month(const struct rule_day *d, int64_t year)
 
     if (weekday < 0)
         weekday += 7;
-    day = first + (d->day - weekday + 7) % 7 + 7 * (d->week - 1);
+    day = first + (d->day - weekday + 7) % 7 + (int64_t)7 * (d->week - 1);
     return day < next ? day : day - 7;
 }
 
@@ -174,10 +174,8 @@ int64_t ls_zone_to_utc(const struct ls_zone *zone, int64_t local_us)
     bool before_fits = offset_at(zone, local_s - before) == before;
     bool after_fits = offset_at(zone, local_s - after) == after;
 
-    if (after_fits &&
-        (!before_fits || after > before)) /* the larger offset is the earlier moment */
-        return plus_s(local_us, -after);
-    return plus_s(local_us, -before);
+    /* Both fit while an hour happens twice; the first is the one before the change. */
+    return plus_s(local_us, after_fits && !before_fits ? -after : -before);
 }
 
 const char *ls_zone_name(const struct ls_zone *zone)
@@ -226,7 +224,7 @@ static bool parse_time(const char **at, int64_t *ret)
         return false;
     if (skip_char(at, ':') && !parse_int(at, 59, &s))
         return false;
-    *ret = (minus ? -1 : 1) * (int64_t)(h * 3600 + m * 60 + s);
+    *ret = (minus ? -1 : 1) * (INT64_C(3600) * h + INT64_C(60) * m + s);
     return true;
 }
 
@@ -254,7 +252,7 @@ static bool parse_day(const char **at, struct rule_day *d)
 {
     bool good;
 
-    d->time_s = 2 * 3600;
+    d->time_s = 7200; /* 02:00, unless it says otherwise */
     if (skip_char(at, 'M')) {
         d->form = 'M';
         good = parse_int(at, 12, &d->month) && skip_char(at, '.') && parse_int(at, 5, &d->week) &&

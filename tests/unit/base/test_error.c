@@ -158,6 +158,22 @@ static void wrapping_a_full_text_cuts_its_end(void **state)
     assert_string_equal(err.text, text);
 }
 
+static void a_wrapped_text_is_cut_between_two_characters(void **state)
+{
+    struct ls_error err;
+    char text[sizeof(err.text)];
+    (void)state;
+
+    memset(text, 'e', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    memcpy(text + sizeof(text) - 4, "\xe2\x82\xac", 3);
+    for (size_t n = 1; n <= 3; n++) {
+        ls_error_set(&err, LS_IO, "%s", text + 2);
+        ls_error_wrap(&err, "%.*s", (int)n, "abc");
+        assert_int_equal(ls_utf8_check(err.text, strlen(err.text)), strlen(err.text));
+    }
+}
+
 static void every_code_has_a_name_in_lower_case_and_a_text(void **state)
 {
     static const char *const names[] = {
@@ -212,6 +228,7 @@ int main(void)
         cmocka_unit_test(the_reason_survives_a_text_that_is_too_long),
         cmocka_unit_test(wrapping_puts_context_before_and_keeps_the_rest),
         cmocka_unit_test(wrapping_a_full_text_cuts_its_end),
+        cmocka_unit_test(a_wrapped_text_is_cut_between_two_characters),
         cmocka_unit_test(every_code_has_a_name_in_lower_case_and_a_text),
         cmocka_unit_test(the_exit_status_and_the_retry_follow_from_the_code),
         cmocka_unit_test(a_number_that_is_no_code_is_an_internal_error),

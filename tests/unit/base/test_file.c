@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -371,6 +372,29 @@ static void a_full_disk_is_told_and_the_old_file_stays(void **state)
     free(path);
 }
 
+/* The stream drops what it could not write; a later flush succeeds and proves nothing. */
+static void a_write_that_failed_early_is_not_forgotten(void **state)
+{
+    char *path = testdir_file("early", "old", 3);
+    struct rlimit before, small = {0};
+    void (*old)(int) = signal(SIGXFSZ, SIG_IGN);
+    struct ls_file_swap swap;
+    struct ls_error err;
+    (void)state;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small.rlim_max = before.rlim_max;
+    assert_int_equal(ls_file_swap_open(&swap, path, "t", 0600, &err), LS_OK);
+    fputs("lost", swap.f);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    assert_int_not_equal(fflush(swap.f), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)signal(SIGXFSZ, old);
+    assert_int_equal(ls_file_swap_commit(&swap, &err), LS_IO);
+    assert_content(path, "old");
+    free(path);
+}
+
 static void a_temporary_file_has_no_name_and_can_be_read_back(void **state)
 {
     char *dir = testdir_new(), line[10], *before = getenv("TMPDIR");
@@ -476,6 +500,7 @@ static void closing_another_descriptor_of_the_file_keeps_the_lock(void **state)
 
 struct waiter {
     const char *path;
+    atomic_int tid;
     atomic_bool given_back;
     bool had_it_only_then;
     enum ls_code rc;
@@ -486,9 +511,30 @@ static void wait_for_lock(void *arg)
     struct waiter *w = arg;
     struct ls_file_lock lock;
 
+    w->tid = gettid();
     w->rc = ls_file_lock(&lock, w->path, 0, true, NULL);
     w->had_it_only_then = w->given_back;
     ls_file_unlock(&lock);
+}
+
+/* Until the thread sleeps, which it does for the lock alone, or has ended. */
+static void wait_until_asleep(struct waiter *w)
+{
+    char path[64], stat_line[200];
+    const char *name_end;
+    bool running = true;
+
+    while (w->tid == 0)
+        sched_yield();
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", w->tid);
+    while (running) {
+        FILE *f = fopen(path, "r");
+
+        name_end = f && fgets(stat_line, sizeof(stat_line), f) ? strrchr(stat_line, ')') : NULL;
+        running = name_end && name_end[2] == 'R';
+        if (f)
+            fclose(f);
+    }
 }
 
 static void whoever_waits_gets_the_lock_when_it_is_given_back(void **state)
@@ -502,6 +548,7 @@ static void whoever_waits_gets_the_lock_when_it_is_given_back(void **state)
 
     assert_int_equal(ls_file_lock(&lock, path, 0, false, &err), LS_OK);
     assert_int_equal(ls_thread_start(&t, wait_for_lock, &w, &err), LS_OK);
+    wait_until_asleep(&w);
     w.given_back = true;
     ls_file_unlock(&lock);
     ls_thread_join(&t);
@@ -540,6 +587,7 @@ int main(void)
         cmocka_unit_test(a_swap_in_a_missing_directory_is_not_found),
         cmocka_unit_test(a_kill_before_commit_leaves_the_old_file_and_a_trace),
         cmocka_unit_test(a_full_disk_is_told_and_the_old_file_stays),
+        cmocka_unit_test(a_write_that_failed_early_is_not_forgotten),
         cmocka_unit_test(a_temporary_file_has_no_name_and_can_be_read_back),
         cmocka_unit_test(a_held_lock_is_busy_until_it_is_given_back),
         cmocka_unit_test(locks_at_different_offsets_are_different_locks),

@@ -45,11 +45,12 @@ static void get_mask(void *arg)
 
 static void signals_are_left_to_the_main_thread(void **state)
 {
-    sigset_t inside, before, after;
+    sigset_t inside, none, after;
     struct ls_thread t;
     (void)state;
 
-    (void)pthread_sigmask(SIG_SETMASK, NULL, &before);
+    sigemptyset(&none);
+    (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
     assert_int_equal(ls_thread_start(&t, get_mask, &inside, NULL), LS_OK);
     ls_thread_join(&t);
     (void)pthread_sigmask(SIG_SETMASK, NULL, &after);
@@ -57,7 +58,7 @@ static void signals_are_left_to_the_main_thread(void **state)
     assert_int_equal(sigismember(&inside, SIGTERM), 1);
     assert_int_equal(sigismember(&inside, SIGSEGV), 0);
     for (int sig = 1; sig < 32; sig++)
-        assert_int_equal(sigismember(&before, sig), sigismember(&after, sig));
+        assert_int_equal(sigismember(&after, sig), 0);
 }
 
 static void spin_until_cancelled(void *arg)

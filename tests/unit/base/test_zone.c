@@ -164,6 +164,7 @@ static void names_that_lead_elsewhere_are_refused(void **state)
         assert_int_equal(ls_zone_open(bad[i], &zone, &err), LS_CONFIG);
         assert_non_null(strstr(err.text, bad[i]));
     }
+    assert_int_equal(ls_zone_open("/Europe/Vienna", &zone, &err), LS_CONFIG); /* TZDIR + this is */
     assert_null(zone);
 }
 
@@ -287,13 +288,13 @@ static void rules_that_are_none_are_refused(void **state)
 }
 
 /* Offset 0 until time 1000, then an hour; in the form of version 1. */
-static void make_list_file(struct ls_buf *file)
+static void make_list_file(struct ls_buf *file, int32_t first_time, uint8_t last_type)
 {
     add_header(file, '\0', 0, 2, 2);
-    ls_buf_u32(file, (uint32_t)-500);
+    ls_buf_u32(file, (uint32_t)first_time);
     ls_buf_u32(file, 1000);
     ls_buf_u8(file, 0);
-    ls_buf_u8(file, 1);
+    ls_buf_u8(file, last_type);
     add_type(file, 0);
     add_type(file, 3600);
     ls_buf_add(file, "LMT", 4);
@@ -306,7 +307,7 @@ static void a_file_of_the_first_version_is_read(void **state)
     (void)state;
 
     ls_buf_init(&file, 0);
-    make_list_file(&file);
+    make_list_file(&file, -500, 1);
     assert_int_equal(open_made(&file, &zone, NULL), LS_OK);
     assert_int_equal(ls_zone_to_local(zone, 1000 * S - 1), 1000 * S - 1);
     assert_int_equal(ls_zone_to_local(zone, 1000 * S), 4600 * S);
@@ -323,7 +324,7 @@ static void a_file_cut_anywhere_is_refused(void **state)
     (void)state;
 
     ls_buf_init(&file, 0);
-    make_list_file(&file);
+    make_list_file(&file, -500, 1);
     for (size_t size = file.size; size-- > 0;) {
         ls_buf_cut(&file, size);
         assert_int_equal(open_made(&file, &zone, &err), LS_CONFIG);
@@ -346,11 +347,32 @@ static void a_damaged_file_is_refused_or_read_but_never_left(void **state)
         struct ls_buf file;
 
         ls_buf_init(&file, 0);
-        make_list_file(&file);
+        make_list_file(&file, -500, 1);
         if (i / 2 < file.size)
             file.data[i / 2] = (char)(i % 2 ? 0xff : 0x80);
         if (open_made(&file, &zone, NULL) == LS_OK)
             (void)ls_zone_to_utc(zone, at(2024, 1, 1, 0, 0));
+        ls_zone_close(zone);
+        ls_buf_done(&file);
+    }
+}
+
+static void lists_out_of_order_or_range_are_refused(void **state)
+{
+    static const struct {
+        int32_t first_time;
+        uint8_t last_type;
+        enum ls_code code;
+    } cases[] = {{999, 1, LS_OK}, {1000, 1, LS_CONFIG}, {1001, 1, LS_CONFIG}, {999, 2, LS_CONFIG}};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ls_zone *zone = NULL;
+        struct ls_buf file;
+
+        ls_buf_init(&file, 0);
+        make_list_file(&file, cases[i].first_time, cases[i].last_type);
+        assert_int_equal(open_made(&file, &zone, NULL), cases[i].code);
         ls_zone_close(zone);
         ls_buf_done(&file);
     }
@@ -388,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_file_of_the_first_version_is_read),
         cmocka_unit_test(a_file_cut_anywhere_is_refused),
         cmocka_unit_test(a_damaged_file_is_refused_or_read_but_never_left),
+        cmocka_unit_test(lists_out_of_order_or_range_are_refused),
         cmocka_unit_test(a_file_that_counts_leap_seconds_is_refused),
     };
     return cmocka_run_group_tests_name("base/zone", tests, NULL, NULL);
