@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api.h - what the files of the library share behind lockstep.h. */
+#ifndef LS_API_API_H
+#define LS_API_API_H
+
+#include "api/config.h"
+#include "lockstep.h"
+#include "state/state.h"
+
+struct lockstep {
+    struct ls_arena mem;
+    struct ls_config *config; /* NULL: none was given */
+    const char *state_url;    /* NULL: the default place */
+    struct ls_state *state;   /* opened by the first call that needs it */
+    struct lockstep_listener listener;
+    const char *actor;
+    struct ls_cancel cancel;
+};
+
+/* Fills the public error from an internal one; returns its exit status. */
+int ls_api_fail(const struct ls_error *err, struct lockstep_error *error);
+
+/* Opens the state once. create false and no state yet: LS_NOT_FOUND. */
+LS_MUST_CHECK enum ls_code ls_api_state(struct lockstep *ls, bool create, struct ls_error *err);
+
+/* The configuration of what select names, with --only and --create put in; strings in mem or borrowed from ls and select. */
+LS_MUST_CHECK enum ls_code ls_api_select(struct lockstep *ls, const struct lockstep_select *select,
+                                         const struct lockstep_run_options *options,
+                                         struct ls_arena *mem, struct ls_sync_config *ret,
+                                         struct ls_error *err);
+
+/* For apply and undo: replaces the URLs of a recorded configuration by those given again in select (URLs or a sync's
+ * name), or by the configured sync `name` when there is one with the same stores: recorded URLs hold no passwords. */
+LS_MUST_CHECK enum ls_code ls_api_given_again(struct lockstep *ls, const char *name,
+                                              const struct lockstep_select *select,
+                                              struct ls_arena *mem, struct ls_sync_config *config,
+                                              struct ls_error *err);
+
+/* Opens the job; a store that is the state itself is refused. Sets job->config_json. */
+LS_MUST_CHECK enum ls_code ls_api_job(struct lockstep *ls, const struct ls_sync_config *config,
+                                      bool writable, struct ls_arena *mem, struct ls_job **ret,
+                                      struct ls_error *err);
+
+/* Log lines to the listener. */
+void ls_api_log(struct lockstep *ls, int level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Hooks that report progress to the listener and take its cancel flag. */
+struct ls_hooks ls_api_hooks(struct lockstep *ls);
+
+/* An entry of the audit log; a failure to write it is the operation's failure. */
+LS_MUST_CHECK enum ls_code ls_api_audit(struct lockstep *ls, const char *action,
+                                        const char *subject, const char *detail_json,
+                                        struct ls_error *err);
+
+/* The public form of a remembered run, with its first 100 errors; NULL when out of memory. */
+struct lockstep_run *ls_api_run(struct lockstep *ls, const struct ls_run *run);
+
+/* forced brakes as a bitmap. LS_USAGE for an unknown name. */
+LS_MUST_CHECK enum ls_code ls_api_forced(const char *force, unsigned *ret, struct ls_error *err);
+
+#endif

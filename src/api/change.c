@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* change.c - plan, sync, apply, undo: the calls that change a target, and the one that shows it before.
+ *
+ * A sync is validation, detection, repair, verification, each named in the run's log. The plan of a sync
+ * is spooled rather than applied as it is found, because the brakes must see the whole of it before the first write. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/session.h"
+#include "base/clock.h"
+#include "engine/sync_config.h"
+
+static bool flag(const struct lockstep_run_options *options, bool full)
+{
+    return options && (full ? options->full : options->dry_run);
+}
+
+static bool is_full(const struct lockstep_run_options *options)
+{
+    return flag(options, true);
+}
+
+/* ---- plan ---- */
+
+int lockstep_plan(struct lockstep *ls, const struct lockstep_select *select,
+                  const struct lockstep_run_options *options, const char *path,
+                  struct lockstep_plan_info *ret, struct lockstep_error *error)
+{
+    const struct ls_hooks hooks = ls_api_hooks(ls);
+    struct ls_sync_config config;
+    struct ls_job *job = NULL;
+    struct ls_arena mem;
+    struct ls_plan_counts c = {0};
+    struct ls_compare_result compared = {0};
+    struct ls_error err = {0};
+    enum ls_code rc;
+
+    ls_arena_init(&mem, 0);
+    rc = ls_api_select(ls, select, options, &mem, &config, &err);
+    if (rc == LS_OK)
+        rc = ls_api_job(ls, &config, false, &mem, &job, &err);
+    if (rc == LS_OK)
+        rc = ls_plan_make(job, NULL, &hooks, path, NULL, &c, &compared, &err);
+    if (rc == LS_OK)
+        *ret = (struct lockstep_plan_info){c.inserts,   c.updates, c.deletes,
+                                           c.unchanged, c.moving,  c.kept};
+    ls_job_close(job);
+    ls_arena_done(&mem);
+    if (rc != LS_OK)
+        return ls_api_fail(&err, error);
+    return c.inserts + c.updates + c.deletes > 0 ? LOCKSTEP_DIFFERENT : LOCKSTEP_OK;
+}
+
+/* ---- the phases ---- */
+
+static void log_detection(struct session *s, const struct ls_plan_counts *c, const char *path)
+{
+    ls_session_phase(s, LS_PHASE_DETECTION,
+                     "%" PRIu64 " records in the source, %" PRIu64 " in the target, compared by %s",
+                     c->source_count, c->target_count, path);
+    if (c->inserts + c->updates + c->deletes == 0)
+        ls_session_phase(s, LS_PHASE_DETECTION, "no sync needed%s",
+                         c->moving ? "; some records are moving" : "");
+    else
+        ls_session_phase(s, LS_PHASE_DETECTION,
+                         "%" PRIu64 " to create, %" PRIu64 " to update, %" PRIu64 " to delete",
+                         c->inserts, c->updates, c->deletes);
+}
+
+static enum ls_code check_brakes(struct session *s, const struct ls_plan_counts *counts,
+                                 const char *force, struct ls_error *err)
+{
+    struct ls_brake_memory last = {"", "", 0};
+    unsigned forced = 0;
+    enum ls_code rc = ls_api_forced(force, &forced, err);
+
+    if (rc == LS_OK)
+        rc = ls_state_last(s->ls->state, s->job->name, &s->mem, &last, err);
+    return rc == LS_OK ? ls_brake_check(s->job, counts, &last, forced, err) : rc;
+}
+
+/* Differences that a finished sync should not have left. */
+static uint64_t left_over(const struct ls_job *job, const struct ls_compare_result *v)
+{
+    const bool deletes = job->deletes == LS_DELETES_REMOVE && job->owned;
+
+    return v->count[LS_SOURCE_ONLY] + v->count[LS_INCONSISTENT] +
+           (deletes ? v->count[LS_TARGET_ONLY] : 0);
+}
+
+static enum ls_code verify(struct session *s, bool all, struct ls_error *err)
+{
+    uint64_t left;
+    enum ls_code rc = ls_verify(s->job, s->touched, all, NULL, &s->hooks, NULL, NULL, &s->verified,
+                                &s->scope, err);
+
+    if (rc != LS_OK)
+        return rc;
+    left = left_over(s->job, &s->verified);
+    s->run.verified = left == 0;
+    if (left == 0)
+        ls_session_phase(s, LS_PHASE_VERIFICATION,
+                         "%" PRIu64 " records read back on both sides, all equal",
+                         s->verified.total);
+    else
+        ls_session_phase(s, LS_PHASE_VERIFICATION,
+                         "%" PRIu64 " of %" PRIu64 " records read back still differ", left,
+                         s->verified.total);
+    return LS_OK;
+}
+
+/* Repair and verification: what sync and apply have in common. */
+static enum ls_code carry_out(struct session *s, struct ls_plan *plan, bool all,
+                              struct ls_error *err)
+{
+    const struct ls_plan_counts *c = ls_plan_counts(plan);
+    enum ls_code rc;
+
+    ls_session_phase(s, LS_PHASE_REPAIR, "%" PRIu64 " changes",
+                     c->inserts + c->updates + c->deletes);
+    rc = ls_apply(s->job, s->writer, s->run.id, plan, &s->journal, &s->hooks, s->touched,
+                  &s->applied, err);
+    if (rc != LS_OK)
+        return rc;
+    if (s->applied.interrupted)
+        return ls_error_set(err, LS_CANCELLED,
+                            "cancelled after %" PRIu64 " batches; what was written stays, "
+                            "and the next sync goes on from there",
+                            s->applied.batches);
+    return verify(s, all, err);
+}
+
+static enum ls_code detect(struct session *s, const struct ls_compare_options *options,
+                           FILE **ret_plan, struct ls_plan_counts *counts,
+                           struct ls_compare_result *compared, struct ls_error *err)
+{
+    enum ls_code rc =
+        ls_plan_make(s->job, options, &s->hooks, NULL, ret_plan, counts, compared, err);
+
+    if (rc != LS_OK)
+        return rc;
+    s->run.unchanged = counts->unchanged;
+    s->run.source_count = counts->source_count;
+    s->run.target_count = counts->target_count;
+    return LS_OK;
+}
+
+/* Everything of a sync between its begin and its end. */
+static enum ls_code run_sync(struct session *s, const struct lockstep_run_options *options,
+                             struct ls_error *err)
+{
+    const struct ls_compare_options compare = {.force_merge = is_full(options)};
+    struct ls_plan_counts counts = {0};
+    struct ls_plan *plan = NULL;
+    FILE *f = NULL;
+    enum ls_code rc = detect(s, &compare, &f, &counts, &s->verified, err);
+
+    if (rc != LS_OK)
+        return rc;
+    log_detection(s, &counts, s->verified.path);
+    if (counts.inserts + counts.updates + counts.deletes == 0) {
+        fclose(f);
+        s->scope = "all"; /* both sides were just read and are the same */
+        s->run.verified = left_over(s->job, &s->verified) == 0;
+        return LS_OK;
+    }
+    rc = check_brakes(s, &counts, options ? options->force : NULL, err);
+    if (rc != LS_OK) {
+        fclose(f);
+        return rc;
+    }
+    rc = ls_plan_open(s->job, f, NULL, &plan, err);
+    if (rc == LS_OK)
+        rc = carry_out(s, plan, is_full(options), err);
+    ls_plan_close(plan);
+    return rc;
+}
+
+/* A dry run: counts without a run. */
+static int dry_run(struct session *s, struct lockstep_run **ret, struct ls_error *err,
+                   struct lockstep_error *error)
+{
+    struct ls_plan_counts c = {0};
+    struct ls_compare_result compared = {0};
+    FILE *f = NULL;
+    enum ls_code rc;
+
+    s->run.started_us = ls_clock_now_us();
+    rc = detect(s, NULL, &f, &c, &compared, err);
+    if (f)
+        fclose(f);
+    if (rc != LS_OK)
+        return ls_api_fail(err, error);
+    s->run.sync = s->job->name;
+    s->run.kind = "sync";
+    s->run.mode = "dry-run";
+    s->run.source = s->job->source.identity;
+    s->run.target = s->job->target.identity;
+    s->run.status = LS_RUN_COMPLETED;
+    s->run.error = "";
+    s->run.created = c.inserts;
+    s->run.updated = c.updates;
+    s->run.deleted = c.deletes;
+    s->run.finished_us = ls_clock_now_us();
+    *ret = ls_api_run(s->ls, &s->run);
+    return c.inserts + c.updates + c.deletes > 0 ? LOCKSTEP_DIFFERENT : LOCKSTEP_OK;
+}
+
+int lockstep_sync(struct lockstep *ls, const struct lockstep_select *select,
+                  const struct lockstep_run_options *options, struct lockstep_run **ret,
+                  struct lockstep_error *error)
+{
+    const bool dry = flag(options, false);
+    struct ls_sync_config config;
+    struct session s;
+    struct ls_error err = {0};
+    unsigned forced = 0;
+    enum ls_code rc;
+    int code;
+
+    *ret = NULL;
+    ls_session_init(&s, ls);
+    rc = ls_api_forced(options ? options->force : NULL, &forced, &err);
+    if (rc == LS_OK)
+        rc = ls_api_select(ls, select, options, &s.mem, &config, &err);
+    if (rc == LS_OK && !dry)
+        rc = ls_api_state(ls, true, &err);
+    if (rc == LS_OK)
+        rc = ls_api_job(ls, &config, !dry, &s.mem, &s.job, &err);
+    if (rc != LS_OK) {
+        code = ls_api_fail(&err, error);
+    } else if (dry) {
+        code = dry_run(&s, ret, &err, error);
+    } else {
+        rc = ls_session_begin(&s, "sync", true, &err);
+        if (rc == LS_OK)
+            rc = run_sync(&s, options, &err);
+        code = ls_session_end(&s, rc, &err, ret, error);
+    }
+    ls_session_done(&s);
+    return code;
+}
+
+/* ---- apply ---- */
+
+/* Opens the job a plan was made for: its own configuration, with the URLs of select when given (for passwords). */
+static enum ls_code job_of_plan(struct session *s, FILE *f, const char *path,
+                                const struct lockstep_select *select, struct ls_error *err)
+{
+    struct ls_plan_header header;
+    struct ls_sync_config config;
+    enum ls_code rc = ls_plan_read_header(f, path, &s->mem, &header, err);
+
+    if (rc == LS_OK)
+        rc = ls_sync_config_from_json(header.config_json, &s->mem, &config, err);
+    if (rc == LS_OK)
+        rc = ls_api_given_again(s->ls, config.name, select, &s->mem, &config, err);
+    return rc == LS_OK ? ls_api_job(s->ls, &config, true, &s->mem, &s->job, err) : rc;
+}
+
+static enum ls_code run_apply(struct session *s, struct ls_plan *plan,
+                              const struct lockstep_run_options *options, struct ls_error *err)
+{
+    const struct ls_plan_counts *c = ls_plan_counts(plan);
+    enum ls_code rc;
+
+    s->run.unchanged = c->unchanged;
+    s->run.source_count = c->source_count;
+    s->run.target_count = c->target_count;
+    rc = check_brakes(s, c, options ? options->force : NULL, err);
+    return rc == LS_OK ? carry_out(s, plan, is_full(options), err) : rc;
+}
+
+int lockstep_apply(struct lockstep *ls, const char *plan_path, const struct lockstep_select *select,
+                   const struct lockstep_run_options *options, struct lockstep_run **ret,
+                   struct lockstep_error *error)
+{
+    FILE *f = fopen(plan_path, "re");
+    struct session s;
+    struct ls_plan *plan = NULL;
+    struct ls_error err = {0};
+    enum ls_code rc = LS_OK;
+    int code;
+
+    *ret = NULL;
+    ls_session_init(&s, ls);
+    if (!f)
+        rc = ls_error_errno(&err, errno, "open the plan %s", plan_path);
+    if (rc == LS_OK)
+        rc = ls_api_state(ls, true, &err);
+    if (rc == LS_OK) {
+        rc = job_of_plan(&s, f, plan_path, select, &err);
+        if (rc != LS_OK)
+            fclose(f);
+    } else if (f) {
+        fclose(f);
+    }
+    if (rc == LS_OK) /* owns f; a plan that does not fit begins no run */
+        rc = ls_plan_open(s.job, f, plan_path, &plan, &err);
+    if (rc != LS_OK) {
+        code = ls_api_fail(&err, error);
+    } else {
+        rc = ls_session_begin(&s, "apply", true, &err);
+        if (rc == LS_OK)
+            rc = run_apply(&s, plan, options, &err);
+        code = ls_session_end(&s, rc, &err, ret, error);
+    }
+    ls_plan_close(plan);
+    ls_session_done(&s);
+    return code;
+}
+
+/* ---- undo ---- */
+
+static enum ls_code may_undo(const struct ls_run *run, struct ls_error *err)
+{
+    if (strcmp(run->kind, "verify") == 0)
+        return ls_error_set(err, LS_USAGE,
+                            "run %" PRId64 " only verified: there is nothing to take back",
+                            run->number);
+    if (run->undone_by)
+        return ls_error_set(err, LS_USAGE,
+                            "run %" PRId64 " was undone by run %" PRId64
+                            ". To do it again, undo that one: "
+                            "lockstep undo %" PRId64,
+                            run->number, run->undone_by, run->undone_by);
+    return LS_OK;
+}
+
+static enum ls_code job_of_run(struct session *s, const struct ls_run *old,
+                               const struct lockstep_select *select, struct ls_error *err)
+{
+    struct ls_sync_config config;
+    enum ls_code rc = ls_sync_config_from_json(old->config_json, &s->mem, &config, err);
+
+    if (rc == LS_OK)
+        rc = ls_api_given_again(s->ls, old->sync, select, &s->mem, &config, err);
+    if (rc == LS_OK)
+        rc = ls_job_open_target(old->sync, &config.target, config.key_count, config.key, &s->job,
+                                err);
+    if (rc != LS_OK)
+        return rc;
+    s->job->config_json = old->config_json;
+    s->job->atomic = config.atomic;
+    memcpy(s->job->digest, old->digest, strlen(old->digest) + 1);
+    s->run.source = old->source;
+    return LS_OK;
+}
+
+static enum ls_code verify_undo(struct session *s, const char *old_id, struct ls_error *err)
+{
+    struct ls_journal_source source;
+    uint64_t checked = 0, different = 0;
+    enum ls_code rc = ls_state_journal_source(s->ls->state, old_id, &s->mem, &source, err);
+
+    if (rc == LS_OK)
+        rc = ls_verify_undo(s->job, &source, &s->hooks, &checked, &different, err);
+    if (rc != LS_OK)
+        return rc;
+    s->run.verified = different <= s->applied.conflicts + s->applied.failed;
+    s->scope = "touched";
+    s->verified.target_count = checked;
+    ls_session_phase(s, LS_PHASE_VERIFICATION,
+                     "%" PRIu64 " records read back, %" PRIu64 " are as before the run", checked,
+                     checked - different);
+    return LS_OK;
+}
+
+static enum ls_code run_undo(struct session *s, struct ls_run *old, struct ls_error *err)
+{
+    struct ls_journal_source source;
+    enum ls_code rc;
+
+    s->run.undoes = old->number;
+    rc = ls_state_journal_source(s->ls->state, old->id, &s->mem, &source, err);
+    if (rc != LS_OK)
+        return rc;
+    ls_session_phase(s, LS_PHASE_REPAIR, "taking back run %" PRId64, old->number);
+    rc = ls_undo(s->job, s->writer, s->run.id, &source, &s->journal, &s->hooks, s->touched,
+                 &s->applied, err);
+    if (rc == LS_OK && s->applied.interrupted)
+        rc = ls_error_set(err, LS_CANCELLED,
+                          "cancelled after %" PRIu64 " batches. Run `lockstep undo %" PRId64
+                          "` again for the rest",
+                          s->applied.batches, old->number);
+    if (rc == LS_OK)
+        rc = verify_undo(s, old->id, err);
+    if (rc != LS_OK)
+        return rc;
+    /* the old run may have been found dead only now: read it again */
+    rc = ls_state_run_find(s->ls->state, old->id, &s->mem, old, err);
+    old->undone_by = s->run.number;
+    return rc == LS_OK ? ls_state_run_save(s->ls->state, old, err) : rc;
+}
+
+int lockstep_undo(struct lockstep *ls, const char *run, const struct lockstep_select *select,
+                  const struct lockstep_run_options *options, struct lockstep_run **ret,
+                  struct lockstep_error *error)
+{
+    struct session s;
+    struct ls_run old;
+    struct ls_error err = {0};
+    enum ls_code rc;
+    int code;
+
+    (void)options; /* no brake holds an undo, and --force never goes past its conflicts */
+    *ret = NULL;
+    ls_session_init(&s, ls);
+    rc = ls_api_state(ls, false, &err);
+    if (rc == LS_OK)
+        rc = ls_state_run_find(ls->state, run, &s.mem, &old, &err);
+    if (rc == LS_OK)
+        rc = may_undo(&old, &err);
+    if (rc == LS_OK)
+        rc = job_of_run(&s, &old, select, &err);
+    if (rc != LS_OK) {
+        code = ls_api_fail(&err, error);
+    } else {
+        rc = ls_session_begin(&s, "undo", true, &err);
+        if (rc == LS_OK)
+            rc = run_undo(&s, &old, &err);
+        code = ls_session_end(&s, rc, &err, ret, error);
+    }
+    ls_session_done(&s);
+    return code;
+}

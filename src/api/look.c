@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* look.c - status, diff, verify, check: the calls that only read.
+ *
+ * status and diff remember nothing and need no state; verify leaves a receipt, so it is a run. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/json.h"
+#include "api/session.h"
+#include "base/clock.h"
+#include "model/json.h"
+
+/* ---- status and diff ---- */
+
+/* A side as people name it: store and collection. NULL when out of memory. */
+static char *side_name(const struct ls_side *side)
+{
+    struct ls_buf out;
+    char *ret = NULL;
+
+    ls_buf_init(&out, 0);
+    ls_buf_text(&out, side->identity);
+    if (side->schema->collection && *side->schema->collection) {
+        ls_buf_char(&out, '#');
+        ls_buf_text(&out, side->schema->collection);
+    }
+    if (!out.failed)
+        ret = strdup(ls_buf_str(&out));
+    ls_buf_done(&out);
+    return ret;
+}
+
+static enum ls_code fill_status(const struct ls_job *job, const struct ls_compare_result *r,
+                                int64_t started_us, bool explain, struct lockstep_status *ret,
+                                struct ls_error *err)
+{
+    struct lockstep_status s = {
+        .sync = strdup(job->name),
+        .source = side_name(&job->source),
+        .target = side_name(&job->target),
+        .total = r->total,
+        .in_sync = r->count[LS_IN_SYNC],
+        .source_only = r->count[LS_SOURCE_ONLY],
+        .target_only = r->count[LS_TARGET_ONLY],
+        .inconsistent = r->count[LS_INCONSISTENT],
+        .moving = r->count[LS_MOVING],
+        .conflict = r->count[LS_CONFLICTED],
+        .source_count = r->source_count,
+        .target_count = r->target_count,
+        .duration_ms = (ls_clock_monotonic_us() - started_us) / 1000,
+        .path = strdup(r->path ? r->path : ""),
+        .explain = strdup(explain ? r->explain : ""),
+    };
+
+    if (!s.sync || !s.source || !s.target || !s.path || !s.explain) {
+        lockstep_status_done(&s);
+        return ls_error_nomem(err);
+    }
+    *ret = s;
+    return LS_OK;
+}
+
+void lockstep_status_done(struct lockstep_status *status)
+{
+    if (!status)
+        return;
+    free(status->sync);
+    free(status->source);
+    free(status->target);
+    free(status->path);
+    free(status->explain);
+    memset(status, 0, sizeof *status);
+}
+
+static bool is_different(const struct lockstep_status *s)
+{
+    return s->source_only + s->target_only + s->inconsistent + s->conflict > 0;
+}
+
+/* Hands differences to the caller. */
+struct teller {
+    const struct ls_job *job;
+    lockstep_difference_fn *fn;
+    void *ctx;
+    uint64_t left; /* to hand out; UINT64_MAX: no limit */
+};
+
+/* One value for people; NULL when there is none. In mem. */
+static const char *shown(const struct ls_value *v, struct ls_arena *mem)
+{
+    struct ls_buf out;
+    const char *ret = NULL;
+
+    if (!v || v->type == LS_T_NULL)
+        return NULL;
+    ls_buf_init(&out, 0);
+    ls_value_to_text(&out, v);
+    ret = ls_arena_text(mem, ls_buf_str(&out));
+    ls_buf_done(&out);
+    return ret;
+}
+
+static const char *key_text(const struct ls_layout *layout, const struct ls_value *key,
+                            struct ls_arena *mem)
+{
+    const char *text = "";
+
+    for (size_t i = 0; i < layout->key_count; i++) {
+        const char *value = shown(&key[i], mem);
+
+        text = ls_arena_printf(mem, "%s%s%s=%s", text, i ? ", " : "",
+                               layout->fields[layout->key[i]].name, value ? value : "null");
+    }
+    return text;
+}
+
+static void fill_fields(const struct ls_layout *layout, const struct ls_difference *d,
+                        struct lockstep_field *fields, struct ls_arena *mem)
+{
+    for (size_t i = 0; i < layout->field_count; i++)
+        fields[i] = (struct lockstep_field){
+            .name = layout->fields[i].name,
+            .source = d->source ? shown(&d->source[i], mem) : NULL,
+            .target = d->target ? shown(&d->target[i], mem) : NULL,
+            .differs = d->differs ? d->differs[i] : true,
+        };
+    for (size_t k = 0; k < layout->key_count; k++)
+        fields[layout->key[k]].is_key = true;
+}
+
+static enum ls_code tell(void *ctx, const struct ls_difference *d, struct ls_error *err)
+{
+    struct teller *t = ctx;
+    const struct ls_layout *layout = &t->job->layout;
+    struct ls_arena mem;
+    struct lockstep_field *fields;
+    struct lockstep_difference public;
+    enum ls_code rc = LS_OK;
+
+    if (t->left == 0)
+        return LS_OK; /* the rest is only counted */
+    if (t->left != UINT64_MAX)
+        t->left--;
+    ls_arena_init(&mem, 0);
+    fields = ls_arena_array(&mem, layout->field_count, sizeof *fields);
+    if (fields) {
+        fill_fields(layout, d, fields, &mem);
+        public = (struct lockstep_difference){
+            .status = ls_status_word(d->status),
+            .key = key_text(layout, d->key, &mem),
+            .json = ls_json_difference(layout, d, &mem),
+            .field_count = layout->field_count,
+            .fields = fields,
+        };
+    }
+    if (!fields || !public.key || !public.json)
+        rc = ls_error_nomem(err);
+    else if (!t->fn(t->ctx, &public))
+        rc = ls_error_set(err, LS_CANCELLED, "the diff was ended by its reader");
+    ls_arena_done(&mem);
+    return rc;
+}
+
+static int look(struct lockstep *ls, const struct lockstep_select *select,
+                const struct lockstep_run_options *options, lockstep_difference_fn *fn, void *ctx,
+                struct lockstep_status *ret, struct lockstep_error *error)
+{
+    const struct ls_compare_options compare = {.force_merge = options && options->full};
+    const struct ls_hooks hooks = ls_api_hooks(ls);
+    const int64_t started_us = ls_clock_monotonic_us();
+    struct teller teller = {.fn = fn, .ctx = ctx, .left = UINT64_MAX};
+    struct ls_sync_config config;
+    struct ls_compare_result result = {0};
+    struct ls_job *job = NULL;
+    struct ls_arena mem;
+    struct ls_error err = {0};
+    enum ls_code rc;
+
+    if (options && options->limit)
+        teller.left = options->limit;
+    ls_arena_init(&mem, 0);
+    rc = ls_api_select(ls, select, NULL, &mem, &config, &err);
+    if (rc == LS_OK)
+        rc = ls_api_job(ls, &config, false, &mem, &job, &err);
+    teller.job = job;
+    if (rc == LS_OK)
+        rc = ls_compare(job, &compare, &hooks, fn ? tell : NULL, &teller, &result, &err);
+    if (rc == LS_OK)
+        rc = fill_status(job, &result, started_us, options && options->explain, ret, &err);
+    ls_job_close(job);
+    ls_arena_done(&mem);
+    if (rc != LS_OK)
+        return ls_api_fail(&err, error);
+    return is_different(ret) ? LOCKSTEP_DIFFERENT : LOCKSTEP_OK;
+}
+
+int lockstep_status(struct lockstep *ls, const struct lockstep_select *select,
+                    const struct lockstep_run_options *options, struct lockstep_status *ret,
+                    struct lockstep_error *error)
+{
+    return look(ls, select, options, NULL, NULL, ret, error);
+}
+
+int lockstep_diff(struct lockstep *ls, const struct lockstep_select *select,
+                  const struct lockstep_run_options *options, lockstep_difference_fn *fn, void *ctx,
+                  struct lockstep_status *ret, struct lockstep_error *error)
+{
+    return look(ls, select, options, fn, ctx, ret, error);
+}
+
+/* ---- verify ---- */
+
+static enum ls_code run_verify(struct session *s, bool full, struct ls_error *err)
+{
+    const struct ls_compare_options compare = {.force_merge = full};
+    enum ls_code rc;
+
+    ls_session_phase(s, LS_PHASE_VERIFICATION, "reading both sides");
+    rc = ls_verify(s->job, NULL, true, &compare, &s->hooks, NULL, NULL, &s->verified, &s->scope,
+                   err);
+    if (rc != LS_OK)
+        return rc;
+    s->run.unchanged = s->verified.count[LS_IN_SYNC];
+    s->run.source_count = s->verified.source_count;
+    s->run.target_count = s->verified.target_count;
+    s->run.verified = s->verified.count[LS_SOURCE_ONLY] + s->verified.count[LS_TARGET_ONLY] +
+                          s->verified.count[LS_INCONSISTENT] ==
+                      0;
+    ls_session_phase(s, LS_PHASE_VERIFICATION, "%" PRIu64 " records, %" PRIu64 " in sync",
+                     s->verified.total, s->verified.count[LS_IN_SYNC]);
+    return LS_OK;
+}
+
+int lockstep_verify(struct lockstep *ls, const struct lockstep_select *select,
+                    const struct lockstep_run_options *options, struct lockstep_status *ret,
+                    struct lockstep_error *error)
+{
+    const int64_t started_us = ls_clock_monotonic_us();
+    struct ls_sync_config config;
+    struct session s;
+    struct ls_error err = {0};
+    enum ls_code rc;
+    int code;
+
+    ls_session_init(&s, ls);
+    rc = ls_api_select(ls, select, NULL, &s.mem, &config, &err);
+    if (rc == LS_OK)
+        rc = ls_api_state(ls, true, &err);
+    if (rc == LS_OK)
+        rc = ls_api_job(ls, &config, false, &s.mem, &s.job, &err);
+    if (rc != LS_OK) {
+        code = ls_api_fail(&err, error);
+    } else {
+        rc = ls_session_begin(&s, "verify", false, &err);
+        if (rc == LS_OK)
+            rc = run_verify(&s, options && options->full, &err);
+        if (rc == LS_OK)
+            rc =
+                fill_status(s.job, &s.verified, started_us, options && options->explain, ret, &err);
+        code = ls_session_end(&s, rc, &err, NULL, error);
+    }
+    ls_session_done(&s);
+    return code;
+}
+
+/* ---- check ---- */
+
+struct checker {
+    struct lockstep *ls;
+    lockstep_finding_fn *fn;
+    void *ctx;
+    int worst; /* public code of the worst error */
+    struct ls_error first;
+};
+
+static void find(struct checker *c, int level, const char *sync, const char *what, const char *text)
+{
+    c->fn(c->ctx, &(struct lockstep_finding){level, sync, what, text});
+}
+
+static void find_error(struct checker *c, const char *sync, const char *what,
+                       const struct ls_error *err)
+{
+    const int code = ls_code_exit_status(err->code);
+
+    find(c, 3, sync, what, err->text);
+    if (c->first.code == LS_OK)
+        c->first = *err;
+    if (code > c->worst)
+        c->worst = code;
+}
+
+static void check_sync(struct checker *c, const struct ls_sync_config *config)
+{
+    const char *name = config->name ? config->name : "";
+    const struct ls_finding *findings = NULL;
+    struct ls_job *job = NULL;
+    struct ls_arena mem;
+    struct ls_error err = {0};
+    size_t count = 0;
+    enum ls_code rc;
+
+    ls_arena_init(&mem, 0);
+    rc = ls_api_job(c->ls, config, false, &mem, &job, &err);
+    if (rc == LS_OK) {
+        find(c, 0, name, "source",
+             ls_arena_printf(&mem, "%s#%s", job->source.identity, job->source.schema->collection));
+        find(c, 0, name, "target",
+             ls_arena_printf(&mem, "%s#%s", job->target.identity, job->target.schema->collection));
+        rc = ls_job_check(job, &mem, &count, &findings, &err);
+    }
+    for (size_t i = 0; i < count; i++) {
+        find(c, (int)findings[i].level, name, findings[i].what, findings[i].text);
+        if (findings[i].level == LS_FINDING_ERROR && c->worst < LOCKSTEP_USAGE) {
+            c->worst = LOCKSTEP_USAGE;
+            ls_error_set(&c->first, LS_CONFIG, "%s: %s", findings[i].what, findings[i].text);
+        }
+    }
+    if (rc != LS_OK)
+        find_error(c, name, "sync", &err);
+    ls_job_close(job);
+    ls_arena_done(&mem);
+}
+
+static void check_state(struct checker *c)
+{
+    struct ls_error err = {0};
+    const enum ls_code rc = ls_api_state(c->ls, false, &err);
+
+    if (rc == LS_OK)
+        find(c, 0, "", "state", ls_state_where(c->ls->state));
+    else if (rc == LS_NOT_FOUND)
+        find(c, 1, "", "state", "there is none yet; the first sync makes it");
+    else
+        find_error(c, "", "state", &err);
+}
+
+int lockstep_check(struct lockstep *ls, const struct lockstep_select *select,
+                   lockstep_finding_fn *fn, void *ctx, struct lockstep_error *error)
+{
+    struct checker c = {.ls = ls, .fn = fn, .ctx = ctx};
+    struct ls_sync_config config;
+    struct ls_arena mem;
+    struct ls_error err = {0};
+
+    ls_arena_init(&mem, 0);
+    check_state(&c);
+    if (select && (select->sync || select->source)) {
+        if (ls_api_select(ls, select, NULL, &mem, &config, &err) == LS_OK)
+            check_sync(&c, &config);
+        else
+            find_error(&c, "", "sync", &err);
+    } else {
+        for (size_t i = 0; ls->config && i < ls->config->sync_count; i++)
+            check_sync(&c, &ls->config->syncs[i]);
+    }
+    ls_arena_done(&mem);
+    if (c.worst != LOCKSTEP_OK)
+        ls_api_fail(&c.first, error);
+    return c.worst;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* remember.c - history, show, receipt, prune, audit: what the state recalls. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+#define ERRORS_SHOWN 100
+#define LOG_LINES 10000
+#define HISTORY_DEFAULT 50
+
+static char *copy(const char *text)
+{
+    return strdup(text ? text : "");
+}
+
+static bool fill_errors(struct lockstep *ls, const struct ls_run *run, struct lockstep_run *ret)
+{
+    struct ls_run_line *lines = NULL;
+    struct ls_arena mem;
+    size_t count = 0;
+    struct ls_error err;
+    bool ok = true;
+
+    ret->errors_total = run->failed + run->conflicts;
+    if (!ls->state || run->number == 0 || ret->errors_total == 0)
+        return true;
+    ls_arena_init(&mem, 0);
+    if (ls_state_run_lines(ls->state, run->id, true, ERRORS_SHOWN, &mem, &count, &lines, &err) !=
+        LS_OK)
+        count = 0; /* the run is told without them rather than not at all */
+    ret->errors = calloc(count ? count : 1, sizeof *ret->errors);
+    ok = ret->errors != NULL;
+    for (size_t i = 0; i < count && ok; i++) {
+        ret->errors[i].key = copy(lines[i].key_json);
+        ret->errors[i].error = copy(lines[i].text);
+        ret->error_count = i + 1;
+        ok = ret->errors[i].key && ret->errors[i].error;
+    }
+    ls_arena_done(&mem);
+    return ok;
+}
+
+static int64_t duration_ms(const struct ls_run *run)
+{
+    const int64_t end = run->finished_us ? run->finished_us : ls_clock_now_us();
+
+    return end > run->started_us ? (end - run->started_us) / 1000 : 0;
+}
+
+struct lockstep_run *ls_api_run(struct lockstep *ls, const struct ls_run *run)
+{
+    struct lockstep_run *r = calloc(1, sizeof *r);
+
+    if (!r)
+        return NULL;
+    r->number = run->number;
+    memcpy(r->id, run->id, sizeof r->id);
+    r->sync = copy(run->sync);
+    r->kind = copy(run->kind);
+    r->mode = copy(run->mode);
+    r->source = copy(run->source);
+    r->target = copy(run->target);
+    r->status = copy(ls_run_status_word(run->status));
+    r->reason = copy(run->error);
+    r->created = run->created;
+    r->updated = run->updated;
+    r->deleted = run->deleted;
+    r->unchanged = run->unchanged;
+    r->failed = run->failed;
+    r->conflicts = run->conflicts;
+    r->verified = run->verified;
+    r->duration_ms = duration_ms(run);
+    r->started_us = run->started_us;
+    r->finished_us = run->finished_us;
+    r->undoes = run->undoes;
+    r->undone_by = run->undone_by;
+    if (!r->sync || !r->kind || !r->mode || !r->source || !r->target || !r->status || !r->reason ||
+        !fill_errors(ls, run, r)) {
+        lockstep_run_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void lockstep_run_free(struct lockstep_run *run)
+{
+    if (!run)
+        return;
+    for (size_t i = 0; i < run->error_count; i++) {
+        free(run->errors[i].key);
+        free(run->errors[i].error);
+    }
+    free(run->errors);
+    free(run->sync);
+    free(run->kind);
+    free(run->mode);
+    free(run->source);
+    free(run->target);
+    free(run->status);
+    free(run->reason);
+    free(run);
+}
+
+void lockstep_runs_free(struct lockstep_run **runs, size_t count)
+{
+    for (size_t i = 0; runs && i < count; i++)
+        lockstep_run_free(runs[i]);
+    free(runs);
+}
+
+/* ---- history and show ---- */
+
+int lockstep_history(struct lockstep *ls, const char *sync, size_t limit, size_t *ret_count,
+                     struct lockstep_run ***ret, struct lockstep_error *error)
+{
+    struct ls_run *runs = NULL;
+    struct lockstep_run **list = NULL;
+    struct ls_arena mem;
+    struct ls_error err = {0};
+    size_t count = 0;
+    enum ls_code rc;
+
+    ls_arena_init(&mem, 0);
+    rc = ls_api_state(ls, false, &err);
+    if (rc == LS_OK)
+        rc = ls_state_runs(ls->state, sync, limit ? limit : HISTORY_DEFAULT, &mem, &count, &runs,
+                           &err);
+    else if (rc == LS_NOT_FOUND)
+        rc = LS_OK; /* no state yet: no runs yet */
+    if (rc == LS_OK) {
+        list = calloc(count ? count : 1, sizeof *list);
+        for (size_t i = 0; i < count && list; i++) {
+            list[i] = ls_api_run(ls, &runs[i]);
+            if (!list[i]) {
+                lockstep_runs_free(list, i);
+                list = NULL;
+            }
+        }
+        if (!list)
+            rc = ls_error_nomem(&err);
+    }
+    ls_arena_done(&mem);
+    if (rc != LS_OK)
+        return ls_api_fail(&err, error);
+    *ret = list;
+    *ret_count = count;
+    return LOCKSTEP_OK;
+}
+
+/* The run's log as text, a line each. NULL when out of memory. */
+static char *log_text(const struct ls_run_line *lines, size_t count)
+{
+    struct ls_buf out;
+    char *ret;
+
+    ls_buf_init(&out, 0);
+    for (size_t i = 0; i < count; i++) {
+        char at[25];
+
+        ls_clock_iso(lines[i].at_us, at);
+        ls_buf_printf(&out, "%s  %s\n", at, lines[i].text);
+    }
+    ret = out.failed ? NULL : strdup(ls_buf_str(&out));
+    ls_buf_done(&out);
+    return ret;
+}
+
+int lockstep_show(struct lockstep *ls, const char *run, struct lockstep_run **ret, char **ret_log,
+                  struct lockstep_error *error)
+{
+    struct ls_run found;
+    struct ls_run_line *lines = NULL;
+    struct lockstep_run *public = NULL;
+    struct ls_arena mem;
+    struct ls_error err = {0};
+    size_t count = 0;
+    enum ls_code rc;
+
+    ls_arena_init(&mem, 0);
+    rc = ls_api_state(ls, false, &err);
+    if (rc == LS_OK)
+        rc = ls_state_run_find(ls->state, run, &mem, &found, &err);
+    if (rc == LS_OK && ret_log)
+        rc = ls_state_run_lines(ls->state, found.id, false, LOG_LINES, &mem, &count, &lines, &err);
+    if (rc == LS_OK) {
+        public = ls_api_run(ls, &found);
+        if (ret_log)
+            *ret_log = log_text(lines, count);
+        if (!public || (ret_log && !*ret_log))
+            rc = ls_error_nomem(&err);
+    }
+    ls_arena_done(&mem);
+    if (rc == LS_OK) {
+        *ret = public;
+        return LOCKSTEP_OK;
+    }
+    lockstep_run_free(public);
+    return ls_api_fail(&err, error);
+}
+
+/* ---- receipts, prune, audit ---- */
+
+int lockstep_receipt(struct lockstep *ls, const char *run, char **ret_json,
+                     struct lockstep_error *error)
+{
+    struct ls_run found;
+    const char *json = NULL;
+    char *text = NULL;
+    struct ls_arena mem;
+    struct ls_error err = {0};
+    enum ls_code rc;
+
+    ls_arena_init(&mem, 0);
+    rc = ls_api_state(ls, false, &err);
+    if (rc == LS_OK)
+        rc = ls_state_run_find(ls->state, run, &mem, &found, &err);
+    if (rc == LS_OK)
+        rc = ls_state_receipt_get(ls->state, found.id, &mem, &json, &err);
+    if (rc == LS_OK && !(text = strdup(json)))
+        rc = ls_error_nomem(&err);
+    ls_arena_done(&mem);
+    if (rc != LS_OK)
+        return ls_api_fail(&err, error);
+    *ret_json = text;
+    return LOCKSTEP_OK;
+}
+
+int lockstep_prune(struct lockstep *ls, int keep_days, int64_t keep_bytes, uint64_t *ret_runs,
+                   int64_t *ret_bytes, struct lockstep_error *error)
+{
+    char detail[120];
+    struct ls_error err = {0};
+    enum ls_code rc = ls_api_state(ls, false, &err);
+
+    if (keep_days == 0 && ls->config)
+        keep_days = ls->config->journal_keep_days;
+    if (keep_bytes == 0 && ls->config)
+        keep_bytes = ls->config->journal_keep_bytes;
+    if (rc == LS_OK)
+        rc = ls_state_prune(ls->state, keep_days, keep_bytes, ls_clock_now_us(), ret_runs,
+                            ret_bytes, &err);
+    if (rc == LS_OK) {
+        snprintf(detail, sizeof detail, "{\"runs\":%" PRIu64 ",\"bytes\":%" PRId64 "}", *ret_runs,
+                 *ret_bytes);
+        rc = ls_api_audit(ls, "prune", "", detail, &err);
+    }
+    return rc == LS_OK ? LOCKSTEP_OK : ls_api_fail(&err, error);
+}
+
+static void add_member(struct ls_buf *out, const char *name, const char *text)
+{
+    ls_buf_printf(out, ",\"%s\":", name);
+    ls_text_json(out, text, strlen(text));
+}
+
+static void tell_entry(const struct ls_audit *a, lockstep_audit_fn *fn, void *ctx)
+{
+    struct lockstep_audit_entry entry = {a->seq,     a->at_us,       a->actor, a->action,
+                                         a->subject, a->detail_json, NULL};
+    struct ls_buf json;
+    char at[25];
+
+    ls_buf_init(&json, 0);
+    ls_clock_iso(a->at_us, at);
+    ls_buf_printf(&json, "{\"seq\":%" PRId64 ",\"at\":\"%s\"", a->seq, at);
+    add_member(&json, "actor", a->actor);
+    add_member(&json, "action", a->action);
+    add_member(&json, "subject", a->subject);
+    ls_buf_printf(&json, ",\"detail\":%s}", a->detail_json);
+    entry.json = ls_buf_str(&json);
+    fn(ctx, &entry);
+    ls_buf_done(&json);
+}
+
+int lockstep_audit_list(struct lockstep *ls, size_t limit, lockstep_audit_fn *fn, void *ctx,
+                        struct lockstep_error *error)
+{
+    struct ls_audit *entries = NULL;
+    struct ls_arena mem;
+    struct ls_error err = {0};
+    size_t count = 0;
+    enum ls_code rc;
+
+    ls_arena_init(&mem, 0);
+    rc = ls_api_state(ls, false, &err);
+    if (rc == LS_OK)
+        rc = ls_state_audit_list(ls->state, limit ? limit : HISTORY_DEFAULT, &mem, &count, &entries,
+                                 &err);
+    else if (rc == LS_NOT_FOUND)
+        rc = LS_OK;
+    for (size_t i = 0; i < count; i++)
+        tell_entry(&entries[i], fn, ctx);
+    ls_arena_done(&mem);
+    return rc == LS_OK ? LOCKSTEP_OK : ls_api_fail(&err, error);
+}
+
+int lockstep_audit_verify(struct lockstep *ls, uint64_t *ret_count, struct lockstep_error *error)
+{
+    struct ls_error err = {0};
+    enum ls_code rc = ls_api_state(ls, false, &err);
+
+    *ret_count = 0;
+    if (rc == LS_OK)
+        rc = ls_state_audit_verify(ls->state, ret_count, &err);
+    else if (rc == LS_NOT_FOUND)
+        rc = LS_OK;
+    return rc == LS_OK ? LOCKSTEP_OK : ls_api_fail(&err, error);
+}
