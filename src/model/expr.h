@@ -28,9 +28,24 @@ int ls_expr_field(const struct ls_expr *expr);
 const size_t *ls_expr_fields(const struct ls_expr *expr, size_t *ret_count);
 /* What its values are, as far as can be told: the type of a cast, a comparison (INT 0/1/NULL), a field; else NULL-type. */
 enum ls_type ls_expr_type(const struct ls_expr *expr);
-/* The SQL for the evaluator: fields as ?1, ?2... (positions in ls_expr_fields), every comparison in which a
- * decimal field takes part as a call of ls_cmp(a, b), every + - * of them as ls_add, ls_sub, ls_mul. */
+/* The text it was parsed from, for messages. */
+const char *ls_expr_text(const struct ls_expr *expr);
+/* The SQL for the evaluator: fields as ?1, ?2... (positions in ls_expr_fields) with the affinity of their type, every
+ * comparison in which a decimal takes part as a call of ls_cmp(a, b), every + - * of them as ls_add, ls_sub, ls_mul;
+ * comparisons of times and UUIDs as ls_cmp_date, ls_cmp_timestamptz and so on (docs/expressions.md). */
 const char *ls_expr_sql(const struct ls_expr *expr);
+/* Fields with LS_FIELD_DYNAMIC may hold values of another kind than their type says, which an affinity would change.
+ * For a record of which ls_expr_holds() is false, this SQL is the right one; it is ls_expr_sql() itself where there are no such fields. */
+const char *ls_expr_loose_sql(const struct ls_expr *expr);
+bool ls_expr_holds(const struct ls_expr *expr, const struct ls_value *record);
+/* How the evaluator sees a value that is a text to it, and back: like ls_value_to_text() and _from_text(), but a timestamptz is written
+ * with +00:00, which SQLite's time functions read; a date is a timestamp at midnight (UTC); a text with a zone is no timestamp.
+ * false when the text is no such value. data lives in mem. */
+void ls_expr_write(struct ls_buf *out, const struct ls_value *v);
+bool ls_expr_read(enum ls_type type, const char *text, size_t size, struct ls_arena *mem,
+                  struct ls_value *ret);
+/* Whether an expression's SQL may call a function of this name: the evaluator's authorizer asks. */
+bool ls_expr_may_call(const char *name);
 
 /* One condition that means the same in every store: field op literal. */
 enum ls_op { LS_OP_EQ, LS_OP_NE, LS_OP_LT, LS_OP_LE, LS_OP_GT, LS_OP_GE, LS_OP_IN, LS_OP_IS_NULL, LS_OP_NOT_NULL };
