@@ -24,7 +24,7 @@ struct ls_difference {
     enum ls_status status; /* SOURCE_ONLY, TARGET_ONLY, INCONSISTENT, MOVING */
     const struct ls_value *key;
     const struct ls_value *source, *target; /* NULL when that side has none */
-    const uint8_t *differs;                 /* field_count flags; NULL unless INCONSISTENT or MOVING with both */
+    const uint8_t *differs; /* field_count flags; NULL unless INCONSISTENT or MOVING with both */
 };
 /* In key order on the merge path; in segments on the digest path. Anything but LS_OK ends the compare with it. */
 typedef enum ls_code ls_difference_fn(void *ctx, const struct ls_difference *difference,
@@ -34,11 +34,13 @@ struct ls_compare_result {
     uint64_t source_count, target_count; /* records looked at (filters applied) */
     uint64_t count[LS_STATUS_COUNT];     /* distinct keys by status */
     uint64_t total;                      /* distinct keys of both sides */
-    uint64_t source_digest, target_digest; /* order-free sums over all records looked at; the same algorithm on both sides */
+    /* Order-free sums over all records looked at; the same algorithm on both sides. */
+    uint64_t source_digest, target_digest;
     uint64_t seeds[2];
-    const char *path;      /* "digest" or "merge" */
-    char family[200];      /* how records were hashed: digest family */
-    char explain[1000];    /* sentences: which path and why */
+    /* "digest", "merge", or "keys": --only names whole keys and both sides fetch by key. */
+    const char *path;
+    char family[200];                         /* how records were hashed: digest family */
+    char explain[1000];                       /* sentences: which path and why */
     int64_t source_as_of_us, target_as_of_us; /* when each side's reading began */
 };
 
@@ -49,13 +51,20 @@ LS_MUST_CHECK enum ls_code ls_compare(struct ls_job *job, const struct ls_compar
                                       struct ls_compare_result *ret, struct ls_error *err);
 
 /* Which path a compare would take and why, without reading. In result->path and ->explain. */
-LS_MUST_CHECK enum ls_code ls_compare_explain(struct ls_job *job, const struct ls_compare_options *options,
+LS_MUST_CHECK enum ls_code ls_compare_explain(struct ls_job *job,
+                                              const struct ls_compare_options *options,
                                               struct ls_compare_result *ret, struct ls_error *err);
 
-/* Reads the records of these keys (layout key values as the target has them) on both sides and compares them: for verify
- * and for looking again. fn gets every difference. result: counts and digests over these keys alone. */
-LS_MUST_CHECK enum ls_code ls_compare_keys(struct ls_job *job, size_t key_count, const struct ls_value *keys,
-                                           const struct ls_hooks *hooks, ls_difference_fn *fn, void *ctx,
-                                           struct ls_compare_result *ret, struct ls_error *err);
+/* Whether ls_compare_keys() works for this job; else *ret_why (may be NULL) says why not. */
+bool ls_compare_can_fetch(const struct ls_job *job, const char **ret_why);
+
+/* Reads the records of these keys (key_count keys of layout->key_count values, as the target has them) on both sides and compares
+ * them: for verify and for looking again. Filters apply. fn gets every difference, in key order. result: counts and digests over these keys
+ * alone. A key given twice counts once. LS_UNSUPPORTED where ls_compare_can_fetch() is false. */
+LS_MUST_CHECK enum ls_code ls_compare_keys(struct ls_job *job, size_t key_count,
+                                           const struct ls_value *keys,
+                                           const struct ls_hooks *hooks, ls_difference_fn *fn,
+                                           void *ctx, struct ls_compare_result *ret,
+                                           struct ls_error *err);
 
 #endif

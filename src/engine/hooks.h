@@ -9,7 +9,13 @@
 #include "base/thread.h"
 #include "model/record.h"
 
-enum ls_phase { LS_PHASE_VALIDATION, LS_PHASE_DETECTION, LS_PHASE_REPAIR, LS_PHASE_VERIFICATION, LS_PHASE_COUNT };
+enum ls_phase {
+    LS_PHASE_VALIDATION,
+    LS_PHASE_DETECTION,
+    LS_PHASE_REPAIR,
+    LS_PHASE_VERIFICATION,
+    LS_PHASE_COUNT
+};
 const char *ls_phase_word(enum ls_phase phase); /* validation, detection, repair, verification */
 
 /* Where before-images go. A batch: open, add..., sync (all of it is durable on return), then the store's commit,
@@ -17,7 +23,8 @@ const char *ls_phase_word(enum ls_phase phase); /* validation, detection, repair
 struct ls_journal {
     void *ctx;
     enum ls_code (*open)(void *ctx, uint64_t batch, const char *marker, struct ls_error *err);
-    enum ls_code (*add)(void *ctx, uint64_t batch, const void *blob, size_t size, struct ls_error *err);
+    enum ls_code (*add)(void *ctx, uint64_t batch, const void *blob, size_t size,
+                        struct ls_error *err);
     enum ls_code (*sync)(void *ctx, uint64_t batch, struct ls_error *err);
     enum ls_code (*close)(void *ctx, uint64_t batch, bool committed, struct ls_error *err);
 };
