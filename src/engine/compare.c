@@ -618,7 +618,8 @@ enum ls_code ls_compare_keys(struct ls_job *job, size_t key_count, const struct 
                              const struct ls_hooks *hooks, ls_difference_fn *fn, void *ctx,
                              struct ls_compare_result *ret, struct ls_error *err)
 {
-    struct compare cmp = {.job = job, .options = settle(NULL), .hooks = hooks, .out = ret};
+    const struct ls_compare_options o = {.seeds = {ret->seeds[0], ret->seeds[1]}};
+    struct compare cmp = {.job = job, .options = settle(&o), .hooks = hooks, .out = ret};
     struct choice c = {.job = job, .path = PATH_KEYS, .mem = &cmp.mem};
     const char *why = "";
     enum ls_code rc;

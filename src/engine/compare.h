@@ -60,7 +60,8 @@ bool ls_compare_can_fetch(const struct ls_job *job, const char **ret_why);
 
 /* Reads the records of these keys (key_count keys of layout->key_count values, as the target has them) on both sides and compares
  * them: for verify and for looking again. Filters apply. fn gets every difference, in key order. result: counts and digests over these keys
- * alone. A key given twice counts once. LS_UNSUPPORTED where ls_compare_can_fetch() is false. */
+ * alone. Seeds that are set in *ret are used, so that sums of several calls add up (0: random).
+ * A key given twice counts once. LS_UNSUPPORTED where ls_compare_can_fetch() is false. */
 LS_MUST_CHECK enum ls_code ls_compare_keys(struct ls_job *job, size_t key_count,
                                            const struct ls_value *keys,
                                            const struct ls_hooks *hooks, ls_difference_fn *fn,

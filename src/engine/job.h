@@ -59,6 +59,14 @@ struct ls_side {
     struct ls_zone *zone;    /* or NULL */
 };
 
+/* A field that a soft delete sets. */
+struct ls_soft {
+    /* In the layout; behind the mapped fields when it is not mapped: then a live record has NULL there (now) or the opposite of
+     * the constant. */
+    size_t position;
+    const char *expression; /* over mapped fields of the target; the word now: the time of the run */
+};
+
 struct ls_mapping; /* source record -> layout record; mapping.h */
 
 struct ls_job {
@@ -70,25 +78,23 @@ struct ls_job {
     struct ls_mapping *mapping;
     enum ls_deletes deletes;
     double brake_deletes, brake_changes;
-    bool atomic, filtered,
-        owned; /* filtered: where is set; owned: target_where is set (or not filtered): may delete */
-    bool created; /* the target was made by this open */
-    bool
-        key_enforced; /* both sides enforce that the key is unique and not NULL; else reading checks it */
-    size_t
-        only_key_count; /* --only names whole keys: these, layout key values one after the other; else 0 */
+    bool atomic;
+    bool filtered; /* where is set */
+    bool owned;    /* target_where is set, or not filtered: records may be deleted */
+    bool created;  /* the target was made by this open */
+    /* Both sides enforce that the key is unique and not NULL; else reading checks it. */
+    bool key_enforced;
+    /* --only names whole keys: these, layout key values one after the other; else 0. */
+    size_t only_key_count;
     const struct ls_value *only_keys;
     size_t batch_rows;
     size_t soft_count;
-    const struct ls_soft {
-        size_t position; /* in layout (appended behind the mapped fields when it is not mapped) */
-        const char *expression; /* over the target's fields; the word now: the time of the run */
-    } * soft;
-    char digest
-        [65]; /* of everything that makes a plan or an earlier run comparable: key, fields, filters, schemas; hex */
+    const struct ls_soft *soft;
+    /* Of everything that makes a plan or an earlier run comparable: key, fields, filters, zones, schemas; hex. */
+    char digest[65];
     const char *fingerprint; /* of both collections */
-    const char *
-        config_json; /* what opens it again (sync_config.h), set by the caller for plan headers; NULL: {} */
+    /* What opens it again (sync_config.h), set by the caller for plan headers; NULL: {}. */
+    const char *config_json;
 };
 
 /* A problem or a remark about a sync that `check` lists. */

@@ -232,13 +232,56 @@ bool ls_job_soft_deleted(const struct ls_job *job, const struct ls_value *record
     for (size_t i = 0; i < job->soft_count; i++) {
         const size_t at = job->soft[i].position;
 
-        if (mapping->marks_now[i] && record[at].type == LS_T_NULL)
+        if (mapping->marks[i].now && record[at].type == LS_T_NULL)
             return false;
-        if (mapping->marks[i] &&
-            !ls_value_equal(mapping->marks[i], &record[at], &job->layout.as[at]))
+        if (mapping->marks[i].fixed &&
+            !ls_value_equal(mapping->marks[i].fixed, &record[at], &job->layout.as[at]))
             return false;
     }
     return job->soft_count > 0;
+}
+
+/* Evaluates a soft-delete expression over the fields that the layout has of the target. */
+static enum ls_code compute_mark(const struct ls_job *job, const struct ls_expr *expr,
+                                 const struct ls_value *record, struct ls_arena *mem,
+                                 struct ls_value *ret, struct ls_error *err)
+{
+    struct ls_value *spread = ls_arena_array(mem, job->target.schema->field_count, sizeof *spread);
+    struct ls_eval *eval = NULL;
+    int id = 0;
+    enum ls_code rc;
+
+    if (!spread)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < job->layout.field_count; i++)
+        spread[job->target_fields[i]] = record[i];
+    rc = ls_eval_open(&eval, err);
+    if (rc == LS_OK)
+        rc = ls_eval_add(eval, expr, &id, err);
+    if (rc == LS_OK)
+        rc = ls_eval_value(eval, id, spread, mem, ret, err);
+    ls_eval_close(eval);
+    return rc;
+}
+
+enum ls_code ls_job_soft_value(const struct ls_job *job, const struct ls_soft *soft,
+                               const struct ls_value *record, int64_t now_us, struct ls_arena *mem,
+                               struct ls_value *ret, struct ls_error *err)
+{
+    const struct ls_soft_mark *mark = &job->mapping->marks[soft - job->soft];
+    const struct ls_field *field = &job->layout.fields[soft->position];
+    struct ls_value v = {.type = LS_T_TIMESTAMPTZ, .i = now_us};
+    enum ls_code rc = LS_OK;
+
+    if (mark->fixed) {
+        *ret = *mark->fixed;
+        return LS_OK;
+    }
+    if (mark->expr)
+        rc = compute_mark(job, mark->expr, record, mem, &v, err);
+    if (rc == LS_OK)
+        rc = ls_value_convert(&v, field, job->target.zone, mem, ret, err);
+    return rc == LS_OK ? rc : ls_error_wrap(err, "soft-delete field %s", field->name);
 }
 
 static void append_value(struct ls_buf *out, const struct ls_value *v)

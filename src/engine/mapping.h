@@ -17,27 +17,30 @@ static inline const struct ls_side *ls_job_side(const struct ls_job *job, enum l
 
 /* Where the source's value of a layout field comes from: the first of these that is there. */
 struct ls_map_field {
-    const char *text;           /* as configured, for messages and the job's digest */
-    const struct ls_expr *expr; /* computed */
-    const struct ls_value
-        *fixed;      /* a soft-delete field that is not mapped: its value in a live record */
-    size_t position; /* else this field of the source's scan, as it is */
-    size_t source;   /* its schema index */
-    bool converts;   /* the types differ: values go through ls_value_convert() */
-    const struct ls_zone *zone; /* in which zone-less times are meant, or NULL */
+    const char *text;             /* as configured, for messages and the job's digest */
+    const struct ls_expr *expr;   /* computed */
+    const struct ls_value *fixed; /* an unmapped soft-delete field: its value in a live record */
+    size_t position;              /* else this field of the source's scan, as it is */
+    size_t source;                /* its schema index */
+    bool converts;                /* the types differ: values go through ls_value_convert() */
+    const struct ls_zone *zone;   /* in which zone-less times are meant, or NULL */
+};
+
+/* What a soft delete puts into a field of the target: one of these. */
+struct ls_soft_mark {
+    bool now;                     /* the time of the run; marked when it is not NULL */
+    const struct ls_value *fixed; /* a constant; marked when it is equal */
+    const struct ls_expr *expr; /* computed from mapped fields; tells nothing about being marked */
 };
 
 struct ls_mapping {
     size_t field_count; /* of the layout */
     const struct ls_map_field *fields;
-    bool identity;                  /* the source's scan gives layout records: nothing to do */
-    bool computed;                  /* a field has an expression */
-    const struct ls_expr *where[2]; /* by side: what the store does not filter itself, or NULL */
-    struct ls_filter only;          /* over layout positions, evaluated here on both sides */
-    const struct ls_value *const
-        *marks; /* soft_count: the constant each mark has in a deleted record; NULL: it is not NULL
-                                             (now) or not looked at (an expression over fields) */
-    const bool *marks_now; /* soft_count */
+    bool identity;                    /* the source's scan gives layout records: nothing to do */
+    bool computed;                    /* a field has an expression */
+    const struct ls_expr *where[2];   /* by side: what the store does not filter itself, or NULL */
+    struct ls_filter only;            /* over layout positions, evaluated here on both sides */
+    const struct ls_soft_mark *marks; /* soft_count: how a deleted record is marked, and known */
 };
 
 struct ls_mapper;
