@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* help.c - help, the Markdown manual and shell completion, all printed from the tables. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static bool takes(const struct command *command, const struct option_spec *option)
+{
+    return (option->takes & command->takes) != 0;
+}
+
+/* "-o, --output FILE" */
+static void option_text(const struct option_spec *o, char *out, size_t size)
+{
+    char letter[8] = "";
+
+    if (o->letter)
+        snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    snprintf(out, size, "%s--%s%s%s%s", letter, o->name,
+             !o->argument  ? ""
+             : o->optional ? "[="
+                           : " ",
+             o->argument ? o->argument : "", o->optional ? "]" : "");
+}
+
+static void print_options(FILE *out, const struct command *command)
+{
+    char text[80];
+
+    for (size_t i = 0; i < option_count; i++)
+        if (command ? takes(command, &option_specs[i]) : option_specs[i].takes == TAKES_ALWAYS) {
+            option_text(&option_specs[i], text, sizeof text);
+            fprintf(out, "  %-22s  %s\n", text, option_specs[i].help);
+        }
+}
+
+void print_usage(FILE *out)
+{
+    fputs("lockstep keeps two places that hold the same data in step.\n\n"
+          "Usage: lockstep COMMAND [ARGUMENTS] [OPTIONS]\n\n",
+          out);
+    for (size_t i = 0; i < command_count; i++)
+        fprintf(out, "  %-9s %-22s %s\n", commands[i].name, commands[i].arguments,
+                commands[i].summary);
+    fputs("\nSYNC is a name from lockstep.yaml, or two store URLs: SOURCE TARGET.\n"
+          "  postgres://user@host/db#schema.table   sqlite:shop.db#customers   "
+          "file:customers.csv\n\n",
+          out);
+    print_options(out, NULL);
+    fputs("\n`lockstep help COMMAND` tells more. Exit status: 0 done or in sync, 1 differences or "
+          "some records\n"
+          "failed, 2 wrong usage or configuration, 3 could not, 4 stopped by a brake, 130 "
+          "interrupted.\n",
+          out);
+}
+
+void print_command_help(FILE *out, const struct command *c)
+{
+    fprintf(out, "Usage: lockstep %s%s%s [OPTIONS]\n\n%s\n", c->name, *c->arguments ? " " : "",
+            c->arguments, c->description);
+    if (c->takes & ~(unsigned)TAKES_ALWAYS) {
+        fputs("\nOptions:\n", out);
+        print_options(out, c);
+    }
+    fputs("\nOptions of every command:\n", out);
+    print_options(out, NULL);
+    fprintf(out, "\nExample:\n  %s\n", c->example);
+}
+
+/* ---- Markdown ---- */
+
+static void print_markdown_command(const struct command *c)
+{
+    char text[80];
+
+    printf("\n## lockstep %s\n\n`lockstep %s%s%s`\n\n%s\n\n```\n%s\n```\n", c->name, c->name,
+           *c->arguments ? " " : "", c->arguments, c->description, c->example);
+    if (!(c->takes & ~(unsigned)TAKES_ALWAYS))
+        return;
+    puts("\n| option | meaning |\n|---|---|");
+    for (size_t i = 0; i < option_count; i++)
+        if (takes(c, &option_specs[i])) {
+            option_text(&option_specs[i], text, sizeof text);
+            printf("| `%s` | %s |\n", text, option_specs[i].help);
+        }
+}
+
+static void print_markdown(void)
+{
+    char text[80];
+
+    puts("# The command line\n\n"
+         "Printed from the command table by `lockstep help --markdown`; do not edit.\n\n"
+         "`lockstep COMMAND [ARGUMENTS] [OPTIONS]`. Options stand before or after the command. "
+         "SYNC is a name\n"
+         "from `lockstep.yaml`, or two store URLs, SOURCE and TARGET.\n\n"
+         "| exit status | meaning |\n|---|---|\n"
+         "| 0 | done, or in sync |\n"
+         "| 1 | differences, conflicts, records that failed, a failed verify |\n"
+         "| 2 | wrong usage or configuration |\n"
+         "| 3 | could not: connection, permission, state |\n"
+         "| 4 | stopped by a brake |\n"
+         "| 130 | interrupted; what was written stays and can be undone |\n\n"
+         "| option of every command | meaning |\n|---|---|");
+    for (size_t i = 0; i < option_count; i++)
+        if (option_specs[i].takes == TAKES_ALWAYS) {
+            option_text(&option_specs[i], text, sizeof text);
+            printf("| `%s` | %s |\n", text, option_specs[i].help);
+        }
+    for (size_t i = 0; i < command_count; i++)
+        print_markdown_command(&commands[i]);
+}
+
+int run_help(struct cli *cli)
+{
+    const struct command *command = NULL;
+
+    if (cli->set.markdown) {
+        print_markdown();
+        return LOCKSTEP_OK;
+    }
+    if (cli->set.arg_count == 0) {
+        print_usage(stdout);
+        return LOCKSTEP_OK;
+    }
+    command = find_command(cli->set.args[0]);
+    if (!command) {
+        fprintf(stderr, "lockstep: there is no command \"%s\". See `lockstep help`\n",
+                cli->set.args[0]);
+        return LOCKSTEP_USAGE;
+    }
+    print_command_help(stdout, command);
+    return LOCKSTEP_OK;
+}
+
+/* ---- completion ---- */
+
+static void print_bash(void)
+{
+    puts("# lockstep completion for bash:  source <(lockstep completion bash)\n"
+         "_lockstep() {\n"
+         "    local word=${COMP_WORDS[COMP_CWORD]} command= w\n"
+         "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do [[ $w == -* ]] || { command=$w; "
+         "break; }; done\n"
+         "    if [[ -z $command && $word != -* ]]; then");
+    fputs("        COMPREPLY=($(compgen -W \"", stdout);
+    for (size_t i = 0; i < command_count; i++)
+        printf("%s%s", i ? " " : "", commands[i].name);
+    puts("\" -- \"$word\")); return\n    fi\n    local options=");
+    puts("    case $command in");
+    for (size_t i = 0; i < command_count; i++) {
+        printf("    %s) options=\"", commands[i].name);
+        for (size_t o = 0; o < option_count; o++)
+            if (takes(&commands[i], &option_specs[o]))
+                printf(" --%s", option_specs[o].name);
+        puts("\" ;;");
+    }
+    fputs("    esac\n    options=\"$options", stdout);
+    for (size_t o = 0; o < option_count; o++)
+        if (option_specs[o].takes == TAKES_ALWAYS)
+            printf(" --%s", option_specs[o].name);
+    puts("\"\n    if [[ $word == -* ]]; then COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+         "    else COMPREPLY=($(compgen -f -- \"$word\")); fi\n}\n"
+         "complete -o filenames -F _lockstep lockstep");
+}
+
+static void print_zsh(void)
+{
+    puts("# lockstep completion for zsh:  source <(lockstep completion zsh)\nautoload -U +X "
+         "bashcompinit && bashcompinit");
+    print_bash();
+}
+
+static void print_fish(void)
+{
+    puts("# lockstep completion for fish:  lockstep completion fish | source");
+    for (size_t i = 0; i < command_count; i++) {
+        printf("complete -c lockstep -n __fish_use_subcommand -f -a %s -d \"%s\"\n",
+               commands[i].name, commands[i].summary);
+        for (size_t o = 0; o < option_count; o++)
+            if (takes(&commands[i], &option_specs[o]))
+                printf("complete -c lockstep -n \"__fish_seen_subcommand_from %s\" -l %s%s\n",
+                       commands[i].name, option_specs[o].name,
+                       option_specs[o].argument ? " -r" : "");
+    }
+    for (size_t o = 0; o < option_count; o++)
+        if (option_specs[o].takes == TAKES_ALWAYS)
+            printf("complete -c lockstep -l %s%s\n", option_specs[o].name,
+                   option_specs[o].argument ? " -r" : "");
+}
+
+int run_completion(struct cli *cli)
+{
+    static const struct {
+        const char *shell;
+        void (*print)(void);
+    } shells[] = {{"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
+
+    for (size_t i = 0; i < sizeof shells / sizeof *shells; i++)
+        if (strcmp(cli->set.args[0], shells[i].shell) == 0) {
+            shells[i].print();
+            return LOCKSTEP_OK;
+        }
+    fprintf(stderr, "lockstep: completion is there for bash, zsh and fish, not for \"%s\"\n",
+            cli->set.args[0]);
+    return LOCKSTEP_USAGE;
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options.c - what may be written behind `lockstep`.
+ *
+ * One table feeds the parser, the help, docs/cli.md and the shell completion. Options stand before or after
+ * the command and its arguments. getopt is not used because it has no table that could be printed. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+const struct option_spec option_specs[] = {
+    {"config", "FILE", "configuration to read (default: lockstep.yaml where there is one)", 'c',
+     false, TAKES_ALWAYS},
+    {"state", "URL",
+     "where lockstep remembers runs: sqlite:FILE or postgres://… (default: the configuration's, "
+     "LOCKSTEP_STATE, then the user's state folder)",
+     0, false, TAKES_ALWAYS},
+    {"json", NULL, "print JSON instead of tables", 0, false, TAKES_JSON},
+    {"key", "FIELDS", "fields that name a record, separated by commas", 0, false, TAKES_SYNC},
+    {"only", "FIELD=VALUE", "these records alone; may be given several times", 0, false,
+     TAKES_ONLY},
+    {"all", NULL, "every sync of the configuration", 0, false, TAKES_ALL},
+    {"full", NULL, "read and verify every record; trust no checksum and no memory", 0, false,
+     TAKES_FULL},
+    {"dry-run", NULL, "show the counts and change nothing", 0, false, TAKES_CREATE},
+    {"create", NULL, "make the target when it is missing", 0, false, TAKES_CREATE},
+    {"force", "NAMES",
+     "go past the brakes: all, or deletes, changes, empty-source, config, identity", 0, true,
+     TAKES_FORCE},
+    {"explain", NULL, "say how the sides are compared and why", 0, false, TAKES_EXPLAIN},
+    {"output", "FILE", "the plan file to write", 'o', false, TAKES_OUTPUT},
+    {"limit", "N", "show at most N", 'n', false, TAKES_LIMIT},
+    {"keep-days", "N", "keep journals of the last N days", 0, false, TAKES_KEEP},
+    {"keep-size", "SIZE", "keep at most this much, such as 2GiB", 0, false, TAKES_KEEP},
+    {"replace", NULL, "write over a file that is there", 0, false, TAKES_REPLACE},
+    {"markdown", NULL, "print the whole manual as Markdown", 0, false, TAKES_MARKDOWN},
+    {"quiet", NULL, "no progress", 'q', false, TAKES_ALWAYS},
+    {"verbose", NULL, "log lines on standard error", 'v', false, TAKES_ALWAYS},
+    {"no-color", NULL, "no colours (NO_COLOR does the same)", 0, false, TAKES_ALWAYS},
+    {"help", NULL, "show the help of a command", 'h', false, TAKES_ALWAYS},
+    {"version", NULL, "show the version", 'V', false, TAKES_ALWAYS},
+};
+const size_t option_count = sizeof option_specs / sizeof *option_specs;
+
+static int bad(const char *fmt, const char *what)
+{
+    fputs("lockstep: ", stderr);
+    fprintf(stderr, fmt, what);
+    fputs(". See `lockstep help`\n", stderr);
+    return LOCKSTEP_USAGE;
+}
+
+/* Small edit distance; words are short. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64];
+    const size_t n = strlen(b);
+
+    if (n >= 63)
+        return 63;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            const size_t change = diagonal + (a[i - 1] != b[j - 1]);
+            const size_t gap = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+
+            diagonal = row[j];
+            row[j] = change < gap ? change : gap;
+        }
+    }
+    return row[n];
+}
+
+const char *nearest_word(const char *word, const char *const *words, size_t count)
+{
+    const char *best = NULL;
+    size_t least = strlen(word) / 3 + 1;
+
+    for (size_t i = 0; i < count; i++) {
+        const size_t d = distance(word, words[i]);
+
+        if (d <= least && (!best || d < least)) {
+            best = words[i];
+            least = d;
+        }
+    }
+    return best;
+}
+
+static int unknown_option(const char *name)
+{
+    const char *names[64], *near;
+
+    for (size_t i = 0; i < option_count; i++)
+        names[i] = option_specs[i].name;
+    near = nearest_word(name, names, option_count);
+    fprintf(stderr, "lockstep: there is no option --%s%s%s%s. See `lockstep help`\n", name,
+            near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "");
+    return LOCKSTEP_USAGE;
+}
+
+static int take_number(const char *name, const char *text, uint64_t *ret)
+{
+    char *end = NULL;
+
+    errno = 0;
+    *ret = strtoull(text, &end, 10);
+    if (!isdigit((unsigned char)*text) || *end || errno)
+        return bad("--%s takes a whole number", name);
+    return 0;
+}
+
+static int take_only(struct settings *set, const char *value)
+{
+    if (!strchr(value, '='))
+        return bad("--only takes FIELD=VALUE, not \"%s\"", value);
+    if (set->only_count == sizeof set->only / sizeof *set->only)
+        return bad("--only stands here too often%s", "");
+    set->only[set->only_count++] = value;
+    return 0;
+}
+
+static int take_key(struct settings *set, const char *value)
+{
+    char *copy = strdup(value), *rest = copy;
+
+    for (char *part; copy && (part = strsep(&rest, ",")) != NULL;) {
+        if (!*part || set->key_count == sizeof set->keys / sizeof *set->keys)
+            return bad("--key takes field names separated by commas, not \"%s\"", value);
+        set->keys[set->key_count++] = part;
+    }
+    return 0; /* the copy lives as long as the program */
+}
+
+/* Puts one option where it belongs. */
+static int take_option(struct settings *set, const struct option_spec *spec, const char *value)
+{
+    const struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {
+        {"json", &set->json},       {"all", &set->all},           {"full", &set->full},
+        {"dry-run", &set->dry_run}, {"create", &set->create},     {"explain", &set->explain},
+        {"replace", &set->replace}, {"markdown", &set->markdown}, {"quiet", &set->quiet},
+        {"verbose", &set->verbose}, {"no-color", &set->no_color}, {"help", &set->help},
+        {"version", &set->version},
+    };
+    const struct {
+        const char *name;
+        const char **text;
+    } texts[] = {
+        {"config", &set->config}, {"state", &set->state},         {"output", &set->output},
+        {"force", &set->force},   {"keep-size", &set->keep_size},
+    };
+    uint64_t n = 0;
+    int status;
+
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        if (strcmp(spec->name, flags[i].name) == 0) {
+            *flags[i].flag = true;
+            return 0;
+        }
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (strcmp(spec->name, texts[i].name) == 0) {
+            *texts[i].text = value ? value : "";
+            return 0;
+        }
+    if (strcmp(spec->name, "only") == 0)
+        return take_only(set, value);
+    if (strcmp(spec->name, "key") == 0)
+        return take_key(set, value);
+    status = take_number(spec->name, value, &n);
+    if (strcmp(spec->name, "limit") == 0)
+        set->limit = n;
+    else
+        set->keep_days = (int)(n > 36500 ? 36500 : n);
+    return status;
+}
+
+static const struct option_spec *by_name(const char *name, size_t length)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (strlen(option_specs[i].name) == length &&
+            strncmp(option_specs[i].name, name, length) == 0)
+            return &option_specs[i];
+    return NULL;
+}
+
+static const struct option_spec *by_letter(char letter)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (option_specs[i].letter && option_specs[i].letter == letter)
+            return &option_specs[i];
+    return NULL;
+}
+
+/* One option at args[*at]; *at moves past its argument. */
+static int parse_option(int count, char **args, int *at, struct settings *set)
+{
+    const char *word = args[*at], *value = NULL;
+    const bool is_long = word[1] == '-';
+    const char *name = is_long ? word + 2 : word + 1;
+    const size_t length = is_long ? strcspn(name, "=") : 1;
+    const struct option_spec *spec = is_long ? by_name(name, length) : by_letter(*name);
+
+    if (!spec)
+        return is_long ? unknown_option(name) : bad("there is no option %s", word);
+    if (name[length]) /* --name=value, -nvalue */
+        value = name + length + (is_long ? 1 : 0);
+    if (value && !spec->argument)
+        return bad("--%s takes no value", spec->name);
+    if (!value && spec->argument && !spec->optional) {
+        if (*at + 1 >= count)
+            return bad("--%s needs a value behind it", spec->name);
+        value = args[++*at];
+    }
+    set->given |= 1u << (spec - option_specs);
+    return take_option(set, spec, value);
+}
+
+int parse_arguments(int argc, char **argv, struct settings *set, const char **ret_command)
+{
+    char **args = calloc((size_t)argc + 1, sizeof *args);
+    bool ended = false;
+    int status = 0;
+
+    *ret_command = "";
+    for (int i = 1; args && i < argc; i++)
+        args[i] = strdup(argv[i]); /* live as long as the program: argv is overwritten */
+    for (int i = 1; args && i < argc && status == 0; i++) {
+        if (!ended && strcmp(args[i], "--") == 0)
+            ended = true;
+        else if (!ended && args[i][0] == '-' && args[i][1])
+            status = parse_option(argc, args, &i, set);
+        else if (!**ret_command)
+            *ret_command = args[i];
+        else if (set->arg_count == sizeof set->args / sizeof *set->args)
+            status = bad("too many arguments, from \"%s\" on", args[i]);
+        else
+            set->args[set->arg_count++] = args[i];
+    }
+    free(args);
+    return status;
+}
+
+int check_options(const struct settings *set, const struct command *command)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if ((set->given >> i & 1u) && !(option_specs[i].takes & (command->takes | TAKES_ALWAYS))) {
+            fprintf(stderr, "lockstep: `%s` takes no --%s. See `lockstep help %s`\n", command->name,
+                    option_specs[i].name, command->name);
+            return LOCKSTEP_USAGE;
+        }
+    return 0;
+}
+
+/* Writes over the passwords in URLs, so that `ps` does not show them. */
+void hide_passwords(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        char *host = strstr(argv[i], "://"), *at = NULL, *colon = NULL, *p;
+
+        if (host)
+            at = strchr(host + 3, '@');
+        if (at)
+            colon = memchr(host + 3, ':', (size_t)(at - host - 3));
+        for (p = colon ? colon + 1 : NULL; p && p < at; p++)
+            *p = 'x';
+        p = strstr(argv[i], "password=");
+        for (p = p ? p + 9 : NULL; p && *p && *p != '&' && *p != '#'; p++)
+            *p = 'x';
+    }
+}
