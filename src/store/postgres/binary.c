@@ -16,6 +16,7 @@
  * between comes as NATIVE, in PostgreSQL's own text, so that it still passes exactly. */
 #include "store/postgres/postgres.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define EPOCH_DAYS 10957 /* from 1970-01-01 to 2000-01-01 */

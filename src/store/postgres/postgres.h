@@ -76,6 +76,7 @@ struct ls_pg {
     struct ls_schema *again; /* the last schema that came without our notes, described again */
     char *temp_for;      /* which columns the temporary table is for; NULL: there is none */
     bool temp_committed; /* it outlives a rollback */
+    bool temp_dirty;     /* this transaction has filled it */
 };
 
 static inline struct ls_pg *ls_pg_of(struct ls_store *store)
@@ -191,10 +192,15 @@ void ls_pg_temp_key(char out[24], size_t position);
 #define LS_PG_TEMP "pg_temp.lockstep_write"
 /* "t.key = w.key AND ..." */
 void ls_pg_temp_match(struct ls_buf *sql, const struct ls_pg_table *table, const struct ls_write *write);
-/* park.c: gives the unique fields of the records to update values that nothing else has, so that the update that follows
- * meets only what would be left in its way for good. */
+/* Whether an update sets this field (position): neither key nor GENERATED ALWAYS. */
+bool ls_pg_is_set(const struct ls_pg_table *table, const struct ls_write *write, size_t position);
+/* park.c: whether the table has unique values that may have to change places in such a write. */
+bool ls_pg_may_park(const struct ls_pg_table *table, const struct ls_write *write);
+/* Gives the unique fields of the records to update values that nothing else has, so that the update that follows meets only
+ * what would be in its way for good. why: the server's message, which names the index that was violated. */
 LS_MUST_CHECK enum ls_code ls_pg_park(struct ls_pg *pg, const struct ls_pg_table *table,
-                                      const struct ls_write *write, struct ls_error *err);
+                                      const struct ls_write *write, const char *why,
+                                      struct ls_error *err);
 
 /* create.c */
 LS_MUST_CHECK enum ls_code ls_pg_create(struct ls_store *store, const char *collection,
