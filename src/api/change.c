@@ -343,6 +343,7 @@ static enum ls_code job_of_run(struct session *s, const struct ls_run *old,
     if (rc != LS_OK)
         return rc;
     s->job->config_json = old->config_json;
+    s->job->fingerprint = old->fingerprint; /* of both sides, as the brakes remember it */
     s->job->atomic = config.atomic;
     memcpy(s->job->digest, old->digest, strlen(old->digest) + 1);
     s->run.source = old->source;
