@@ -39,7 +39,7 @@ const char *ls_expr_sql(const struct ls_expr *expr);
 const char *ls_expr_loose_sql(const struct ls_expr *expr);
 bool ls_expr_holds(const struct ls_expr *expr, const struct ls_value *record);
 /* How the evaluator sees a value that is a text to it, and back: like ls_value_to_text() and _from_text(), but a timestamptz is written
- * with +00:00, which SQLite's time functions read; a date is a timestamp at midnight (UTC); a text with a zone is no timestamp.
+ * with Z, which SQLite's time functions read; a date is a timestamp at midnight (UTC); a text with a zone is no timestamp.
  * false when the text is no such value. data lives in mem. */
 void ls_expr_write(struct ls_buf *out, const struct ls_value *v);
 bool ls_expr_read(enum ls_type type, const char *text, size_t size, struct ls_arena *mem,

@@ -220,26 +220,29 @@ static void compare(struct emit *em, const struct ls_expr_node *node)
 /* A long list as several calls, for SQLite's limit on arguments. */
 static void exact_in(struct emit *em, const struct ls_expr_node *node)
 {
-    put(em, node->negated ? "(NOT (" : "((");
-    for (size_t i = 1; i < node->kid_count; i += MAX_ARGUMENTS - 1) {
-        const size_t left = node->kid_count - i;
+    const size_t most = MAX_ARGUMENTS - 1;
 
-        put(em, i > 1 ? " OR " : "");
-        open_call(em, "in", node->as);
-        value(em, node->kids[0], 6);
+    em->stack += node->negated ? 3 : 1;
+    put(em, node->negated ? "(NOT (" : "(");
+    for (size_t i = 1; i < node->kid_count; i++) {
+        const unsigned pending = i > most ? 2 : 0; /* expression OR */
+
+        if (i % most == 1) {
+            put(em, i > 1 ? ") OR " : "");
+            open_call(em, "in", node->as);
+            value(em, node->kids[0], 3 + pending);
+        }
         put(em, ", ");
-        arguments(em, node->kids + i, left < MAX_ARGUMENTS - 1 ? left : MAX_ARGUMENTS - 1);
-        put(em, ")");
+        value(em, node->kids[i], 5 + pending);
     }
-    put(em, "))");
+    put(em, node->negated ? ")))" : "))");
+    em->stack -= node->negated ? 3 : 1;
 }
 
 static void in(struct emit *em, const struct ls_expr_node *node)
 {
     if (node->as != LS_T_NULL && node->kid_count > 1) {
-        em->stack += 5;
         exact_in(em, node);
-        em->stack -= 5;
         return;
     }
     put(em, "(");
@@ -332,6 +335,21 @@ static void cast(struct emit *em, const struct ls_expr_node *node)
     put(em, ")");
 }
 
+/* ls_grown(printf(format, ...), format, ...) tells an empty result from one that was too large: both are NULL. */
+static void guarded_call(struct emit *em, const struct ls_expr_node *node)
+{
+    ls_buf_printf(&em->out, "ls_grown(%s(", node->function->name);
+    em->stack += 3;
+    arguments(em, node->kids, node->kid_count);
+    em->stack -= 3;
+    put(em, ")");
+    for (size_t i = 0; i < node->kid_count; i++) {
+        put(em, ", ");
+        value(em, node->kids[i], 5);
+    }
+    put(em, ")");
+}
+
 /* Times in arguments that are only known when there is a record must not be 'now' either. */
 static void moment_call(struct emit *em, const struct ls_expr_node *node)
 {
@@ -355,6 +373,8 @@ static void function(struct emit *em, const struct ls_expr_node *node)
         call(em, node->function->name, node->as, node->kids, node->kid_count);
     } else if (node->function->flags & LS_FN_MOMENT) {
         moment_call(em, node);
+    } else if (node->function->flags & LS_FN_GROWS) {
+        guarded_call(em, node);
     } else {
         ls_buf_printf(&em->out, "%s(", node->function->name);
         arguments(em, node->kids, node->kid_count);
@@ -424,7 +444,7 @@ static void value(struct emit *em, const struct ls_expr_node *node, unsigned pen
         return;
     em->stack += pending;
     if (em->stack > MAX_STACK)
-        ls_expr_fail(em->p, node->at, "Fifteen levels are always fine.", "nested too deeply");
+        ls_expr_fail(em->p, node->at, "Eight levels are always fine.", "nested too deeply");
     else
         emit_node(em, node);
     em->stack -= pending;

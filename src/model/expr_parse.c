@@ -179,7 +179,9 @@ static void *unknown_field(struct ls_expr_parser *p)
     const char *nearest = nearest_field(p, p->tok.text);
     const char *hint = "";
 
-    if (nearest)
+    if (p->tok.kind == LS_TOK_NAME && p->text[p->pos] == '.')
+        hint = "A field stands alone, without its table.";
+    else if (nearest)
         hint = ls_arena_printf(p->mem, "Did you mean %s?", nearest);
     else if (p->tok.kind == LS_TOK_QUOTED)
         hint = "In double quotes stands a field's name; a text stands in single quotes.";
@@ -389,6 +391,7 @@ static struct ls_expr_node *brackets(struct ls_expr_parser *p)
 static struct ls_expr_node *word(struct ls_expr_parser *p)
 {
     const struct ls_expr_token name = p->tok;
+    bool calls;
 
     if (ls_expr_word(&name, "NULL"))
         return literal(p, LS_LITERAL_NULL, LS_T_NULL);
@@ -400,7 +403,8 @@ static struct ls_expr_node *word(struct ls_expr_parser *p)
         return case_of(p, name.at);
     if (accept_word(p, "CAST"))
         return cast(p, name.at);
-    if (is_reserved(&name))
+    calls = p->text[p->pos + strspn(p->text + p->pos, " \t\r\n\f")] == '(';
+    if (is_reserved(&name) && !(calls && ls_expr_function_find(name.text))) /* like(), glob() */
         return ls_expr_fail(p, name.at, "A field of this name stands in double quotes.",
                             "a value expected before %s", name.text);
     if (ls_schema_find(p->schema, name.text) < 0)
@@ -408,7 +412,7 @@ static struct ls_expr_node *word(struct ls_expr_parser *p)
             if (ls_expr_word(&name, closed[i].word))
                 return ls_expr_fail(p, name.at, closed[i].hint, "%s is not allowed",
                                     closed[i].what);
-    if (p->text[p->pos + strspn(p->text + p->pos, " \t\r\n\f")] == '(')
+    if (calls)
         return ls_expr_next(p) ? call(p, &name) : NULL;
     return field(p);
 }

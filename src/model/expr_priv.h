@@ -147,7 +147,8 @@ enum ls_expr_function_flags {
     LS_FN_EXACT = 1 << 3,  /* abs, round: has a twin for decimals, ls_NAME */
     LS_FN_MOMENT = 1 << 4, /* reads a time: 'now' and the machine's zone are kept out */
     LS_FN_FORMAT = 1 << 5, /* its first argument is a format, not a time: strftime */
-    LS_FN_IIF = 1 << 6
+    LS_FN_IIF = 1 << 6,
+    LS_FN_GROWS = 1 << 7 /* printf: gives NULL where its result would be too large */
 };
 struct ls_expr_function {
     const char *name;

@@ -2,7 +2,7 @@
 /* expr_type.c - what an expression's values are, as far as can be told before there are any.
  *
  * SQLite knows integers, doubles, texts and blobs; a record also has decimals, times and UUIDs, which are texts to
- * SQLite, and texts compare wrongly ('9.5' > '10'; '2026-01-02T00:00Z' > '2026-01-02 00:00:00+00'). So wherever such
+ * SQLite, and texts compare wrongly ('9.5' > '10'; '2026-01-02T00:00Z' > '2026-01-02 00:00:00Z'). So wherever such
  * an exact type meets something in a comparison, the node is marked (`as`), and the emitter calls our functions, which
  * bring both sides to that type first. A literal that meets an exact type is read as that type here, once, so that a
  * wrong date is a fault of the expression and not of each record.
@@ -52,7 +52,7 @@ bool ls_expr_read(enum ls_type type, const char *text, size_t size, struct ls_ar
     return true;
 }
 
-/* SQLite's time functions know offsets with minutes only, +00:00, where PostgreSQL writes +00. */
+/* SQLite's time functions read Z and +00:00, but not the +00 that PostgreSQL writes. */
 void ls_expr_write(struct ls_buf *out, const struct ls_value *v)
 {
     char text[LS_PRINT_MAX];
@@ -61,7 +61,7 @@ void ls_expr_write(struct ls_buf *out, const struct ls_value *v)
         ls_value_to_text(out, v);
         return;
     }
-    ls_print_timestamp(text, v->i, ' ', "+00:00");
+    ls_print_timestamp(text, v->i, ' ', "Z");
     ls_buf_text(out, text);
 }
 

@@ -7,6 +7,7 @@
  *   cmp same in between nullif min max   for every exact type
  *   add sub mul abs round real           decimals only: exact, but `real`, which gives the nearest double
  *   cast                                 exact types, bool and json; refuses what is no such value
+ *   grown                                tells an empty result of printf from one that was too large
  *   moment                               lets a time function's argument through unless it is 'now' or names the machine's zone
  *
  * A value that cannot be brought to the type (the text 'n/a' in a dynamic column of dates) is not an error in a
@@ -27,6 +28,7 @@
 #include "model/expr.h"
 
 #define MAX_DIGITS 10000
+#define WIDE 1000 /* what a format needs more than to come near the limit on length */
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 /* An argument brought to the type of the call. */
@@ -475,6 +477,44 @@ static void fn_moment(sqlite3_context *call, int count, sqlite3_value **args)
     sqlite3_result_value(call, args[0]);
 }
 
+/* The largest number written in a format: a width or a precision. */
+static int64_t largest_number(const char *format)
+{
+    int64_t largest = 0, n = 0;
+
+    for (const char *c = format; *c; c++) {
+        n = *c >= '0' && *c <= '9' ? n * 10 + (*c - '0') : 0;
+        if (n > WIDE)
+            return n;
+        if (n > largest)
+            largest = n;
+    }
+    return largest;
+}
+
+/* printf(format, ...), format, ...: printf gives NULL where its result passes the limit, and where it is empty. What is
+ * empty had no wide field and no long argument. */
+static void fn_grown(sqlite3_context *call, int count, sqlite3_value **args)
+{
+    const char *format = count > 1 ? (const char *)sqlite3_value_text(args[1]) : NULL;
+    int64_t bytes = 0, width;
+
+    if (!is_null(args[0]) || !format) {
+        sqlite3_result_value(call, args[0]);
+        return;
+    }
+    width = largest_number(format);
+    for (int i = 1; i < count; i++) {
+        const int64_t n = strchr(format, '*') ? sqlite3_value_int64(args[i]) : 0;
+
+        if (n > WIDE || n < -WIDE)
+            width = WIDE + 1;
+        bytes += sqlite3_value_bytes(args[i]);
+    }
+    if (width > WIDE || bytes > WIDE)
+        sqlite3_result_error_toobig(call);
+}
+
 typedef void sql_fn(sqlite3_context *call, int count, sqlite3_value **args);
 
 #define TYPES_EXACT                                                                  \
@@ -503,6 +543,7 @@ static const struct {
     {"round", -1, TYPES_DECIMAL, false, fn_round},
     {"real", 1, TYPES_DECIMAL, false, fn_real},
     {"moment", 1, TYPES_DECIMAL, false, fn_moment},
+    {"grown", -1, TYPES_DECIMAL, false, fn_grown},
     {"cast", 1, TYPES_EXACT | 1U << LS_T_BOOL | 1U << LS_T_JSON, true, fn_cast},
 };
 
