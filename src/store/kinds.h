@@ -5,6 +5,7 @@
 
 #include "store/store.h"
 
+extern const struct ls_store_ops ls_sqlite_ops; /* sqlite/sqlite.c */
 extern const struct ls_store_ops ls_memory_ops; /* memory.c */
 
 #endif

@@ -18,6 +18,7 @@
 
 /* Add a kind here. */
 const struct ls_store_ops *const ls_store_kinds[] = {
+    &ls_sqlite_ops,
     &ls_memory_ops,
     NULL,
 };
