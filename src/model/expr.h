@@ -48,11 +48,21 @@ bool ls_expr_read(enum ls_type type, const char *text, size_t size, struct ls_ar
 bool ls_expr_may_call(const char *name);
 
 /* One condition that means the same in every store: field op literal. */
-enum ls_op { LS_OP_EQ, LS_OP_NE, LS_OP_LT, LS_OP_LE, LS_OP_GT, LS_OP_GE, LS_OP_IN, LS_OP_IS_NULL, LS_OP_NOT_NULL };
+enum ls_op {
+    LS_OP_EQ,
+    LS_OP_NE,
+    LS_OP_LT,
+    LS_OP_LE,
+    LS_OP_GT,
+    LS_OP_GE,
+    LS_OP_IN,
+    LS_OP_IS_NULL,
+    LS_OP_NOT_NULL
+};
 struct ls_condition {
     size_t field; /* index into the schema */
     enum ls_op op;
-    size_t value_count; /* IN: many; IS [NOT] NULL: 0; else 1 */
+    size_t value_count;            /* IN: many; IS [NOT] NULL: 0; else 1 */
     const struct ls_value *values; /* converted to the field's type */
 };
 struct ls_filter { /* joined by AND */
@@ -62,9 +72,10 @@ struct ls_filter { /* joined by AND */
 /* The part of the expression that may be pushed down to a store (plain `field op literal` joined by AND whose
  * literal fits the field's type, on INT, DECIMAL, BOOL, UUID, DATE and times, and = <> IN on TEXT); *ret_whole: the rest is
  * empty and need not be evaluated here. An expression of which nothing can be pushed gives count 0. */
-LS_MUST_CHECK enum ls_code ls_expr_pushdown(const struct ls_expr *expr, const struct ls_schema *schema,
-                                            struct ls_arena *mem, struct ls_filter *ret,
-                                            bool *ret_whole, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_expr_pushdown(const struct ls_expr *expr,
+                                            const struct ls_schema *schema, struct ls_arena *mem,
+                                            struct ls_filter *ret, bool *ret_whole,
+                                            struct ls_error *err);
 /* Whether a record (values by schema index) meets all conditions; for stores that filter in process. */
 bool ls_filter_match(const struct ls_filter *filter, const struct ls_schema *schema,
                      const struct ls_value *values);

@@ -14,41 +14,41 @@
 #define LS_EXPR_MAX_HEIGHT 700
 
 /* Operators written with signs or with AND, OR, NOT, IS: id, SQL, binding strength (SQLite's; 0: prefix only). */
-#define LS_EXPR_OPS(X)                                                                             \
-    X(NONE, "", 0)                                                                                 \
-    X(OR, "OR", 1)                                                                                 \
-    X(AND, "AND", 2)                                                                               \
-    X(EQ, "=", 4)                                                                                  \
-    X(NE, "<>", 4)                                                                                 \
-    X(IS, "IS", 4)                                                                                 \
-    X(IS_NOT, "IS NOT", 4)                                                                         \
-    X(LT, "<", 5)                                                                                  \
-    X(LE, "<=", 5)                                                                                 \
-    X(GT, ">", 5)                                                                                  \
-    X(GE, ">=", 5)                                                                                 \
-    X(BIT_AND, "&", 7)                                                                             \
-    X(BIT_OR, "|", 7)                                                                              \
-    X(SHIFT_LEFT, "<<", 7)                                                                         \
-    X(SHIFT_RIGHT, ">>", 7)                                                                        \
-    X(ADD, "+", 8)                                                                                 \
-    X(SUB, "-", 8)                                                                                 \
-    X(MUL, "*", 9)                                                                                 \
-    X(DIV, "/", 9)                                                                                 \
-    X(MOD, "%", 9)                                                                                 \
-    X(CONCAT, "||", 10)                                                                            \
-    X(ARROW, "->", 10)                                                                             \
-    X(ARROW_TEXT, "->>", 10)                                                                       \
-    X(BIT_NOT, "~", 0)                                                                             \
+#define LS_EXPR_OPS(X)       \
+    X(NONE, "", 0)           \
+    X(OR, "OR", 1)           \
+    X(AND, "AND", 2)         \
+    X(EQ, "=", 4)            \
+    X(NE, "<>", 4)           \
+    X(IS, "IS", 4)           \
+    X(IS_NOT, "IS NOT", 4)   \
+    X(LT, "<", 5)            \
+    X(LE, "<=", 5)           \
+    X(GT, ">", 5)            \
+    X(GE, ">=", 5)           \
+    X(BIT_AND, "&", 7)       \
+    X(BIT_OR, "|", 7)        \
+    X(SHIFT_LEFT, "<<", 7)   \
+    X(SHIFT_RIGHT, ">>", 7)  \
+    X(ADD, "+", 8)           \
+    X(SUB, "-", 8)           \
+    X(MUL, "*", 9)           \
+    X(DIV, "/", 9)           \
+    X(MOD, "%", 9)           \
+    X(CONCAT, "||", 10)      \
+    X(ARROW, "->", 10)       \
+    X(ARROW_TEXT, "->>", 10) \
+    X(BIT_NOT, "~", 0)       \
     X(NOT, "NOT", 0)
 #define X(name, sql, level) LS_EXPR_##name,
 enum ls_expr_op { LS_EXPR_OPS(X) LS_EXPR_OP_COUNT };
 #undef X
 enum { /* binding strengths that are not in the table */
-    LS_LEVEL_LOWEST = 1,
-    LS_LEVEL_NOT = 3,
-    LS_LEVEL_EQUALITY = 4,
-    LS_LEVEL_COLLATE = 11,
-    LS_LEVEL_UNARY = 12
+       LS_LEVEL_LOWEST = 1,
+       LS_LEVEL_NOT = 3,
+       LS_LEVEL_EQUALITY = 4,
+       LS_LEVEL_COLLATE = 11,
+       LS_LEVEL_UNARY = 12
 };
 const char *ls_expr_op_sql(enum ls_expr_op op);
 int ls_expr_op_level(enum ls_expr_op op);
@@ -127,7 +127,8 @@ struct ls_expr_node {
     enum ls_expr_op op;
     enum ls_expr_literal literal;
     enum ls_type type; /* of its values, as far as can be told; else NULL */
-    enum ls_type as;   /* how its operands are compared or computed by our functions; NULL: by SQLite itself */
+    enum ls_type
+        as; /* how its operands are compared or computed by our functions; NULL: by SQLite itself */
     bool negated, has_base, has_else;
     const char *word;
     const char *text; /* literal: digits, decoded text, hex digits */
@@ -141,7 +142,7 @@ struct ls_expr_node {
 };
 
 enum ls_expr_function_flags {
-    LS_FN_UNIFY = 1 << 0,   /* one of its arguments is the result: coalesce; iif from the second on */
+    LS_FN_UNIFY = 1 << 0, /* one of its arguments is the result: coalesce; iif from the second on */
     LS_FN_EXTREME = 1 << 1, /* min, max: compares its arguments */
     LS_FN_NULLIF = 1 << 2,
     LS_FN_EXACT = 1 << 3,  /* abs, round: has a twin for decimals, ls_NAME */

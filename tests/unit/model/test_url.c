@@ -90,7 +90,7 @@ static void a_password_with_raw_signs_is_refused_and_not_shown(void **state)
         "postgres://ann:s3c/s3cret@h/d",    "postgres://ann:s3c?s3cret@h/d",
         "postgres://ann:12#s3cret@h/d",     "postgres://ann:12/s3cret@h/d",
         "postgres://ann:12?s3cret@h/d",     "postgres:ann:s3cret@h/d",
-        "mysql://ann:s3cret@h/d",           "postgress://ann:s3cret@h/d",
+        "mysql://ann:s3cret@h/d",           "postgers://ann:s3cret@h/d",
         "postgres://ann:s3cret@h:port/d#t", "postgres://ann:s3cret@h:70000/d",
         "postgres://ann:s3cret@[::1/d",     "postgres://ann:s3cret@h/d?sslmode",
         "postgres://ann:s3cret@h/d#",
