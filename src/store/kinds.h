@@ -6,6 +6,8 @@
 #include "store/store.h"
 
 extern const struct ls_store_ops ls_sqlite_ops; /* sqlite/sqlite.c */
+extern const struct ls_store_ops ls_postgres_ops; /* postgres/session.c */
 extern const struct ls_store_ops ls_memory_ops; /* memory.c */
+extern const struct ls_store_ops ls_file_ops;   /* file/file.c */
 
 #endif

@@ -1,0 +1,623 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* file.c - CSV and JSON Lines files as stores: one file, one collection.
+ *
+ * A file has no order, no index and no transactions. So scans come as the file has them (the engine sorts), fetching by
+ * key reads the whole file outside of a transaction, and a run is one transaction: the file is loaded into a
+ * work database (work.c), changed there, written beside the old one and renamed over it. A reader of the file sees
+ * the old or the new content, never a part.
+ *
+ * The mark of a transaction is the inode of the new file, which exists (empty) from the mark on. After a kill the
+ * transaction committed exactly when the file's name leads to that inode.
+ *
+ * The run lock is a lock on a file `.NAME.lockstep-lock` beside it, which stays: a lock on a removed file excludes nobody.
+ *
+ * Not done: appending instead of rewriting; compressed files; other encodings. */
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "store/file/work.h"
+#include "store/kinds.h"
+
+static const struct file_format *const formats[] = {&file_csv, &file_jsonl};
+
+struct file_store {
+    struct ls_store base;
+    struct ls_arena mem;
+    const struct file_format *format;
+    const char *path, *identity, *name; /* name: of the collection, the file's without its ending */
+    struct ls_file_lock lock;
+    struct ls_file_swap swap; /* open from the mark on */
+    struct file_work *work;   /* of the transaction; NULL until its first fetch or write */
+    bool changed;
+};
+
+struct file_cursor {
+    struct ls_cursor base;
+    const struct ls_scan *scan;
+    struct file_input in;
+    struct ls_arena mem; /* of the sieve */
+    struct ls_sieve sieve;
+    struct ls_value *record; /* scratch: one record of the schema */
+    bool ended;
+};
+
+#define BATCH_BYTES (1u << 20)
+
+static struct file_store *of(struct ls_store *store)
+{
+    return (struct file_store *)(void *)store;
+}
+
+enum ls_code file_data_error(struct ls_error *err, const struct file_input *in, const char *fmt,
+                             ...)
+{
+    char text[600];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    return ls_error_set(err, LS_DATA, "%s line %" PRIu64 ": %s", in->shown, in->line, text);
+}
+
+/* ---- open ---- */
+
+static const struct file_format *format_of(const char *path, size_t *ret_stem)
+{
+    const size_t length = strlen(path);
+
+    for (size_t f = 0; f < sizeof formats / sizeof *formats; f++)
+        for (const char *const *ending = formats[f]->endings; *ending; ending++) {
+            const size_t n = strlen(*ending);
+
+            if (length > n && ls_text_equal_nocase(path + length - n, *ending)) {
+                *ret_stem = length - n;
+                return formats[f];
+            }
+        }
+    return NULL;
+}
+
+/* The real path, also of a file that is not there yet. In mem; NULL when its folder is not there. */
+static const char *real_path(const char *path, struct ls_arena *mem)
+{
+    char *real = realpath(path, NULL), *copy = NULL;
+    const char *ret = NULL;
+
+    if (real) {
+        ret = ls_arena_text(mem, real);
+        free(real);
+        return ret;
+    }
+    copy = ls_arena_text(mem, path);
+    real = copy ? realpath(dirname(copy), NULL) : NULL;
+    copy = ls_arena_text(mem, path);
+    if (real && copy)
+        ret = ls_arena_printf(mem, "%s/%s", strcmp(real, "/") == 0 ? "" : real, basename(copy));
+    free(real);
+    return ret;
+}
+
+static enum ls_code file_open(const struct ls_url *url, const struct ls_store_options *options,
+                              struct ls_store **ret, struct ls_error *err)
+{
+    struct file_store *s = calloc(1, sizeof *s);
+    const char *slash;
+    size_t stem = 0;
+
+    (void)options;
+    if (!s)
+        return ls_error_nomem(err);
+    ls_arena_init(&s->mem, 0);
+    s->lock = LS_FILE_UNLOCKED;
+    *ret = &s->base;
+    s->format = format_of(url->location, &stem);
+    if (!s->format) {
+        ls_error_set(err, LS_USAGE,
+                     "%s: the name must end in .csv, .jsonl or .ndjson, to tell what it holds",
+                     url->shown);
+        goto failed;
+    }
+    s->path = real_path(url->location, &s->mem);
+    if (!s->path) {
+        ls_error_set(err, LS_NOT_FOUND, "%s: its folder is not there. Check the path", url->shown);
+        goto failed;
+    }
+    slash = strrchr(s->path, '/');
+    format_of(s->path, &stem);
+    s->name = ls_arena_text_n(&s->mem, slash + 1, stem - (size_t)(slash + 1 - s->path));
+    s->identity = ls_arena_printf(&s->mem, "file:%s", s->path);
+    if (s->name && s->identity)
+        return LS_OK;
+    ls_error_nomem(err);
+failed:
+    s->base.ops = &ls_file_ops;
+    ls_arena_done(&s->mem);
+    free(s);
+    return err ? err->code : LS_USAGE;
+}
+
+static void drop_transaction(struct file_store *s)
+{
+    file_work_close(s->work);
+    s->work = NULL;
+    s->changed = false;
+    ls_file_swap_abort(&s->swap);
+    s->swap = (struct ls_file_swap){0};
+}
+
+static void file_close(struct ls_store *store)
+{
+    struct file_store *s = of(store);
+
+    drop_transaction(s);
+    ls_file_unlock(&s->lock);
+    ls_arena_done(&s->mem);
+    free(s);
+}
+
+static const char *file_identity(struct ls_store *store)
+{
+    return of(store)->identity;
+}
+
+static enum ls_code file_list(struct ls_store *store, struct ls_arena *mem, size_t *ret_count,
+                              const char *const **ret, struct ls_error *err)
+{
+    const char **names = ls_arena_array(mem, 1, sizeof *names);
+
+    if (!names)
+        return ls_error_nomem(err);
+    names[0] = of(store)->name;
+    *ret_count = access(of(store)->path, F_OK) == 0;
+    *ret = names;
+    return LS_OK;
+}
+
+static enum ls_code open_input(struct file_store *s, struct file_input *in, struct ls_error *err)
+{
+    *in = (struct file_input){.f = fopen(s->path, "re"), .shown = s->path};
+    ls_buf_init(&in->scratch, 0);
+    return in->f ? LS_OK : ls_error_errno(err, errno, "open %s", s->path);
+}
+
+static void close_input(struct file_input *in)
+{
+    if (in->f)
+        fclose(in->f);
+    ls_buf_done(&in->scratch);
+}
+
+static bool may_write(const struct file_store *s)
+{
+    char *copy = strdup(s->path);
+    const bool may = copy && access(dirname(copy), W_OK) == 0 &&
+                     (access(s->path, F_OK) != 0 || access(s->path, W_OK) == 0);
+
+    free(copy);
+    return may;
+}
+
+static enum ls_code file_describe(struct ls_store *store, const char *collection,
+                                  struct ls_arena *mem, struct ls_schema **ret,
+                                  struct ls_error *err)
+{
+    struct file_store *s = of(store);
+    struct file_input in;
+    struct ls_field *fields = NULL;
+    struct ls_schema *schema = ls_arena_alloc(mem, sizeof *schema);
+    size_t count = 0;
+    enum ls_code rc;
+
+    if (collection && strcmp(collection, s->name) != 0)
+        return ls_store_no_collection(store, collection, 1, &s->name, err);
+    if (!schema)
+        return ls_error_nomem(err);
+    rc = open_input(s, &in, err);
+    if (rc == LS_OK)
+        rc = s->format->describe(&in, mem, &count, &fields, err);
+    close_input(&in);
+    if (rc != LS_OK)
+        return rc;
+    *schema = (struct ls_schema){
+        .collection = ls_arena_text(mem, s->name),
+        .field_count = count,
+        .fields = fields,
+        .rows_estimate = -1,
+        .fingerprint = "",
+        .flags = may_write(s) ? 0 : LS_SCHEMA_READ_ONLY,
+    };
+    *ret = schema;
+    return schema->collection ? LS_OK : ls_error_nomem(err);
+}
+
+/* ---- reading ---- */
+
+static void file_end(struct ls_cursor *cursor)
+{
+    struct file_cursor *c = (struct file_cursor *)(void *)cursor;
+
+    ls_sieve_done(&c->sieve);
+    close_input(&c->in);
+    ls_arena_done(&c->mem);
+    free(c);
+}
+
+static enum ls_code file_scan(struct ls_store *store, const struct ls_scan *scan,
+                              struct ls_cursor **ret, struct ls_error *err)
+{
+    struct file_store *s = of(store);
+    struct file_cursor *c = calloc(1, sizeof *c);
+    enum ls_code rc;
+
+    if (!c)
+        return ls_error_nomem(err);
+    c->base.store = store;
+    c->scan = scan;
+    ls_arena_init(&c->mem, 0);
+    c->record = ls_arena_array(&c->mem, scan->schema->field_count, sizeof *c->record);
+    rc = c->record && ls_sieve_init(&c->sieve, scan, &c->mem) ? LS_OK : ls_error_nomem(err);
+    if (rc == LS_OK)
+        rc = open_input(s, &c->in, err);
+    if (rc == LS_OK)
+        rc = s->format->begin(&c->in, scan->schema, err);
+    if (rc == LS_OK)
+        *ret = &c->base;
+    else
+        file_end(&c->base);
+    return rc;
+}
+
+static enum ls_code file_next(struct ls_cursor *cursor, struct ls_arena *mem, struct ls_rows *ret,
+                              struct ls_error *err)
+{
+    struct file_cursor *c = (struct file_cursor *)(void *)cursor;
+    const struct ls_scan *scan = c->scan;
+    const size_t most = scan->batch_rows ? scan->batch_rows : 1000, from = mem->used_bytes;
+    struct ls_value *values = ls_arena_array(mem, most * scan->field_count, sizeof *values);
+    size_t n = 0;
+
+    if (!values)
+        return ls_error_nomem(err);
+    while (n < most && !c->ended &&
+           mem->used_bytes - from < BATCH_BYTES + most * scan->field_count * sizeof *values) {
+        bool record = false;
+        enum ls_code rc =
+            of(cursor->store)->format->read(&c->in, scan->schema, mem, c->record, &record, err);
+
+        if (rc != LS_OK)
+            return rc;
+        c->ended = !record;
+        if (!record || !ls_sieve_takes(&c->sieve, c->record, NULL))
+            continue;
+        for (size_t i = 0; i < scan->field_count; i++)
+            values[n * scan->field_count + i] = c->record[scan->fields[i]];
+        n++;
+    }
+    *ret = (struct ls_rows){n, scan->field_count, values};
+    return LS_OK;
+}
+
+/* ---- the transaction ---- */
+
+/* The schema indexes of a key given as positions. In mem. */
+static size_t *key_indexes(const size_t *fields, size_t count, const size_t *key,
+                           struct ls_arena *mem)
+{
+    size_t *indexes = ls_arena_array(mem, count, sizeof *indexes);
+
+    for (size_t i = 0; indexes && i < count; i++)
+        indexes[i] = fields[key[i]];
+    return indexes;
+}
+
+/* Loads the file into a work database with this key, unless that was done. */
+static enum ls_code load(struct file_store *s, const struct ls_schema *schema, size_t key_count,
+                         const size_t *key, struct file_work **ret, struct ls_error *err)
+{
+    struct ls_value *record;
+    struct file_work *work = NULL;
+    struct file_input in;
+    struct ls_arena mem;
+    bool more = true;
+    enum ls_code rc;
+
+    ls_arena_init(&mem, 0);
+    rc = file_work_open(schema, key_count, key, &work, err);
+    if (rc != LS_OK)
+        return rc;
+    rc = open_input(s, &in, err);
+    if (rc == LS_OK)
+        rc = s->format->begin(&in, schema, err);
+    while (rc == LS_OK) {
+        ls_arena_reset(&mem);
+        record = ls_arena_array(&mem, schema->field_count, sizeof *record);
+        rc = record ? s->format->read(&in, schema, &mem, record, &more, err) : ls_error_nomem(err);
+        if (rc != LS_OK || !more)
+            break;
+        rc = file_work_add(work, record, err);
+    }
+    close_input(&in);
+    ls_arena_done(&mem);
+    if (rc == LS_OK)
+        *ret = work;
+    else
+        file_work_close(work);
+    return rc;
+}
+
+static enum ls_code need_work(struct file_store *s, const struct ls_schema *schema,
+                              size_t key_count, const size_t *key, struct ls_error *err)
+{
+    if (!s->work)
+        return load(s, schema, key_count, key, &s->work, err);
+    if (!file_work_has_key(s->work, key_count, key))
+        return ls_error_set(err, LS_INTERNAL, "%s: a second key in one transaction", s->path);
+    return LS_OK;
+}
+
+static enum ls_code fetch_all(struct file_work *work, const struct ls_scan *what, size_t count,
+                              const struct ls_value *keys, struct ls_arena *mem,
+                              struct ls_rows *ret, struct ls_error *err)
+{
+    struct ls_value *values = ls_arena_array(mem, count * what->field_count, sizeof *values);
+    size_t n = 0;
+
+    if (!values)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < count; i++) {
+        struct ls_value *record = NULL;
+        enum ls_code rc = file_work_find(work, keys + i * what->key_count, mem, &record, err);
+
+        if (rc != LS_OK)
+            return rc;
+        for (size_t f = 0; record && f < what->field_count; f++)
+            values[n * what->field_count + f] = record[what->fields[f]];
+        n += record != NULL;
+    }
+    *ret = (struct ls_rows){n, what->field_count, values};
+    return LS_OK;
+}
+
+static enum ls_code file_fetch(struct ls_store *store, const struct ls_scan *what, size_t key_count,
+                               const struct ls_value *keys, bool for_update, struct ls_arena *mem,
+                               struct ls_rows *ret, struct ls_error *err)
+{
+    struct file_store *s = of(store);
+    const size_t *key = key_indexes(what->fields, what->key_count, what->key, mem);
+    struct file_work *work = NULL;
+    enum ls_code rc;
+
+    (void)for_update; /* the run lock keeps other writers of ours away; a file has no other lock */
+    if (!key)
+        return ls_error_nomem(err);
+    if (store->in_transaction) {
+        rc = need_work(s, what->schema, what->key_count, key, err);
+        return rc == LS_OK ? fetch_all(s->work, what, key_count, keys, mem, ret, err) : rc;
+    }
+    rc = load(s, what->schema, what->key_count, key, &work, err);
+    if (rc == LS_OK)
+        rc = fetch_all(work, what, key_count, keys, mem, ret, err);
+    file_work_close(work);
+    return rc;
+}
+
+static enum ls_code file_begin(struct ls_store *store, struct ls_error *err)
+{
+    (void)store;
+    (void)err;
+    return LS_OK;
+}
+
+/* The record that an operation leaves: the one that is there with the written fields over it. */
+static enum ls_code make_record(const struct ls_write *w, const struct ls_write_op *op,
+                                const struct ls_value *old, struct ls_arena *mem,
+                                struct ls_value **ret, struct ls_error *err)
+{
+    struct ls_value *record = ls_arena_array(mem, w->schema->field_count, sizeof *record);
+
+    if (!record)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < w->schema->field_count; i++)
+        record[i] = old ? old[i] : ls_value_null();
+    for (size_t i = 0; i < w->field_count; i++)
+        record[w->fields[i]] = op->record[i];
+    for (size_t k = 0; old && k < w->key_count; k++)
+        record[w->fields[w->key[k]]] = old[w->fields[w->key[k]]];
+    *ret = record;
+    return LS_OK;
+}
+
+static enum ls_code write_one(struct file_store *s, const struct ls_write *w,
+                              const struct ls_write_op *op, struct ls_arena *mem,
+                              struct ls_error *err)
+{
+    struct ls_value *old = NULL, *record = NULL;
+    enum ls_code rc = file_work_find(s->work, op->key, mem, &old, err);
+
+    if (rc == LS_OK && !old != (op->kind == LS_INSERT))
+        rc = ls_error_set(err, LS_CONFLICT, "%s: a record to %s %s", s->path,
+                          ls_change_word(op->kind), old ? "is there already" : "is not there");
+    if (rc == LS_OK && op->kind != LS_DELETE)
+        rc = make_record(w, op, old, mem, &record, err);
+    if (rc != LS_OK)
+        return rc;
+    return old ? file_work_put(s->work, op->key, record, err) : file_work_add(s->work, record, err);
+}
+
+static enum ls_code file_write(struct ls_store *store, const struct ls_write *w,
+                               struct ls_error *err)
+{
+    static const enum ls_change_kind order[] = {LS_DELETE, LS_UPDATE, LS_INSERT};
+    struct file_store *s = of(store);
+    struct ls_arena mem;
+    struct ls_error ignored;
+    const size_t *key;
+    enum ls_code rc;
+
+    ls_arena_init(&mem, 0);
+    key = key_indexes(w->fields, w->key_count, w->key, &mem);
+    rc = key ? need_work(s, w->schema, w->key_count, key, err) : ls_error_nomem(err);
+    if (rc == LS_OK)
+        rc = file_work_save(s->work, err);
+    if (rc != LS_OK)
+        goto done;
+    for (size_t k = 0; k < sizeof order / sizeof *order; k++)
+        for (size_t i = 0; i < w->count && rc == LS_OK; i++)
+            if (w->ops[i].kind == order[k])
+                rc = write_one(s, w, &w->ops[i], &mem, err);
+    if (rc == LS_OK)
+        rc = file_work_keep(s->work, true, err);
+    else if (file_work_keep(s->work, false, &ignored) != LS_OK)
+        rc = LS_IO; /* what was half written cannot be taken back here: the caller rolls back */
+    s->changed = s->changed || rc == LS_OK;
+done:
+    ls_arena_done(&mem);
+    return rc;
+}
+
+static enum ls_code file_mark(struct ls_store *store, const char *tag, struct ls_arena *mem,
+                              const char **ret_marker, struct ls_error *err)
+{
+    struct file_store *s = of(store);
+    struct stat st;
+    enum ls_code rc = ls_file_swap_open(&s->swap, s->path, tag, 0, err);
+
+    if (rc != LS_OK)
+        return rc;
+    if (fstat(fileno(s->swap.f), &st) != 0)
+        return ls_error_errno(err, errno, "look at %s", s->swap.temp_path);
+    *ret_marker = ls_arena_printf(mem, "%" PRIuMAX ":%" PRIuMAX ":%s", (uintmax_t)st.st_dev,
+                                  (uintmax_t)st.st_ino, s->swap.temp_path);
+    return *ret_marker ? LS_OK : ls_error_nomem(err);
+}
+
+static enum ls_code file_commit(struct ls_store *store, struct ls_error *err)
+{
+    struct file_store *s = of(store);
+    enum ls_code rc = LS_OK;
+
+    if (s->changed && !s->swap.f)
+        rc = ls_file_swap_open(&s->swap, s->path, "write", 0, err);
+    if (rc == LS_OK && s->changed)
+        rc = file_work_write(s->work, s->format, s->swap.f, err);
+    if (rc == LS_OK && s->changed)
+        rc = ls_file_swap_commit(&s->swap, err);
+    if (rc == LS_OK)
+        drop_transaction(s);
+    return rc;
+}
+
+static void file_rollback(struct ls_store *store)
+{
+    drop_transaction(of(store));
+}
+
+static enum ls_code file_settle(struct ls_store *store, const struct ls_schema *schema,
+                                const char *marker, enum ls_outcome *ret, struct ls_error *err)
+{
+    struct file_store *s = of(store);
+    uintmax_t dev = 0, ino = 0;
+    int at = 0;
+    struct stat st;
+
+    (void)schema;
+    if (sscanf(marker, "%" SCNuMAX ":%" SCNuMAX ":%n", &dev, &ino, &at) != 2 || at == 0)
+        return ls_error_set(err, LS_CORRUPT, "%s: \"%s\" is no mark of a file", s->path, marker);
+    if (stat(s->path, &st) == 0 && st.st_dev == dev && st.st_ino == ino) {
+        *ret = LS_OUTCOME_COMMITTED;
+        return LS_OK;
+    }
+    if (stat(marker + at, &st) == 0 && st.st_ino == ino)
+        unlink(marker + at); /* what the killed process left */
+    *ret = LS_OUTCOME_ABORTED;
+    return LS_OK;
+}
+
+/* ---- the rest ---- */
+
+static enum ls_code file_create(struct ls_store *store, const char *collection,
+                                const struct ls_schema *like, size_t key_count, const size_t *key,
+                                struct ls_error *err)
+{
+    struct file_store *s = of(store);
+    struct ls_file_swap swap = {0};
+    struct ls_buf head;
+    enum ls_code rc = LS_OK;
+
+    (void)collection;
+    (void)key_count;
+    (void)key;
+    if (access(s->path, F_OK) == 0)
+        return ls_error_set(err, LS_CONFLICT, "%s is there already", s->path);
+    if (!s->format->creates)
+        return ls_error_set(err, LS_UNSUPPORTED,
+                            "%s: an empty JSON Lines file has no fields, so it cannot be made. "
+                            "Begin it with one record, or use a "
+                            ".csv file",
+                            s->path);
+    ls_buf_init(&head, 0);
+    s->format->write_head(&head, like);
+    if (head.failed)
+        rc = ls_error_nomem(err);
+    if (rc == LS_OK)
+        rc = ls_file_swap_open(&swap, s->path, "create", 0600, err);
+    if (rc == LS_OK && fwrite(head.data, head.size, 1, swap.f) != 1)
+        rc = ls_error_errno(err, errno, "write %s", s->path);
+    if (rc == LS_OK)
+        rc = ls_file_swap_commit(&swap, err);
+    ls_file_swap_abort(&swap);
+    ls_buf_done(&head);
+    return rc;
+}
+
+static enum ls_code file_lock(struct ls_store *store, const char *name, struct ls_error *err)
+{
+    struct file_store *s = of(store);
+    char *folder = ls_arena_text(&s->mem, s->path), *base = ls_arena_text(&s->mem, s->path);
+    const char *path = folder && base ? ls_arena_printf(&s->mem, "%s/.%s.lockstep-lock",
+                                                        dirname(folder), basename(base))
+                                      : NULL;
+    enum ls_code rc;
+
+    (void)name; /* a file is one collection */
+    if (!path)
+        return ls_error_nomem(err);
+    rc = ls_file_lock(&s->lock, path, 0, false, err);
+    if (rc == LS_BUSY)
+        return ls_error_set(err, LS_LOCKED,
+                            "%s is being written by another lockstep. Wait for it to end", s->path);
+    return rc;
+}
+
+const struct ls_store_ops ls_file_ops = {
+    .scheme = "file",
+    .summary = "A CSV file (RFC 4180, with a header, UTF-8) or a JSON Lines file; one file is one "
+               "collection.",
+    .example = "file:customers.csv",
+    .caps = LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK,
+    .open = file_open,
+    .close = file_close,
+    .identity = file_identity,
+    .list = file_list,
+    .describe = file_describe,
+    .scan = file_scan,
+    .next = file_next,
+    .end = file_end,
+    .fetch = file_fetch,
+    .begin = file_begin,
+    .write = file_write,
+    .mark = file_mark,
+    .commit = file_commit,
+    .rollback = file_rollback,
+    .settle = file_settle,
+    .create = file_create,
+    .lock = file_lock,
+};
