@@ -1126,7 +1126,8 @@ const struct ls_store_ops ls_memory_ops = {
     .summary = "Collections inside one process, gone when its last session closes: for tests and as the "
                "kind to copy.",
     .example = "memory:NAME#customers",
-    .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK,
+    .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK | LS_CAP_FETCH |
+            LS_CAP_BATCHES,
     .open = memory_open,
     .close = memory_close,
     .identity = memory_identity,

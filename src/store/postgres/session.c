@@ -26,7 +26,7 @@
 
 #define LOCK_TIMEOUT_MS 10000 /* as sql.h has it for 0 */
 
-enum ls_code ls_pg_ask(struct ls_pg *pg, const char *sql, const struct ls_value *params, size_t count,
+enum ls_code ls_pgs_ask(struct ls_pgs *pg, const char *sql, const struct ls_value *params, size_t count,
                        struct ls_arena *mem, const char **ret, struct ls_error *err)
 {
     struct ls_sql_stmt *stmt = NULL;
@@ -48,26 +48,26 @@ enum ls_code ls_pg_ask(struct ls_pg *pg, const char *sql, const struct ls_value 
 }
 
 /* What a session needs to know of its server. The system identifier may be hidden from this role. */
-static enum ls_code learn(struct ls_pg *pg, struct ls_error *err)
+static enum ls_code learn(struct ls_pgs *pg, struct ls_error *err)
 {
     const char *may = "", *place = "";
     enum ls_code rc;
 
-    rc = ls_sql_exec(pg->db, "SET jit = off; SET lc_monetary = 'C'; SET xmloption = content", err);
+    rc = ls_sql_exec(pg->db, "SET jit = off; SET xmloption = content", err);
     if (rc == LS_OK)
-        rc = ls_pg_ask(pg, "SELECT current_setting('server_encoding')", NULL, 0, &pg->mem, &pg->encoding, err);
+        rc = ls_pgs_ask(pg, "SELECT current_setting('server_encoding')", NULL, 0, &pg->mem, &pg->encoding, err);
     if (rc == LS_OK)
-        rc = ls_pg_ask(pg, "SELECT oid FROM pg_database WHERE datname = current_database()", NULL, 0,
+        rc = ls_pgs_ask(pg, "SELECT oid FROM pg_database WHERE datname = current_database()", NULL, 0,
                        &pg->mem, &pg->database_oid, err);
     if (rc == LS_OK)
-        rc = ls_pg_ask(pg, "SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')", NULL,
+        rc = ls_pgs_ask(pg, "SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')", NULL,
                        0, &pg->mem, &may, err);
     pg->system_id = "";
     if (rc == LS_OK && *may == 't')
-        rc = ls_pg_ask(pg, "SELECT system_identifier FROM pg_control_system()", NULL, 0, &pg->mem,
+        rc = ls_pgs_ask(pg, "SELECT system_identifier FROM pg_control_system()", NULL, 0, &pg->mem,
                        &pg->system_id, err);
     if (rc == LS_OK)
-        rc = ls_pg_ask(pg,
+        rc = ls_pgs_ask(pg,
                        "SELECT CASE WHEN NOT pg_is_in_recovery()"
                        " THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END"
                        " || '/' || (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8",
@@ -81,7 +81,7 @@ static enum ls_code learn(struct ls_pg *pg, struct ls_error *err)
 
 static void close_store(struct ls_store *store)
 {
-    struct ls_pg *pg = ls_pg_of(store);
+    struct ls_pgs *pg = ls_pgs_of(store);
 
     if (!pg)
         return;
@@ -105,7 +105,7 @@ static enum ls_code open_store(const struct ls_url *url, const struct ls_store_o
     const struct ls_sql_options sql = {.read_only = !options->writable,
                                        .lock_timeout_ms = options->lock_timeout_ms,
                                        .connect_timeout_s = options->connect_timeout_s};
-    struct ls_pg *pg = calloc(1, sizeof(*pg));
+    struct ls_pgs *pg = calloc(1, sizeof(*pg));
     enum ls_code rc;
 
     if (!pg)
@@ -133,22 +133,22 @@ static enum ls_code open_store(const struct ls_url *url, const struct ls_store_o
 
 static const char *identity(struct ls_store *store)
 {
-    return ls_sql_identity(ls_pg_of(store)->db);
+    return ls_sql_identity(ls_pgs_of(store)->db);
 }
 
 static void cancel(struct ls_store *store)
 {
-    ls_sql_cancel(ls_pg_of(store)->db);
+    ls_sql_cancel(ls_pgs_of(store)->db);
 }
 
 static enum ls_code begin(struct ls_store *store, struct ls_error *err)
 {
-    return ls_sql_begin(ls_pg_of(store)->db, true, err);
+    return ls_sql_begin(ls_pgs_of(store)->db, true, err);
 }
 
 static enum ls_code commit(struct ls_store *store, struct ls_error *err)
 {
-    struct ls_pg *pg = ls_pg_of(store);
+    struct ls_pgs *pg = ls_pgs_of(store);
     enum ls_code rc = ls_sql_commit(pg->db, err);
 
     if (rc == LS_OK)
@@ -160,7 +160,7 @@ static enum ls_code commit(struct ls_store *store, struct ls_error *err)
 
 static void rollback(struct ls_store *store)
 {
-    struct ls_pg *pg = ls_pg_of(store);
+    struct ls_pgs *pg = ls_pgs_of(store);
 
     ls_sql_rollback(pg->db);
     pg->temp_dirty = false;
@@ -173,9 +173,9 @@ static void rollback(struct ls_store *store)
 static enum ls_code mark(struct ls_store *store, const char *tag, struct ls_arena *mem,
                          const char **ret_marker, struct ls_error *err)
 {
-    struct ls_pg *pg = ls_pg_of(store);
+    struct ls_pgs *pg = ls_pgs_of(store);
     const char *xid, *marker;
-    enum ls_code rc = ls_pg_ask(pg,
+    enum ls_code rc = ls_pgs_ask(pg,
                                 pg->version >= 130000 ? "SELECT pg_current_xact_id()::text"
                                                       : "SELECT txid_current()::text",
                                 NULL, 0, mem, &xid, err);
@@ -191,7 +191,7 @@ static enum ls_code mark(struct ls_store *store, const char *tag, struct ls_aren
 }
 
 /* The id in a marker, and whether it was given on this server, and since its start. */
-static bool read_marker(const struct ls_pg *pg, const char *marker, uint64_t *ret_xid, bool *ret_here,
+static bool read_marker(const struct ls_pgs *pg, const char *marker, uint64_t *ret_xid, bool *ret_here,
                         bool *ret_same_start)
 {
     const char *at = strchr(marker, '@'), *theirs = at ? strrchr(at, '/') : NULL;
@@ -215,7 +215,7 @@ static void nap(int ms)
 }
 
 /* "committed", "aborted" or "" (too old to be known), once it is no longer in progress. */
-static enum ls_code wait_status(struct ls_pg *pg, uint64_t xid, struct ls_arena *mem, const char **ret,
+static enum ls_code wait_status(struct ls_pgs *pg, uint64_t xid, struct ls_arena *mem, const char **ret,
                                 struct ls_error *err)
 {
     const int64_t until = ls_clock_monotonic_us() + INT64_C(1000) * pg->lock_timeout_ms;
@@ -229,7 +229,7 @@ static enum ls_code wait_status(struct ls_pg *pg, uint64_t xid, struct ls_arena 
     snprintf(text, sizeof(text), "%" PRIu64, xid);
     param = ls_value_text(text);
     for (;;) {
-        rc = ls_pg_ask(pg, sql, &param, 1, mem, ret, err);
+        rc = ls_pgs_ask(pg, sql, &param, 1, mem, ret, err);
         if (rc != LS_OK || strcmp(*ret, "in progress") != 0)
             return rc;
         if (ls_clock_monotonic_us() >= until)
@@ -243,12 +243,12 @@ static enum ls_code wait_status(struct ls_pg *pg, uint64_t xid, struct ls_arena 
 }
 
 /* Whether the table holds a record that the transaction wrote. Its last 32 bits are what records carry. */
-static enum ls_code left_trace(struct ls_pg *pg, const struct ls_schema *schema, uint64_t xid,
+static enum ls_code left_trace(struct ls_pgs *pg, const struct ls_schema *schema, uint64_t xid,
                                struct ls_arena *mem, bool *ret, struct ls_error *err)
 {
-    const struct ls_pg_table *table;
+    const struct ls_pgs_table *table;
     const char *answer = "", *sql;
-    enum ls_code rc = ls_pg_table(pg, schema, &table, err);
+    enum ls_code rc = ls_pgs_table(pg, schema, &table, err);
 
     *ret = false;
     if (rc != LS_OK || !strchr("rp", table->kind))
@@ -257,12 +257,12 @@ static enum ls_code left_trace(struct ls_pg *pg, const struct ls_schema *schema,
                           (uint32_t)xid);
     if (!sql)
         return ls_error_nomem(err);
-    rc = ls_pg_ask(pg, sql, NULL, 0, mem, &answer, err);
+    rc = ls_pgs_ask(pg, sql, NULL, 0, mem, &answer, err);
     *ret = *answer == 't';
     return rc;
 }
 
-static enum ls_code outcome(struct ls_pg *pg, const struct ls_schema *schema, uint64_t xid,
+static enum ls_code outcome(struct ls_pgs *pg, const struct ls_schema *schema, uint64_t xid,
                             bool same_start, struct ls_arena *mem, enum ls_outcome *ret,
                             struct ls_error *err)
 {
@@ -288,7 +288,7 @@ static enum ls_code outcome(struct ls_pg *pg, const struct ls_schema *schema, ui
 static enum ls_code settle(struct ls_store *store, const struct ls_schema *schema, const char *marker,
                            enum ls_outcome *ret, struct ls_error *err)
 {
-    struct ls_pg *pg = ls_pg_of(store);
+    struct ls_pgs *pg = ls_pgs_of(store);
     struct ls_error own = {0};
     struct ls_arena mem;
     uint64_t xid;
@@ -312,7 +312,7 @@ static enum ls_code settle(struct ls_store *store, const struct ls_schema *schem
 }
 
 /* Who holds it, as far as this role may see. Never fails: it only adds to a message. */
-static const char *holder(struct ls_pg *pg, uint64_t key, struct ls_arena *mem)
+static const char *holder(struct ls_pgs *pg, uint64_t key, struct ls_arena *mem)
 {
     static const char sql[] =
         "SELECT 'pid=' || l.pid || coalesce(', application=' || nullif(a.application_name, ''), '')"
@@ -327,14 +327,14 @@ static const char *holder(struct ls_pg *pg, uint64_t key, struct ls_arena *mem)
     const char *text = "";
     struct ls_error ignored;
 
-    if (ls_pg_ask(pg, sql, params, 2, mem, &text, &ignored) != LS_OK)
+    if (ls_pgs_ask(pg, sql, params, 2, mem, &text, &ignored) != LS_OK)
         return "";
     return text;
 }
 
 static enum ls_code lock(struct ls_store *store, const char *name, struct ls_error *err)
 {
-    struct ls_pg *pg = ls_pg_of(store);
+    struct ls_pgs *pg = ls_pgs_of(store);
     const uint64_t key = ls_hash64(name, strlen(name), UINT64_C(0x6c6f636b73746570)); /* "lockstep" */
     const struct ls_value param = ls_value_int((int64_t)key);
     const char *got = "", *who;
@@ -342,7 +342,7 @@ static enum ls_code lock(struct ls_store *store, const char *name, struct ls_err
     enum ls_code rc;
 
     ls_arena_init(&mem, 0);
-    rc = ls_pg_ask(pg, "SELECT pg_try_advisory_lock(?)", &param, 1, &mem, &got, err);
+    rc = ls_pgs_ask(pg, "SELECT pg_try_advisory_lock(?)", &param, 1, &mem, &got, err);
     if (rc == LS_OK && *got != 't') {
         who = holder(pg, key, &mem);
         rc = ls_error_set(err, LS_LOCKED,
@@ -358,27 +358,28 @@ const struct ls_store_ops ls_postgres_ops = {
     .scheme = "postgres",
     .summary = "A table or view of a PostgreSQL database, version 12 and later.",
     .example = "postgres://user@host/db#schema.table",
-    .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK,
+    .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK | LS_CAP_FETCH |
+            LS_CAP_BATCHES,
     .open = open_store,
     .close = close_store,
     .identity = identity,
-    .list = ls_pg_list,
-    .describe = ls_pg_describe,
-    .scan = ls_pg_scan,
-    .next = ls_pg_next,
-    .end = ls_pg_end,
-    .fetch = ls_pg_fetch,
+    .list = ls_pgs_list,
+    .describe = ls_pgs_describe,
+    .scan = ls_pgs_scan,
+    .next = ls_pgs_next,
+    .end = ls_pgs_end,
+    .fetch = ls_pgs_fetch,
     .cancel = cancel,
-    .orders = ls_pg_orders,
+    .orders = ls_pgs_orders,
     .begin = begin,
-    .write = ls_pg_write,
+    .write = ls_pgs_write,
     .mark = mark,
     .commit = commit,
     .rollback = rollback,
     .settle = settle,
-    .digest_family = ls_pg_digest_family,
-    .digest = ls_pg_digest,
-    .bounds = ls_pg_bounds,
-    .create = ls_pg_create,
+    .digest_family = ls_pgs_digest_family,
+    .digest = ls_pgs_digest,
+    .bounds = ls_pgs_bounds,
+    .create = ls_pgs_create,
     .lock = lock,
 };

@@ -231,7 +231,8 @@ const struct ls_store_ops ls_sqlite_ops = {
     .scheme = "sqlite",
     .summary = "Tables and views of an SQLite file, in any journal mode; sources are opened read-only.",
     .example = "sqlite:shop.db#customers",
-    .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK,
+    .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK | LS_CAP_FETCH |
+            LS_CAP_BATCHES,
     .open = sqlite_open,
     .close = sqlite_close,
     .identity = sqlite_identity,
