@@ -11,16 +11,18 @@
 #include "model/schema.h"
 
 /* Converts v for the field `to`. zone: in which zone-less times of either side are meant;
- * NULL refuses to mix zone-less and absolute times. engine: whose NATIVE v is ("" when it is not).
- * Same type: passes as it is. LS_TYPE, naming both types and the reason, never the value: integer out of
+ * NULL refuses to mix zone-less and absolute times. A value of the field's type passes as it is, as far as
+ * the field's limits let it: times are cut to its digits of a second, doubles rounded to its width (equality looks no
+ * closer), char(n) padded. A DYNAMIC field keeps what does not convert, and texts of dates, times, UUIDs and JSON as
+ * they are written. LS_TYPE, naming both types and the reason, never the value: integer out of
  * range, decimal with too many digits, text that is no such value, too long a text, text
- * with NUL for PostgreSQL. data lives in mem or is v's. */
+ * with NUL for PostgreSQL. data lives in mem or is v's. Any thread. */
 LS_MUST_CHECK enum ls_code ls_value_convert(const struct ls_value *v, const struct ls_field *to,
                                             const struct ls_zone *zone, struct ls_arena *mem,
                                             struct ls_value *ret, struct ls_error *err);
 
 enum ls_round_trip {
-    LS_TRIP_EXACT,   /* every value passes */
+    LS_TRIP_EXACT,   /* every value passes (`why`, if any, is worth knowing) */
     LS_TRIP_CHECKED, /* values that do not fit are refused one by one (`why` says which) */
     LS_TRIP_LOSSY,   /* passes, but equality is coarser than the source's (`why`) */
     LS_TRIP_NEVER    /* cannot be synced without a setting (`why` says which) */

@@ -316,6 +316,18 @@ bool ls_decimal_digits(const char *text, size_t size, int *ret_integer, int *ret
     return true;
 }
 
+bool ls_decimal_span(const char *text, size_t size, int64_t *ret_high, int64_t *ret_low)
+{
+    struct number n;
+
+    view(text, size, &n);
+    if (n.kind != NUMBER)
+        return false;
+    *ret_high = n.point;
+    *ret_low = n.point - (int64_t)n.count;
+    return true;
+}
+
 bool ls_decimal_to_i64(const char *text, size_t size, int64_t *ret)
 {
     struct number n;

@@ -29,6 +29,8 @@ void ls_decimal_plain(struct ls_buf *out, const char *text, size_t size);
 void ls_decimal_key(struct ls_buf *out, const char *text, size_t size);
 /* Digits before and behind the point of the canonical form (0 and 0 for 0). NaN and infinities: false. */
 bool ls_decimal_digits(const char *text, size_t size, int *ret_integer, int *ret_fraction);
+/* Powers of ten: all its digits stand below 10^high, the last that counts at 10^low. 1200: 4 and 2; 0: 0 and 0. */
+bool ls_decimal_span(const char *text, size_t size, int64_t *ret_high, int64_t *ret_low);
 /* true when it is a whole number in range. */
 bool ls_decimal_to_i64(const char *text, size_t size, int64_t *ret);
 /* The nearest double (round half to even). */

@@ -4,8 +4,9 @@
  * null; bool as true or false; int, decimal, text, uuid, json and native as strings; double as
  * the shortest number that reads back the same (NaN and the infinities as strings); bytes as base64; date, time,
  * timestamp as ISO 8601 strings, timestamptz as RFC 3339 in UTC. A value whose type is not the
- * field's (SQLite allows that) is an object {"type":"text","value":...}. So reading needs the fields
- * and is exact. */
+ * field's (SQLite allows that) is an object {"type":"text","value":...}; a text that is not UTF-8 is
+ * {"type":"text","base64":...}. So reading needs the fields and is exact. Documents are to be loaded with
+ * JSON_ALLOW_NUL: texts may hold U+0000. Pure. Any thread. */
 #ifndef LS_MODEL_JSON_H
 #define LS_MODEL_JSON_H
 
@@ -28,7 +29,7 @@ LS_MUST_CHECK enum ls_code ls_record_from_json(const json_t *json, const struct 
                                                struct ls_error *err);
 /* Compact binary form of a row of values (type, then the bytes), for journals and sort runs. Exact. */
 void ls_values_encode(struct ls_buf *out, const struct ls_value *values, size_t count);
-/* false on damage. data is copied into mem. */
+/* false on damage and out of memory. data is copied into mem. */
 bool ls_values_decode(struct ls_reader *in, struct ls_arena *mem, struct ls_value *ret, size_t count);
 
 #endif
