@@ -3,7 +3,8 @@
  *
  * Sessions are fixed when they open. PostgreSQL: UTC, ISO dates, IntervalStyle postgres, extra_float_digits 3,
  * UTF-8, bytea_output hex, empty search_path, standard_conforming_strings, client_min_messages warning,
- * lock_timeout and statement_timeout as given, application_name lockstep, TCP keepalives, synchronous_commit on.
+ * lock_timeout and statement_timeout as given, lc_monetary C, TCP keepalives, synchronous_commit at least on;
+ * application_name is lockstep unless the URL or PGAPPNAME names another.
  * SQLite: foreign_keys ON, trusted_schema off, double-quoted strings off, busy_timeout; the journal mode of a user's file is never changed.
  * A connection belongs to one thread; only ls_sql_cancel() may be called from others. */
 #ifndef LS_SQL_SQL_H
@@ -24,7 +25,7 @@ struct ls_sql_options {
     bool guarded;             /* SQLite, our own state: WAL, synchronous=FULL, no automatic checkpoint (also at close); every
                                  write transaction and checkpoint under an exclusive lock on PATH-lock */
     int busy_timeout_ms;      /* 0: 10 000 */
-    int connect_timeout_s;    /* 0: 10 */
+    int connect_timeout_s;    /* PostgreSQL; 0: PGCONNECT_TIMEOUT, else 10; connect_timeout in the URL comes first */
     int lock_timeout_ms;      /* PostgreSQL; 0: 10 000 */
     int statement_timeout_ms; /* PostgreSQL; 0: none */
 };
@@ -48,21 +49,30 @@ LS_MUST_CHECK enum ls_code ls_sql_exec(struct ls_sql *db, const char *sql, struc
 LS_MUST_CHECK enum ls_code ls_sql_execf(struct ls_sql *db, struct ls_error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Begins a transaction (SQLite: write ? BEGIN IMMEDIATE, under the guard lock : BEGIN; PostgreSQL: read committed when
- * write, else repeatable read read only), and ends it. Rollback never fails; fine when none is open. */
+/* Exec: one statement after another, each with its own effect on SQLite, all or none on PostgreSQL (unless they
+ * begin a transaction themselves).
+ *
+ * Begins a transaction (SQLite: write ? BEGIN IMMEDIATE, under the guard lock : BEGIN; PostgreSQL: read committed when
+ * write, else repeatable read read only), and ends it. LS_INTERNAL when one is open already, or, at commit, when it
+ * was rolled back by an error before. A commit that fails with LS_BUSY may be tried again. LS_CONNECT at commit leaves
+ * open whether it happened. Rollback never fails; fine when none is open; ends streams and copies first. */
 LS_MUST_CHECK enum ls_code ls_sql_begin(struct ls_sql *db, bool write, struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_sql_commit(struct ls_sql *db, struct ls_error *err);
 void ls_sql_rollback(struct ls_sql *db);
 bool ls_sql_in_transaction(const struct ls_sql *db);
 
 /* Prepares one statement with `?` placeholders (rewritten to $1, $2... for PostgreSQL, outside of literals, quoted names and
- * comments; a `??` is a literal question mark operator). */
+ * comments; a `??` is a literal question mark operator). PostgreSQL sees it at the first run only, so errors
+ * in it come there. */
 LS_MUST_CHECK enum ls_code ls_sql_prepare(struct ls_sql *db, const char *sql,
                                           struct ls_sql_stmt **ret, struct ls_error *err);
 void ls_sql_finish(struct ls_sql_stmt *stmt);
 /* Runs it with these parameters (copied or used before it returns rows; NULL, INT, DOUBLE, TEXT, BYTES natively, the other types by their text
  * form; on PostgreSQL an INT binds as bigint text, BYTES as bytea). Rows follow by ls_sql_step(); running again ends the rows before. `stream`: rows come one by one
- * instead of all at once (PostgreSQL single-row mode; SQLite always streams). */
+ * instead of all at once (PostgreSQL single-row mode; SQLite always streams). A statement without rows has taken effect
+ * when this returns. On PostgreSQL nothing else runs on the connection (LS_INTERNAL) until a stream is at its end; ending it early
+ * (finish, or run again) inside a transaction may abort the transaction, unless the rest has arrived already.
+ * LS_TYPE: a value that the database cannot hold (text with NUL on PostgreSQL, NaN on SQLite). */
 LS_MUST_CHECK enum ls_code ls_sql_run(struct ls_sql_stmt *stmt, const struct ls_value *params,
                                       size_t count, bool stream, struct ls_error *err);
 /* The next row; *ret_row false at the end. */
@@ -91,7 +101,7 @@ struct ls_value ls_sql_value(struct ls_sql_stmt *stmt, int col);
 struct ls_sql_copy;
 LS_MUST_CHECK enum ls_code ls_sql_copy_out(struct ls_sql *db, const char *sql,
                                            struct ls_sql_copy **ret, struct ls_error *err);
-/* One message (a row; the binary header comes with the first one); *ret_data NULL at the end. Borrowed until the next call. */
+/* One message (a row; the binary header comes with the first one, the trailer as one of its own); *ret_data NULL at the end. Borrowed until the next call. */
 LS_MUST_CHECK enum ls_code ls_sql_copy_read(struct ls_sql_copy *copy, const char **ret_data,
                                             size_t *ret_size, struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_sql_copy_in(struct ls_sql *db, const char *sql,
@@ -103,7 +113,8 @@ LS_MUST_CHECK enum ls_code ls_sql_copy_end(struct ls_sql_copy *copy, struct ls_e
 /* Frees it; a copy that was not at its end is broken off (the connection stays usable). NULL is fine. */
 void ls_sql_copy_close(struct ls_sql_copy *copy);
 
-/* SQLite, guarded: moves the WAL into the file under the lock when it has grown past limit_bytes (0: always). PostgreSQL: nothing. */
+/* SQLite, guarded: moves the WAL into the file under the lock when it has grown past limit_bytes (0: always). What
+ * readers still need stays until the next time. Others: nothing. Not inside a transaction. */
 LS_MUST_CHECK enum ls_code ls_sql_checkpoint(struct ls_sql *db, int64_t limit_bytes, struct ls_error *err);
 
 #endif
