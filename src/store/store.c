@@ -19,6 +19,7 @@
 /* Add a kind here. */
 const struct ls_store_ops *const ls_store_kinds[] = {
     &ls_sqlite_ops,
+    &ls_postgres_ops,
     &ls_file_ops,
     &ls_memory_ops,
     NULL,

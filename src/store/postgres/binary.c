@@ -266,7 +266,7 @@ static enum ls_code decode(enum ls_type type, const uint8_t *p, size_t size, str
     return fine ? LS_OK : LS_DATA;
 }
 
-bool ls_pg_header(struct ls_reader *in)
+bool ls_pgs_header(struct ls_reader *in)
 {
     static const uint8_t signature[11] = "PGCOPY\n\377\r\n";
     uint32_t flags, extension;
@@ -291,7 +291,7 @@ static enum ls_code bad(struct ls_error *err, const char *what)
                         what);
 }
 
-enum ls_code ls_pg_record(struct ls_reader *in, const enum ls_type *types, size_t width,
+enum ls_code ls_pgs_record(struct ls_reader *in, const enum ls_type *types, size_t width,
                           struct ls_arena *mem, struct ls_value *values, bool *ret_row,
                           struct ls_error *err)
 {

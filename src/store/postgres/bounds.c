@@ -18,7 +18,7 @@
 #define ROWS_A_BLOCK 80   /* guess for a table that was never analyzed */
 #define MOST_KEYS ((size_t)4 << 20) /* a guard against statistics that are far off: 64 MiB of values */
 
-static bool can_cut(const struct ls_pg_table *table, const struct ls_scan *scan)
+static bool can_cut(const struct ls_pgs_table *table, const struct ls_scan *scan)
 {
     const struct ls_as *as = scan->as ? &scan->as[scan->key[0]] : NULL;
     enum ls_type type = table->columns[scan->fields[scan->key[0]]].type->type;
@@ -44,7 +44,7 @@ static double wanted_part(const struct ls_partition *p)
 }
 
 /* Blocks and records as the server has them now, not when the table was described. */
-static enum ls_code size_up(struct ls_pg *pg, const struct ls_pg_table *table, double *blocks, double *rows,
+static enum ls_code size_up(struct ls_pgs *pg, const struct ls_pgs_table *table, double *blocks, double *rows,
                             struct ls_error *err)
 {
     static const char sql[] =
@@ -67,7 +67,7 @@ static enum ls_code size_up(struct ls_pg *pg, const struct ls_pg_table *table, d
     return rc;
 }
 
-static enum ls_code plan_draw(struct ls_pg *pg, const struct ls_pg_table *table, const struct ls_scan *scan,
+static enum ls_code plan_draw(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_scan *scan,
                               size_t wanted, struct draw *ret, struct ls_error *err)
 {
     const bool filtered = scan->filter && scan->filter->count > 0;
@@ -85,38 +85,38 @@ static enum ls_code plan_draw(struct ls_pg *pg, const struct ls_pg_table *table,
     return LS_OK;
 }
 
-static enum ls_code sample_query(struct ls_buf *sql, const struct ls_pg_table *table,
+static enum ls_code sample_query(struct ls_buf *sql, const struct ls_pgs_table *table,
                                  const struct ls_scan *scan, const struct draw *draw, struct ls_error *err)
 {
     enum ls_code rc;
 
     ls_buf_text(sql, "SELECT k FROM (SELECT ");
-    ls_pg_column_ref(sql, table, scan->fields[scan->key[0]]);
+    ls_pgs_column_ref(sql, table, scan->fields[scan->key[0]]);
     ls_buf_printf(sql, " AS k FROM %s AS t", table->ident);
     if (draw->blocks_percent < 100)
         ls_buf_printf(sql, " TABLESAMPLE SYSTEM (%.6f)", draw->blocks_percent);
-    rc = ls_pg_where(sql, table, scan, err);
+    rc = ls_pgs_where(sql, table, scan, err);
     if (rc != LS_OK)
         return rc;
     ls_buf_text(sql, ") AS s WHERE k IS NOT NULL");
     if (draw->part < 1)
         ls_buf_printf(sql, " AND random() < %.9f", draw->part);
     ls_buf_text(sql, " ORDER BY k");
-    return ls_pg_built(sql, err);
+    return ls_pgs_built(sql, err);
 }
 
 /* The sorted sample, in mem. */
-static enum ls_code sample(struct ls_pg *pg, const char *query, enum ls_type type, struct ls_arena *mem,
+static enum ls_code sample(struct ls_pgs *pg, const char *query, enum ls_type type, struct ls_arena *mem,
                            size_t *ret_count, struct ls_value **ret, struct ls_error *err)
 {
-    struct ls_pg_reader *reader = NULL;
+    struct ls_pgs_reader *reader = NULL;
     struct ls_value *values = NULL, *grown, one;
     size_t count = 0, capacity = 0, bytes = 0;
     bool row = true;
-    enum ls_code rc = ls_pg_read_open(pg, query, &type, 1, &reader, err);
+    enum ls_code rc = ls_pgs_read_open(pg, query, &type, 1, &reader, err);
 
     while (rc == LS_OK && count < MOST_KEYS) {
-        rc = ls_pg_read(reader, mem, &one, &row, &bytes, err);
+        rc = ls_pgs_read(reader, mem, &one, &row, &bytes, err);
         if (rc != LS_OK || !row)
             break;
         if (count == capacity) {
@@ -132,7 +132,7 @@ static enum ls_code sample(struct ls_pg *pg, const char *query, enum ls_type typ
         }
         values[count++] = one;
     }
-    ls_pg_read_close(reader);
+    ls_pgs_read_close(reader);
     *ret_count = count;
     *ret = values;
     return rc;
@@ -162,18 +162,18 @@ static enum ls_code pick(const struct ls_value *values, size_t count, size_t wan
     return LS_OK;
 }
 
-enum ls_code ls_pg_bounds(struct ls_store *store, const struct ls_scan *scan, size_t wanted,
+enum ls_code ls_pgs_bounds(struct ls_store *store, const struct ls_scan *scan, size_t wanted,
                           struct ls_arena *mem, size_t *ret_count, struct ls_value **ret,
                           struct ls_error *err)
 {
-    struct ls_pg *pg = ls_pg_of(store);
-    const struct ls_pg_table *table;
+    struct ls_pgs *pg = ls_pgs_of(store);
+    const struct ls_pgs_table *table;
     struct ls_value *values = NULL;
     struct ls_arena work;
     struct ls_buf sql;
     struct draw draw;
     size_t count = 0;
-    enum ls_code rc = ls_pg_table(pg, scan->schema, &table, err);
+    enum ls_code rc = ls_pgs_table(pg, scan->schema, &table, err);
 
     ls_arena_init(&work, 0);
     ls_buf_init(&sql, 0);

@@ -10,7 +10,7 @@
  * are the server's business when records are written.
  *
  * What we need to know later and struct ls_schema has no place for (quoted names, casts, collations, unique indexes that are
- * no keys) goes into struct ls_pg_table, which hangs from schema->native. A schema that was copied comes without it;
+ * no keys) goes into struct ls_pgs_table, which hangs from schema->native. A schema that was copied comes without it;
  * then the table is described again. */
 #include "store/postgres/postgres.h"
 
@@ -33,16 +33,16 @@ static const char own_path[] =
     "   ORDER BY s.setrole <> 0 AND s.setdatabase <> 0 DESC, s.setrole <> 0 DESC LIMIT 1),"
     " '\"$user\", public'), false)";
 
-static enum ls_code find_path(struct ls_pg *pg, struct ls_error *err)
+static enum ls_code find_path(struct ls_pgs *pg, struct ls_error *err)
 {
     const char *ignored;
     enum ls_code rc;
 
     if (pg->path)
         return LS_OK;
-    rc = ls_pg_ask(pg, own_path, NULL, 0, &pg->mem, &ignored, err);
+    rc = ls_pgs_ask(pg, own_path, NULL, 0, &pg->mem, &ignored, err);
     if (rc == LS_OK)
-        rc = ls_pg_ask(pg, "SELECT current_schemas(false)::text", NULL, 0, &pg->mem, &pg->path, err);
+        rc = ls_pgs_ask(pg, "SELECT current_schemas(false)::text", NULL, 0, &pg->mem, &pg->path, err);
     if (rc == LS_OK)
         rc = ls_sql_exec(pg->db, "SET search_path = ''", err);
     if (rc != LS_OK)
@@ -50,7 +50,7 @@ static enum ls_code find_path(struct ls_pg *pg, struct ls_error *err)
     return rc;
 }
 
-enum ls_code ls_pg_locate(struct ls_pg *pg, const char *collection, struct ls_arena *mem,
+enum ls_code ls_pgs_locate(struct ls_pgs *pg, const char *collection, struct ls_arena *mem,
                           const char **ret_schema, const char **ret_table, struct ls_error *err)
 {
     static const char sql[] =
@@ -67,7 +67,7 @@ enum ls_code ls_pg_locate(struct ls_pg *pg, const char *collection, struct ls_ar
             const struct ls_value params[] = {ls_value_text(pg->path), ls_value_text(table),
                                               ls_value_text(pg->path)};
 
-            rc = ls_pg_ask(pg, sql, params, 3, mem, &schema, err);
+            rc = ls_pgs_ask(pg, sql, params, 3, mem, &schema, err);
         }
     }
     if (rc != LS_OK)
@@ -77,7 +77,7 @@ enum ls_code ls_pg_locate(struct ls_pg *pg, const char *collection, struct ls_ar
     return LS_OK;
 }
 
-enum ls_code ls_pg_list(struct ls_store *store, struct ls_arena *mem, size_t *ret_count,
+enum ls_code ls_pgs_list(struct ls_store *store, struct ls_arena *mem, size_t *ret_count,
                         const char *const **ret, struct ls_error *err)
 {
     static const char sql[] =
@@ -89,7 +89,7 @@ enum ls_code ls_pg_list(struct ls_store *store, struct ls_arena *mem, size_t *re
     const char **names = NULL;
     size_t count = 0;
     bool row = false;
-    enum ls_code rc = ls_sql_prepare(ls_pg_of(store)->db, sql, &stmt, err);
+    enum ls_code rc = ls_sql_prepare(ls_pgs_of(store)->db, sql, &stmt, err);
 
     if (rc == LS_OK)
         rc = ls_sql_run(stmt, NULL, 0, false, err);
@@ -111,13 +111,13 @@ enum ls_code ls_pg_list(struct ls_store *store, struct ls_arena *mem, size_t *re
 
 /* What describe() builds. */
 struct draft {
-    struct ls_pg *pg;
+    struct ls_pgs *pg;
     struct ls_arena *mem;
     const char *schema_name, *table_name;
     struct ls_schema *schema;
-    struct ls_pg_table *table;
+    struct ls_pgs_table *table;
     struct ls_field *fields;
-    struct ls_pg_column *columns;
+    struct ls_pgs_column *columns;
     int *attnums;
     bool failed; /* out of memory */
 };
@@ -195,7 +195,7 @@ static const char relation_sql[] =
 
 static void take_relation(struct draft *d, struct ls_sql_stmt *stmt, size_t i)
 {
-    struct ls_pg_table *table = d->table;
+    struct ls_pgs_table *table = d->table;
     unsigned flags = 0;
 
     (void)i;
@@ -218,14 +218,14 @@ static void take_relation(struct draft *d, struct ls_sql_stmt *stmt, size_t i)
 
 /* A domain's chain of base types, each with the modifier it adds, down to the first that is no domain. */
 static const char columns_sql[] =
-    "WITH RECURSIVE d(attnum, oid, typmod, notnull) AS ("
+    "WITH RECURSIVE d(attnum, oid, typmod, required) AS ("
     "  SELECT attnum, atttypid, atttypmod, attnotnull FROM pg_attribute"
     "   WHERE attrelid = ?::oid AND attnum > 0 AND NOT attisdropped"
-    "  UNION ALL SELECT d.attnum, t.typbasetype, t.typtypmod, d.notnull OR t.typnotnull"
+    "  UNION ALL SELECT d.attnum, t.typbasetype, t.typtypmod, d.required OR t.typnotnull"
     "   FROM d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype = 'd')"
     " SELECT a.attname, a.attnum, format_type(a.atttypid, a.atttypmod), t.oid, d.typmod,"
     "  t.typname, format_type(t.oid, -1), format_type(t.oid, d.typmod),"
-    "  t.typnamespace = 'pg_catalog'::regnamespace, d.notnull, a.attidentity, a.attgenerated,"
+    "  t.typnamespace = 'pg_catalog'::regnamespace, d.required, a.attidentity, a.attgenerated,"
     "  a.atthasdef, l.collname, ln.nspname, l.collisdeterministic, count(*) OVER ()"
     " FROM d JOIN pg_type t ON t.oid = d.oid AND t.typtype <> 'd'"
     " JOIN pg_attribute a ON a.attrelid = ?::oid AND a.attnum = d.attnum"
@@ -279,12 +279,12 @@ static void take_modifier(struct ls_field *field, unsigned oid, int typmod)
 static void take_column(struct draft *d, struct ls_sql_stmt *stmt, size_t i)
 {
     struct ls_field *field = &d->fields[i];
-    struct ls_pg_column *col = &d->columns[i];
+    struct ls_pgs_column *col = &d->columns[i];
     unsigned oid = (unsigned)ls_sql_i64(stmt, 3);
     bool identity = ls_sql_text(stmt, 10, NULL)[0], generated = ls_sql_text(stmt, 11, NULL)[0];
     bool collated = !ls_sql_is_null(stmt, 13);
 
-    col->type = ls_pg_type_find(oid, ls_sql_text(stmt, 5, NULL));
+    col->type = ls_pgs_type_find(oid, ls_sql_text(stmt, 5, NULL));
     col->base = keep(d, stmt, 6);
     col->full = keep(d, stmt, 7);
     col->catalog = ls_sql_i64(stmt, 8) != 0;
@@ -371,7 +371,7 @@ static void take_key(struct draft *d, struct ls_sql_stmt *stmt, const char *name
 
 static void take_unique(struct draft *d, struct ls_sql_stmt *stmt, size_t i)
 {
-    struct ls_pg_unique *unique = (struct ls_pg_unique *)(uintptr_t)&d->table->uniques[i];
+    struct ls_pgs_unique *unique = (struct ls_pgs_unique *)(uintptr_t)&d->table->uniques[i];
 
     unique->name = keep(d, stmt, 0);
     unique->immediate = ls_sql_i64(stmt, 3) != 0;
@@ -392,7 +392,7 @@ static enum ls_code no_such_table(struct ls_store *store, const char *collection
     enum ls_code rc;
 
     ls_arena_init(&mem, 0);
-    rc = ls_pg_list(store, &mem, &count, &names, err);
+    rc = ls_pgs_list(store, &mem, &count, &names, err);
     if (rc == LS_OK)
         rc = ls_store_no_collection(store, collection, count, names, err);
     ls_arena_done(&mem);
@@ -419,17 +419,17 @@ static enum ls_code read_table(struct draft *d, struct ls_error *err)
     return rows(d, uniques, oid, 1, start_uniques, take_unique, err);
 }
 
-enum ls_code ls_pg_describe(struct ls_store *store, const char *collection, struct ls_arena *mem,
+enum ls_code ls_pgs_describe(struct ls_store *store, const char *collection, struct ls_arena *mem,
                             struct ls_schema **ret, struct ls_error *err)
 {
-    struct draft d = {.pg = ls_pg_of(store), .mem = mem};
+    struct draft d = {.pg = ls_pgs_of(store), .mem = mem};
     enum ls_code rc;
 
     if (!collection)
         return ls_error_set(err, LS_USAGE,
                             "no table is named (store=%s). Put it behind a #: postgres://host/db#schema.table",
                             ls_sql_identity(d.pg->db));
-    rc = ls_pg_locate(d.pg, collection, mem, &d.schema_name, &d.table_name, err);
+    rc = ls_pgs_locate(d.pg, collection, mem, &d.schema_name, &d.table_name, err);
     if (rc != LS_OK)
         return rc;
     d.schema = ls_arena_alloc(mem, sizeof(*d.schema));
@@ -460,8 +460,8 @@ static bool same_fields(const struct ls_schema *a, const struct ls_schema *b)
     return true;
 }
 
-enum ls_code ls_pg_table(struct ls_pg *pg, const struct ls_schema *schema,
-                         const struct ls_pg_table **ret, struct ls_error *err)
+enum ls_code ls_pgs_table(struct ls_pgs *pg, const struct ls_schema *schema,
+                         const struct ls_pgs_table **ret, struct ls_error *err)
 {
     enum ls_code rc = LS_OK;
 
@@ -470,7 +470,7 @@ enum ls_code ls_pg_table(struct ls_pg *pg, const struct ls_schema *schema,
         return LS_OK;
     }
     if (!pg->again || strcmp(pg->again->collection, schema->collection) != 0)
-        rc = ls_pg_describe(&pg->base, schema->collection, &pg->mem, &pg->again, err);
+        rc = ls_pgs_describe(&pg->base, schema->collection, &pg->mem, &pg->again, err);
     if (rc != LS_OK)
         return rc;
     if (!same_fields(pg->again, schema))

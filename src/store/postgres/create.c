@@ -36,13 +36,13 @@ static void plain_type(struct ls_buf *sql, const struct ls_field *f)
 
 /* Whether this server reads the name as one of its types. to_regtype() takes nothing but a type's name, so what it knows
  * is safe to put into a statement. */
-static enum ls_code knows_type(struct ls_pg *pg, const char *name, struct ls_arena *mem, bool *ret,
+static enum ls_code knows_type(struct ls_pgs *pg, const char *name, struct ls_arena *mem, bool *ret,
                                struct ls_error *err)
 {
     const struct ls_value param = ls_value_text(name);
     const char *answer = "";
     struct ls_error why = {0};
-    enum ls_code rc = ls_pg_ask(pg, "SELECT to_regtype(?) IS NOT NULL", &param, 1, mem, &answer, &why);
+    enum ls_code rc = ls_pgs_ask(pg, "SELECT to_regtype(?) IS NOT NULL", &param, 1, mem, &answer, &why);
 
     *ret = rc == LS_OK && *answer == 't';
     if (rc != LS_OK && ls_sql_alive(pg->db) && why.code != LS_CANCELLED && why.code != LS_NOMEM)
@@ -60,7 +60,7 @@ static bool in_key(size_t field, size_t key_count, const size_t *key)
     return false;
 }
 
-static enum ls_code column(struct ls_pg *pg, struct ls_buf *sql, const struct ls_field *f, bool key,
+static enum ls_code column(struct ls_pgs *pg, struct ls_buf *sql, const struct ls_field *f, bool key,
                            struct ls_arena *mem, struct ls_error *err)
 {
     bool same = false;
@@ -81,7 +81,7 @@ static enum ls_code column(struct ls_pg *pg, struct ls_buf *sql, const struct ls
     return LS_OK;
 }
 
-static enum ls_code statement(struct ls_pg *pg, const char *schema, const char *table,
+static enum ls_code statement(struct ls_pgs *pg, const char *schema, const char *table,
                               const struct ls_schema *like, size_t key_count, const size_t *key,
                               struct ls_arena *mem, struct ls_buf *sql, struct ls_error *err)
 {
@@ -104,13 +104,13 @@ static enum ls_code statement(struct ls_pg *pg, const char *schema, const char *
         ls_text_ident(sql, like->fields[key[i]].name);
     }
     ls_buf_text(sql, "))");
-    return rc == LS_OK ? ls_pg_built(sql, err) : rc;
+    return rc == LS_OK ? ls_pgs_built(sql, err) : rc;
 }
 
-enum ls_code ls_pg_create(struct ls_store *store, const char *collection, const struct ls_schema *like,
+enum ls_code ls_pgs_create(struct ls_store *store, const char *collection, const struct ls_schema *like,
                           size_t key_count, const size_t *key, struct ls_error *err)
 {
-    struct ls_pg *pg = ls_pg_of(store);
+    struct ls_pgs *pg = ls_pgs_of(store);
     const char *schema, *table;
     struct ls_error own = {0};
     struct ls_arena mem;
@@ -119,7 +119,7 @@ enum ls_code ls_pg_create(struct ls_store *store, const char *collection, const 
 
     ls_arena_init(&mem, 0);
     ls_buf_init(&sql, 0);
-    rc = ls_pg_locate(pg, collection, &mem, &schema, &table, &own);
+    rc = ls_pgs_locate(pg, collection, &mem, &schema, &table, &own);
     if (rc == LS_OK)
         rc = statement(pg, schema, table, like, key_count, key, &mem, &sql, &own);
     if (rc == LS_OK)

@@ -44,14 +44,14 @@ static const char *free_value(enum ls_type type)
     return NULL;
 }
 
-static int64_t greatest(const struct ls_pg_column *col)
+static int64_t greatest(const struct ls_pgs_column *col)
 {
     return col->type->oid == 21 ? INT16_MAX : col->type->oid == 23 ? INT32_MAX : INT64_MAX;
 }
 
 /* The expression a column is parked at. */
-static void parked(struct ls_buf *sql, const struct ls_pg_table *table, const struct ls_pg_column *col,
-                   const struct ls_field *field, const struct ls_pg_unique *unique, size_t count)
+static void parked(struct ls_buf *sql, const struct ls_pgs_table *table, const struct ls_pgs_column *col,
+                   const struct ls_field *field, const struct ls_pgs_unique *unique, size_t count)
 {
     const char *form = free_value(field->type);
 
@@ -82,18 +82,18 @@ static void parked(struct ls_buf *sql, const struct ls_pg_table *table, const st
 }
 
 /* The position in write->fields of the column of this index that can be parked best, or -1. */
-static int choose(const struct ls_pg_table *table, const struct ls_write *write,
-                  const struct ls_pg_unique *unique)
+static int choose(const struct ls_pgs_table *table, const struct ls_write *write,
+                  const struct ls_pgs_unique *unique)
 {
     int best = -1;
 
     for (size_t u = 0; u < unique->field_count; u++)
         for (size_t i = 0; i < write->field_count; i++) {
-            const struct ls_pg_column *col = &table->columns[write->fields[i]];
+            const struct ls_pgs_column *col = &table->columns[write->fields[i]];
             enum ls_type type = write->schema->fields[write->fields[i]].type;
             bool null = col->nullable && !unique->one_null && !unique->referenced;
 
-            if (write->fields[i] != unique->fields[u] || !ls_pg_is_set(table, write, i))
+            if (write->fields[i] != unique->fields[u] || !ls_pgs_is_set(table, write, i))
                 continue;
             if (null)
                 return (int)i;
@@ -103,7 +103,7 @@ static int choose(const struct ls_pg_table *table, const struct ls_write *write,
     return best;
 }
 
-bool ls_pg_may_park(const struct ls_pg_table *table, const struct ls_write *write)
+bool ls_pgs_may_park(const struct ls_pgs_table *table, const struct ls_write *write)
 {
     for (size_t u = 0; u < table->unique_count; u++)
         if (table->uniques[u].immediate && choose(table, write, &table->uniques[u]) >= 0)
@@ -112,17 +112,17 @@ bool ls_pg_may_park(const struct ls_pg_table *table, const struct ls_write *writ
 }
 
 /* "(t.a, t.b) are not what they shall be", over the index's columns that are written. */
-static void changes(struct ls_buf *sql, const struct ls_pg_table *table, const struct ls_write *write,
-                    const struct ls_pg_unique *unique)
+static void changes(struct ls_buf *sql, const struct ls_pgs_table *table, const struct ls_write *write,
+                    const struct ls_pgs_unique *unique)
 {
     const char *glue = " AND (";
 
     for (size_t u = 0; u < unique->field_count; u++)
         for (size_t i = 0; i < write->field_count; i++) {
-            const struct ls_pg_column *col = &table->columns[write->fields[i]];
+            const struct ls_pgs_column *col = &table->columns[write->fields[i]];
             const char *cast = col->type->literal ? "" : "::text"; /* json has no equality */
 
-            if (write->fields[i] != unique->fields[u] || !ls_pg_is_set(table, write, i))
+            if (write->fields[i] != unique->fields[u] || !ls_pgs_is_set(table, write, i))
                 continue;
             ls_buf_printf(sql, "%st.%s%s IS DISTINCT FROM w.f%zu%s", glue, col->ident, cast, i, cast);
             glue = " OR ";
@@ -130,8 +130,8 @@ static void changes(struct ls_buf *sql, const struct ls_pg_table *table, const s
     ls_buf_char(sql, ')');
 }
 
-static enum ls_code park_one(struct ls_pg *pg, const struct ls_pg_table *table, const struct ls_write *write,
-                             const struct ls_pg_unique *unique, struct ls_error *err)
+static enum ls_code park_one(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
+                             const struct ls_pgs_unique *unique, struct ls_error *err)
 {
     int at = choose(table, write, unique);
     struct ls_buf sql;
@@ -144,10 +144,10 @@ static enum ls_code park_one(struct ls_pg *pg, const struct ls_pg_table *table, 
     ls_buf_init(&sql, 0);
     ls_buf_printf(&sql, "UPDATE %s AS t SET %s = ", table->ident, table->columns[field].ident);
     parked(&sql, table, &table->columns[field], &write->schema->fields[field], unique, write->count);
-    ls_buf_text(&sql, " FROM " LS_PG_TEMP " AS w WHERE w.op = 'u' AND ");
-    ls_pg_temp_match(&sql, table, write);
+    ls_buf_text(&sql, " FROM " LS_PGS_TEMP " AS w WHERE w.op = 'u' AND ");
+    ls_pgs_temp_match(&sql, table, write);
     changes(&sql, table, write, unique);
-    rc = ls_pg_built(&sql, err);
+    rc = ls_pgs_built(&sql, err);
     if (rc == LS_OK)
         rc = ls_sql_exec(pg->db, ls_buf_str(&sql), err);
     ls_buf_done(&sql);
@@ -155,7 +155,7 @@ static enum ls_code park_one(struct ls_pg *pg, const struct ls_pg_table *table, 
 }
 
 /* A partition's index has a name of its own, and messages may be translated: then all are parked. */
-static bool named(const char *why, const struct ls_pg_table *table)
+static bool named(const char *why, const struct ls_pgs_table *table)
 {
     for (size_t u = 0; u < table->unique_count; u++)
         if (strstr(why, table->uniques[u].name))
@@ -163,14 +163,14 @@ static bool named(const char *why, const struct ls_pg_table *table)
     return false;
 }
 
-enum ls_code ls_pg_park(struct ls_pg *pg, const struct ls_pg_table *table, const struct ls_write *write,
+enum ls_code ls_pgs_park(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
                         const char *why, struct ls_error *err)
 {
     const bool one = named(why, table);
     enum ls_code rc = LS_OK;
 
     for (size_t u = 0; u < table->unique_count && rc == LS_OK; u++) {
-        const struct ls_pg_unique *unique = &table->uniques[u];
+        const struct ls_pgs_unique *unique = &table->uniques[u];
 
         if (unique->immediate && (!one || strstr(why, unique->name)))
             rc = park_one(pg, table, write, unique, err);

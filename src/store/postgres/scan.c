@@ -24,18 +24,18 @@
 /* Room for values is made before their number is known; wide tables get fewer rows of it. */
 #define BATCH_VALUES ((size_t)1 << 17)
 
-struct ls_pg_reader {
-    struct ls_pg *pg;
+struct ls_pgs_reader {
+    struct ls_pgs *pg;
     struct ls_sql_copy *copy;
     const enum ls_type *types; /* borrowed */
     size_t width;
     bool begun, ended; /* the header, the trailer were seen */
 };
 
-enum ls_code ls_pg_read_open(struct ls_pg *pg, const char *query, const enum ls_type *types, size_t width,
-                             struct ls_pg_reader **ret, struct ls_error *err)
+enum ls_code ls_pgs_read_open(struct ls_pgs *pg, const char *query, const enum ls_type *types, size_t width,
+                             struct ls_pgs_reader **ret, struct ls_error *err)
 {
-    struct ls_pg_reader *reader = calloc(1, sizeof(*reader));
+    struct ls_pgs_reader *reader = calloc(1, sizeof(*reader));
     struct ls_buf sql;
     enum ls_code rc;
 
@@ -48,7 +48,7 @@ enum ls_code ls_pg_read_open(struct ls_pg *pg, const char *query, const enum ls_
     ls_buf_text(&sql, "COPY (");
     ls_buf_text(&sql, query);
     ls_buf_text(&sql, ") TO STDOUT (FORMAT binary)");
-    rc = ls_pg_built(&sql, err);
+    rc = ls_pgs_built(&sql, err);
     if (rc == LS_OK)
         rc = ls_sql_copy_out(pg->db, ls_buf_str(&sql), &reader->copy, err);
     ls_buf_done(&sql);
@@ -60,7 +60,7 @@ enum ls_code ls_pg_read_open(struct ls_pg *pg, const char *query, const enum ls_
     return LS_OK;
 }
 
-void ls_pg_read_close(struct ls_pg_reader *reader)
+void ls_pgs_read_close(struct ls_pgs_reader *reader)
 {
     if (!reader)
         return;
@@ -76,7 +76,7 @@ static enum ls_code damaged(struct ls_error *err)
 }
 
 /* A database in SQL_ASCII holds whatever bytes it was given. */
-static enum ls_code check_text(const struct ls_pg_reader *reader, const struct ls_value *values,
+static enum ls_code check_text(const struct ls_pgs_reader *reader, const struct ls_value *values,
                                struct ls_error *err)
 {
     for (size_t i = 0; i < reader->width; i++) {
@@ -92,7 +92,7 @@ static enum ls_code check_text(const struct ls_pg_reader *reader, const struct l
     return LS_OK;
 }
 
-enum ls_code ls_pg_read(struct ls_pg_reader *reader, struct ls_arena *mem, struct ls_value *values,
+enum ls_code ls_pgs_read(struct ls_pgs_reader *reader, struct ls_arena *mem, struct ls_value *values,
                         bool *ret_row, size_t *ret_bytes, struct ls_error *err)
 {
     const char *data;
@@ -112,14 +112,14 @@ enum ls_code ls_pg_read(struct ls_pg_reader *reader, struct ls_arena *mem, struc
         if (!data)
             return ls_error_nomem(err);
         ls_reader_init(&in, data, size);
-        if (!reader->begun && !ls_pg_header(&in))
+        if (!reader->begun && !ls_pgs_header(&in))
             return damaged(err);
         reader->begun = true;
         if (in.at == in.size)
             continue;
         if (reader->ended)
             return damaged(err);
-        rc = ls_pg_record(&in, reader->types, reader->width, mem, values, ret_row, err);
+        rc = ls_pgs_record(&in, reader->types, reader->width, mem, values, ret_row, err);
         if (rc != LS_OK)
             return rc;
         if (in.at != in.size)
@@ -132,7 +132,7 @@ enum ls_code ls_pg_read(struct ls_pg_reader *reader, struct ls_arena *mem, struc
     }
 }
 
-static enum ls_type *field_types(const struct ls_pg_table *table, const struct ls_scan *scan,
+static enum ls_type *field_types(const struct ls_pgs_table *table, const struct ls_scan *scan,
                                  struct ls_arena *mem)
 {
     enum ls_type *types = ls_arena_array(mem, scan->field_count, sizeof(*types));
@@ -144,7 +144,7 @@ static enum ls_type *field_types(const struct ls_pg_table *table, const struct l
 
 struct cursor {
     struct ls_cursor base;
-    struct ls_pg_reader *reader;
+    struct ls_pgs_reader *reader;
     struct ls_arena mem;
     size_t width, rows;
 };
@@ -154,22 +154,22 @@ static const struct ls_as *as_of(const struct ls_scan *scan, size_t position)
     return scan->as ? &scan->as[position] : NULL;
 }
 
-bool ls_pg_orders(struct ls_store *store, const struct ls_scan *scan)
+bool ls_pgs_orders(struct ls_store *store, const struct ls_scan *scan)
 {
-    const struct ls_pg_table *table;
+    const struct ls_pgs_table *table;
     const char *form, *literal;
     struct ls_error ignored;
 
-    if (ls_pg_table(ls_pg_of(store), scan->schema, &table, &ignored) != LS_OK)
+    if (ls_pgs_table(ls_pgs_of(store), scan->schema, &table, &ignored) != LS_OK)
         return false;
     for (size_t i = 0; i < scan->key_count; i++)
-        if (!ls_pg_order(&table->columns[scan->fields[scan->key[i]]], as_of(scan, scan->key[i]), &form,
+        if (!ls_pgs_order(&table->columns[scan->fields[scan->key[i]]], as_of(scan, scan->key[i]), &form,
                          &literal))
             return false;
     return true;
 }
 
-static enum ls_code order_by(struct ls_buf *sql, const struct ls_pg_table *table,
+static enum ls_code order_by(struct ls_buf *sql, const struct ls_pgs_table *table,
                              const struct ls_scan *scan, struct ls_error *err)
 {
     const char *form, *literal;
@@ -179,7 +179,7 @@ static enum ls_code order_by(struct ls_buf *sql, const struct ls_pg_table *table
     for (size_t i = 0; i < scan->key_count; i++) {
         size_t field = scan->fields[scan->key[i]];
 
-        if (!ls_pg_order(&table->columns[field], as_of(scan, scan->key[i]), &form, &literal)) {
+        if (!ls_pgs_order(&table->columns[field], as_of(scan, scan->key[i]), &form, &literal)) {
             ls_buf_done(&name);
             return ls_error_set(err, LS_UNSUPPORTED,
                                 "cannot read \"%s\" in key order: the server does not order \"%s\" as it is "
@@ -187,9 +187,9 @@ static enum ls_code order_by(struct ls_buf *sql, const struct ls_pg_table *table
                                 scan->schema->collection, scan->schema->fields[field].name);
         }
         ls_buf_reset(&name);
-        ls_pg_column_ref(&name, table, field);
+        ls_pgs_column_ref(&name, table, field);
         ls_buf_text(sql, i ? ", " : " ORDER BY ");
-        ls_pg_expand(sql, form, name.failed ? "" : ls_buf_str(&name), "");
+        ls_pgs_expand(sql, form, name.failed ? "" : ls_buf_str(&name), "");
         if (table->columns[field].nullable)
             ls_buf_text(sql, " NULLS FIRST");
     }
@@ -198,18 +198,18 @@ static enum ls_code order_by(struct ls_buf *sql, const struct ls_pg_table *table
     return LS_OK;
 }
 
-static enum ls_code scan_query(struct ls_buf *sql, const struct ls_pg_table *table,
+static enum ls_code scan_query(struct ls_buf *sql, const struct ls_pgs_table *table,
                                const struct ls_scan *scan, struct ls_error *err)
 {
     enum ls_code rc;
 
     ls_buf_text(sql, "SELECT ");
-    ls_pg_select_list(sql, table, scan);
+    ls_pgs_select_list(sql, table, scan);
     ls_buf_printf(sql, " FROM %s AS t", table->ident);
-    rc = ls_pg_where(sql, table, scan, err);
+    rc = ls_pgs_where(sql, table, scan, err);
     if (rc == LS_OK && scan->ordered)
         rc = order_by(sql, table, scan, err);
-    return rc == LS_OK ? ls_pg_built(sql, err) : rc;
+    return rc == LS_OK ? ls_pgs_built(sql, err) : rc;
 }
 
 static size_t rows_a_batch(const struct ls_scan *scan)
@@ -221,24 +221,24 @@ static size_t rows_a_batch(const struct ls_scan *scan)
     return rows < room ? rows : room;
 }
 
-void ls_pg_end(struct ls_cursor *base)
+void ls_pgs_end(struct ls_cursor *base)
 {
     struct cursor *cursor = (struct cursor *)base;
 
-    ls_pg_read_close(cursor->reader);
+    ls_pgs_read_close(cursor->reader);
     ls_arena_done(&cursor->mem);
     free(cursor);
 }
 
-enum ls_code ls_pg_scan(struct ls_store *store, const struct ls_scan *scan, struct ls_cursor **ret,
+enum ls_code ls_pgs_scan(struct ls_store *store, const struct ls_scan *scan, struct ls_cursor **ret,
                         struct ls_error *err)
 {
-    struct ls_pg *pg = ls_pg_of(store);
-    const struct ls_pg_table *table;
+    struct ls_pgs *pg = ls_pgs_of(store);
+    const struct ls_pgs_table *table;
     struct cursor *cursor = NULL;
     enum ls_type *types = NULL;
     struct ls_buf sql;
-    enum ls_code rc = ls_pg_table(pg, scan->schema, &table, err);
+    enum ls_code rc = ls_pgs_table(pg, scan->schema, &table, err);
 
     ls_buf_init(&sql, 0);
     if (rc != LS_OK)
@@ -256,17 +256,17 @@ enum ls_code ls_pg_scan(struct ls_store *store, const struct ls_scan *scan, stru
     cursor->rows = rows_a_batch(scan);
     rc = scan_query(&sql, table, scan, err);
     if (rc == LS_OK)
-        rc = ls_pg_read_open(pg, ls_buf_str(&sql), types, cursor->width, &cursor->reader, err);
+        rc = ls_pgs_read_open(pg, ls_buf_str(&sql), types, cursor->width, &cursor->reader, err);
 done:
     ls_buf_done(&sql);
     if (rc == LS_OK)
         *ret = &cursor->base;
     else if (cursor)
-        ls_pg_end(&cursor->base);
+        ls_pgs_end(&cursor->base);
     return rc;
 }
 
-enum ls_code ls_pg_next(struct ls_cursor *base, struct ls_arena *mem, struct ls_rows *ret,
+enum ls_code ls_pgs_next(struct ls_cursor *base, struct ls_arena *mem, struct ls_rows *ret,
                         struct ls_error *err)
 {
     struct cursor *cursor = (struct cursor *)base;
@@ -279,7 +279,7 @@ enum ls_code ls_pg_next(struct ls_cursor *base, struct ls_arena *mem, struct ls_
     if (!rows.values)
         return ls_error_nomem(err);
     while (rows.count < cursor->rows && bytes < BATCH_BYTES) {
-        rc = ls_pg_read(cursor->reader, mem, ls_row(&rows, rows.count), &row, &bytes, err);
+        rc = ls_pgs_read(cursor->reader, mem, ls_row(&rows, rows.count), &row, &bytes, err);
         if (rc != LS_OK)
             return rc;
         if (!row)
@@ -323,7 +323,7 @@ static enum ls_code usable_keys(const struct ls_scan *what, const struct ls_valu
     return LS_OK;
 }
 
-static enum ls_code fetch_query(struct ls_buf *sql, const struct ls_pg_table *table,
+static enum ls_code fetch_query(struct ls_buf *sql, const struct ls_pgs_table *table,
                                 const struct ls_scan *what, size_t count, const struct ls_value *keys,
                                 bool for_update, struct ls_error *err)
 {
@@ -332,18 +332,18 @@ static enum ls_code fetch_query(struct ls_buf *sql, const struct ls_pg_table *ta
 
     ls_buf_init(&left, 0);
     ls_buf_text(sql, "SELECT ");
-    ls_pg_select_list(sql, table, what);
+    ls_pgs_select_list(sql, table, what);
     ls_buf_printf(sql, " FROM %s AS t JOIN unnest(", table->ident);
     for (size_t k = 0; k < what->key_count && rc == LS_OK; k++) {
         ls_buf_text(sql, k ? ", " : "");
-        rc = ls_pg_array(sql, keys + k, count, what->key_count, "text", err);
+        rc = ls_pgs_array(sql, keys + k, count, what->key_count, "text", err);
     }
     ls_buf_text(sql, ") AS u(");
     for (size_t k = 0; k < what->key_count; k++)
         ls_buf_printf(sql, k ? ", k%zu" : "k%zu", k);
     ls_buf_text(sql, ") ON ");
     for (size_t k = 0; k < what->key_count; k++) {
-        const struct ls_pg_column *col = &table->columns[what->fields[what->key[k]]];
+        const struct ls_pgs_column *col = &table->columns[what->fields[what->key[k]]];
         char right[320];
 
         /* Integers of any width meet any integer column, and its index serves. */
@@ -352,15 +352,15 @@ static enum ls_code fetch_query(struct ls_buf *sql, const struct ls_pg_table *ta
                  : col->type->type == LS_T_NATIVE && !col->catalog ? "text"
                                                                  : col->base);
         ls_buf_reset(&left);
-        ls_pg_column_ref(&left, table, what->fields[what->key[k]]);
+        ls_pgs_column_ref(&left, table, what->fields[what->key[k]]);
         ls_buf_text(sql, k ? " AND " : "");
-        ls_pg_match(sql, col, left.failed ? "" : ls_buf_str(&left), right);
+        ls_pgs_match(sql, col, left.failed ? "" : ls_buf_str(&left), right);
     }
     if (for_update && !(what->schema->flags & LS_SCHEMA_VIEW))
         ls_buf_text(sql, " FOR UPDATE OF t");
     sql->failed |= left.failed;
     ls_buf_done(&left);
-    return rc == LS_OK ? ls_pg_built(sql, err) : rc;
+    return rc == LS_OK ? ls_pgs_built(sql, err) : rc;
 }
 
 static bool room_for_one_more(struct ls_rows *rows, size_t *capacity, struct ls_arena *mem)
@@ -378,13 +378,13 @@ static bool room_for_one_more(struct ls_rows *rows, size_t *capacity, struct ls_
     return true;
 }
 
-static enum ls_code fetch_some(struct ls_pg *pg, const struct ls_pg_table *table,
+static enum ls_code fetch_some(struct ls_pgs *pg, const struct ls_pgs_table *table,
                                const struct ls_scan *what, size_t count, const struct ls_value *keys,
                                bool for_update, struct ls_arena *mem, struct ls_rows *rows,
                                size_t *capacity, struct ls_error *err)
 {
     const enum ls_type *types = field_types(table, what, mem);
-    struct ls_pg_reader *reader = NULL;
+    struct ls_pgs_reader *reader = NULL;
     struct ls_value *usable = NULL;
     struct ls_buf sql;
     size_t bytes = 0;
@@ -396,30 +396,30 @@ static enum ls_code fetch_some(struct ls_pg *pg, const struct ls_pg_table *table
         goto done;
     rc = fetch_query(&sql, table, what, count, usable, for_update, err);
     if (rc == LS_OK)
-        rc = ls_pg_read_open(pg, ls_buf_str(&sql), types, what->field_count, &reader, err);
+        rc = ls_pgs_read_open(pg, ls_buf_str(&sql), types, what->field_count, &reader, err);
     while (rc == LS_OK) {
         if (!room_for_one_more(rows, capacity, mem))
             rc = ls_error_nomem(err);
         else
-            rc = ls_pg_read(reader, mem, ls_row(rows, rows->count), &row, &bytes, err);
+            rc = ls_pgs_read(reader, mem, ls_row(rows, rows->count), &row, &bytes, err);
         if (rc != LS_OK || !row)
             break;
         rows->count++;
     }
 done:
-    ls_pg_read_close(reader);
+    ls_pgs_read_close(reader);
     ls_buf_done(&sql);
     return rc;
 }
 
-enum ls_code ls_pg_fetch(struct ls_store *store, const struct ls_scan *what, size_t key_count,
+enum ls_code ls_pgs_fetch(struct ls_store *store, const struct ls_scan *what, size_t key_count,
                          const struct ls_value *keys, bool for_update, struct ls_arena *mem,
                          struct ls_rows *ret, struct ls_error *err)
 {
     struct ls_rows rows = {.width = what->field_count};
-    const struct ls_pg_table *table;
+    const struct ls_pgs_table *table;
     size_t capacity = key_count + 1, some;
-    enum ls_code rc = ls_pg_table(ls_pg_of(store), what->schema, &table, err);
+    enum ls_code rc = ls_pgs_table(ls_pgs_of(store), what->schema, &table, err);
 
     if (rc != LS_OK)
         return rc;
@@ -427,8 +427,8 @@ enum ls_code ls_pg_fetch(struct ls_store *store, const struct ls_scan *what, siz
     if (!rows.values)
         return ls_error_nomem(err);
     for (size_t done = 0; done < key_count && rc == LS_OK; done += some) {
-        some = key_count - done < LS_PG_KEYS_A_CALL ? key_count - done : LS_PG_KEYS_A_CALL;
-        rc = fetch_some(ls_pg_of(store), table, what, some, keys + done * what->key_count, for_update, mem,
+        some = key_count - done < LS_PGS_KEYS_A_CALL ? key_count - done : LS_PGS_KEYS_A_CALL;
+        rc = fetch_some(ls_pgs_of(store), table, what, some, keys + done * what->key_count, for_update, mem,
                         &rows, &capacity, err);
     }
     if (rc == LS_OK)

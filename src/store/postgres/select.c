@@ -21,18 +21,18 @@
 /* So many ORed ranges cost less than a binary search over all bounds. */
 #define MOST_RANGES 64
 
-void ls_pg_column_ref(struct ls_buf *sql, const struct ls_pg_table *table, size_t field)
+void ls_pgs_column_ref(struct ls_buf *sql, const struct ls_pgs_table *table, size_t field)
 {
     ls_buf_text(sql, "t.");
     ls_buf_text(sql, table->columns[field].ident);
 }
 
-void ls_pg_i64(struct ls_buf *sql, uint64_t bits)
+void ls_pgs_i64(struct ls_buf *sql, uint64_t bits)
 {
     ls_buf_printf(sql, "'%" PRId64 "'::int8", (int64_t)bits);
 }
 
-enum ls_code ls_pg_built(const struct ls_buf *sql, struct ls_error *err)
+enum ls_code ls_pgs_built(const struct ls_buf *sql, struct ls_error *err)
 {
     return sql->failed ? ls_error_nomem(err) : LS_OK;
 }
@@ -49,7 +49,7 @@ static enum ls_code text_form(struct ls_buf *out, const struct ls_value *v, stru
     return LS_OK;
 }
 
-enum ls_code ls_pg_literal(struct ls_buf *sql, const struct ls_value *v, const char *type,
+enum ls_code ls_pgs_literal(struct ls_buf *sql, const struct ls_value *v, const char *type,
                            struct ls_error *err)
 {
     struct ls_buf text;
@@ -79,7 +79,7 @@ static void array_element(struct ls_buf *out, const char *text, size_t size)
     ls_buf_char(out, '"');
 }
 
-enum ls_code ls_pg_array(struct ls_buf *sql, const struct ls_value *values, size_t count, size_t step,
+enum ls_code ls_pgs_array(struct ls_buf *sql, const struct ls_value *values, size_t count, size_t step,
                          const char *type, struct ls_error *err)
 {
     struct ls_buf list, text;
@@ -104,7 +104,7 @@ enum ls_code ls_pg_array(struct ls_buf *sql, const struct ls_value *values, size
     }
     ls_buf_char(&list, '}');
     if (rc == LS_OK)
-        rc = ls_pg_built(&list, err);
+        rc = ls_pgs_built(&list, err);
     if (rc == LS_OK) {
         ls_text_literal(sql, ls_buf_str(&list));
         ls_buf_printf(sql, "::%s[]", type);
@@ -115,14 +115,14 @@ enum ls_code ls_pg_array(struct ls_buf *sql, const struct ls_value *values, size
 }
 
 /* t."name" in a buffer of its own, for templates. */
-static const char *column_text(struct ls_buf *out, const struct ls_pg_table *table, size_t field)
+static const char *column_text(struct ls_buf *out, const struct ls_pgs_table *table, size_t field)
 {
     ls_buf_reset(out);
-    ls_pg_column_ref(out, table, field);
+    ls_pgs_column_ref(out, table, field);
     return out->failed ? "" : ls_buf_str(out);
 }
 
-void ls_pg_select_list(struct ls_buf *sql, const struct ls_pg_table *table, const struct ls_scan *scan)
+void ls_pgs_select_list(struct ls_buf *sql, const struct ls_pgs_table *table, const struct ls_scan *scan)
 {
     struct ls_buf name;
 
@@ -132,13 +132,13 @@ void ls_pg_select_list(struct ls_buf *sql, const struct ls_pg_table *table, cons
 
         if (i)
             ls_buf_text(sql, ", ");
-        ls_pg_expand(sql, table->columns[scan->fields[i]].type->read, column, "");
+        ls_pgs_expand(sql, table->columns[scan->fields[i]].type->read, column, "");
     }
     sql->failed |= name.failed;
     ls_buf_done(&name);
 }
 
-void ls_pg_match(struct ls_buf *sql, const struct ls_pg_column *col, const char *left, const char *right)
+void ls_pgs_match(struct ls_buf *sql, const struct ls_pgs_column *col, const char *left, const char *right)
 {
     bool own = col->type->type != LS_T_NATIVE || col->catalog;
 
@@ -162,10 +162,10 @@ static const char *op_text(enum ls_op op)
     return texts[op];
 }
 
-static enum ls_code condition(struct ls_buf *sql, const struct ls_pg_table *table,
+static enum ls_code condition(struct ls_buf *sql, const struct ls_pgs_table *table,
                               const struct ls_condition *c, struct ls_error *err)
 {
-    const struct ls_pg_column *col = &table->columns[c->field];
+    const struct ls_pgs_column *col = &table->columns[c->field];
     enum ls_code rc = LS_OK;
     bool test = c->op == LS_OP_IS_NULL || c->op == LS_OP_NOT_NULL, by_text;
     struct ls_buf name;
@@ -173,16 +173,16 @@ static enum ls_code condition(struct ls_buf *sql, const struct ls_pg_table *tabl
     /* A plain column keeps its index; what folds or pads is compared by its text. */
     by_text = !test && (!col->type->literal || col->folds || strcmp(col->type->read, "@") != 0);
     ls_buf_init(&name, 0);
-    ls_pg_expand(sql, by_text ? "(@)::text COLLATE \"C\"" : "@", column_text(&name, table, c->field), "");
+    ls_pgs_expand(sql, by_text ? "(@)::text COLLATE \"C\"" : "@", column_text(&name, table, c->field), "");
     if (test) /* of one element: a composite of nothing but NULLs is not NULL to us */
         ls_buf_text(sql, c->op == LS_OP_IS_NULL ? " IS NOT DISTINCT FROM NULL" : " IS DISTINCT FROM NULL");
     else
         ls_buf_text(sql, op_text(c->op));
     if (c->op == LS_OP_IN) {
-        rc = ls_pg_array(sql, c->values, c->value_count, 1, by_text ? "text" : col->type->literal, err);
+        rc = ls_pgs_array(sql, c->values, c->value_count, 1, by_text ? "text" : col->type->literal, err);
         ls_buf_char(sql, ')');
     } else if (!test) {
-        rc = ls_pg_literal(sql, c->values, by_text ? "text" : col->type->literal, err);
+        rc = ls_pgs_literal(sql, c->values, by_text ? "text" : col->type->literal, err);
     }
     sql->failed |= name.failed;
     ls_buf_done(&name);
@@ -190,33 +190,33 @@ static enum ls_code condition(struct ls_buf *sql, const struct ls_pg_table *tabl
 }
 
 /* The first key field as it is compared: its expression, and the type of literals beside it. */
-static enum ls_code first_key(struct ls_buf *out, const struct ls_pg_table *table,
+static enum ls_code first_key(struct ls_buf *out, const struct ls_pgs_table *table,
                               const struct ls_scan *scan, const char **ret_literal,
                               struct ls_error *err)
 {
     size_t at = scan->key[0];
-    const struct ls_pg_column *col = &table->columns[scan->fields[at]];
+    const struct ls_pgs_column *col = &table->columns[scan->fields[at]];
     const char *form;
     struct ls_buf name;
 
-    if (!ls_pg_order(col, scan->as ? &scan->as[at] : NULL, &form, ret_literal))
+    if (!ls_pgs_order(col, scan->as ? &scan->as[at] : NULL, &form, ret_literal))
         return ls_error_set(err, LS_UNSUPPORTED,
                             "cannot cut \"%s\" into ranges: the server does not order its key as it is "
                             "compared here",
                             scan->schema->collection);
     ls_buf_init(&name, 0);
-    ls_pg_expand(out, form, column_text(&name, table, scan->fields[at]), "");
+    ls_pgs_expand(out, form, column_text(&name, table, scan->fields[at]), "");
     out->failed |= name.failed;
     ls_buf_done(&name);
     return LS_OK;
 }
 
-static bool nullable_key(const struct ls_pg_table *table, const struct ls_scan *scan)
+static bool nullable_key(const struct ls_pgs_table *table, const struct ls_scan *scan)
 {
     return table->columns[scan->fields[scan->key[0]]].nullable;
 }
 
-void ls_pg_key_hash(struct ls_buf *sql, const struct ls_pg_table *table, const struct ls_scan *scan,
+void ls_pgs_key_hash(struct ls_buf *sql, const struct ls_pgs_table *table, const struct ls_scan *scan,
                     uint64_t seed)
 {
     struct ls_buf name, chain, next;
@@ -224,21 +224,21 @@ void ls_pg_key_hash(struct ls_buf *sql, const struct ls_pg_table *table, const s
     ls_buf_init(&name, 0);
     ls_buf_init(&chain, 0);
     ls_buf_init(&next, 0);
-    ls_pg_i64(&chain, seed);
+    ls_pgs_i64(&chain, seed);
     for (size_t i = 0; i < scan->key_count; i++) {
         size_t at = scan->key[i], field = scan->fields[at];
         const char *around = "@";
-        const struct ls_pg_type *type = ls_pg_hashed_as(
+        const struct ls_pgs_type *type = ls_pgs_hashed_as(
             &table->columns[field], &scan->schema->fields[field], scan->as ? &scan->as[at] : NULL, &around);
         struct ls_buf column;
 
         if (!type)
             type = table->columns[field].type;
         ls_buf_init(&column, 0);
-        ls_pg_expand(&column, around, column_text(&name, table, field), "");
+        ls_pgs_expand(&column, around, column_text(&name, table, field), "");
         ls_buf_reset(&next);
         ls_buf_text(&next, table->columns[field].nullable ? "coalesce(" : "(");
-        ls_pg_expand(&next, type->key_hash, column.failed ? "" : ls_buf_str(&column),
+        ls_pgs_expand(&next, type->key_hash, column.failed ? "" : ls_buf_str(&column),
                      chain.failed ? "" : ls_buf_str(&chain));
         ls_buf_text(&next, table->columns[field].nullable ? ", 2)" : ")");
         ls_buf_reset(&chain);
@@ -255,7 +255,7 @@ void ls_pg_key_hash(struct ls_buf *sql, const struct ls_pg_table *table, const s
     ls_buf_done(&name);
 }
 
-enum ls_code ls_pg_segment(struct ls_buf *sql, const struct ls_pg_table *table,
+enum ls_code ls_pgs_segment(struct ls_buf *sql, const struct ls_pgs_table *table,
                            const struct ls_scan *scan, struct ls_error *err)
 {
     const struct ls_partition *p = scan->partition;
@@ -268,9 +268,9 @@ enum ls_code ls_pg_segment(struct ls_buf *sql, const struct ls_pg_table *table,
     }
     if (!p->by_range) {
         ls_buf_char(sql, '(');
-        ls_pg_key_hash(sql, table, scan, p->seed);
+        ls_pgs_key_hash(sql, table, scan, p->seed);
         ls_buf_text(sql, " & ");
-        ls_pg_i64(sql, p->count - 1);
+        ls_pgs_i64(sql, p->count - 1);
         ls_buf_char(sql, ')');
         return LS_OK;
     }
@@ -279,7 +279,7 @@ enum ls_code ls_pg_segment(struct ls_buf *sql, const struct ls_pg_table *table,
     if (rc != LS_OK)
         return rc;
     ls_buf_printf(sql, ")::%s, ", literal);
-    rc = ls_pg_array(sql, p->bounds, p->count - 1, 1, literal, err);
+    rc = ls_pgs_array(sql, p->bounds, p->count - 1, 1, literal, err);
     ls_buf_text(sql, "), 0)::int8"); /* NULL is below everything */
     return rc;
 }
@@ -304,13 +304,13 @@ static enum ls_code range(struct ls_buf *sql, const struct ls_partition *p, size
     ls_buf_char(sql, '(');
     if (lo > 0) {
         ls_buf_printf(sql, "%s >= ", key);
-        rc = ls_pg_literal(sql, &p->bounds[lo - 1], literal, err);
+        rc = ls_pgs_literal(sql, &p->bounds[lo - 1], literal, err);
     }
     if (rc == LS_OK && lo > 0 && hi < p->count)
         ls_buf_text(sql, " AND ");
     if (rc == LS_OK && hi < p->count) {
         ls_buf_printf(sql, "%s < ", key);
-        rc = ls_pg_literal(sql, &p->bounds[hi - 1], literal, err);
+        rc = ls_pgs_literal(sql, &p->bounds[hi - 1], literal, err);
         if (lo == 0 && nullable)
             ls_buf_printf(sql, " OR %s IS NULL", key);
     }
@@ -320,7 +320,7 @@ static enum ls_code range(struct ls_buf *sql, const struct ls_partition *p, size
     return rc;
 }
 
-static enum ls_code ranges(struct ls_buf *sql, const struct ls_pg_table *table,
+static enum ls_code ranges(struct ls_buf *sql, const struct ls_pgs_table *table,
                            const struct ls_scan *scan, size_t runs, struct ls_error *err)
 {
     const struct ls_partition *p = scan->partition;
@@ -332,7 +332,7 @@ static enum ls_code ranges(struct ls_buf *sql, const struct ls_pg_table *table,
     ls_buf_init(&key, 0);
     rc = first_key(&key, table, scan, &literal, err);
     if (rc == LS_OK)
-        rc = ls_pg_built(&key, err);
+        rc = ls_pgs_built(&key, err);
     if (rc != LS_OK)
         goto done;
     ls_buf_char(sql, '(');
@@ -355,11 +355,11 @@ done:
     return rc;
 }
 
-static enum ls_code numbered(struct ls_buf *sql, const struct ls_pg_table *table,
+static enum ls_code numbered(struct ls_buf *sql, const struct ls_pgs_table *table,
                              const struct ls_scan *scan, struct ls_error *err)
 {
     const struct ls_partition *p = scan->partition;
-    enum ls_code rc = ls_pg_segment(sql, table, scan, err);
+    enum ls_code rc = ls_pgs_segment(sql, table, scan, err);
     bool any = false;
 
     ls_buf_text(sql, " = ANY ('{");
@@ -372,7 +372,7 @@ static enum ls_code numbered(struct ls_buf *sql, const struct ls_pg_table *table
     return rc;
 }
 
-static enum ls_code wanted(struct ls_buf *sql, const struct ls_pg_table *table,
+static enum ls_code wanted(struct ls_buf *sql, const struct ls_pgs_table *table,
                            const struct ls_scan *scan, struct ls_error *err)
 {
     const struct ls_partition *p = scan->partition;
@@ -401,7 +401,7 @@ static bool all_wanted(const struct ls_partition *p)
     return !p || !p->wanted || (next_run(p, 0, &lo, &hi) && lo == 0 && hi == p->count);
 }
 
-enum ls_code ls_pg_where(struct ls_buf *sql, const struct ls_pg_table *table,
+enum ls_code ls_pgs_where(struct ls_buf *sql, const struct ls_pgs_table *table,
                          const struct ls_scan *scan, struct ls_error *err)
 {
     const char *glue = " WHERE ";
@@ -416,5 +416,5 @@ enum ls_code ls_pg_where(struct ls_buf *sql, const struct ls_pg_table *table,
         ls_buf_text(sql, glue);
         rc = wanted(sql, table, scan, err);
     }
-    return rc == LS_OK ? ls_pg_built(sql, err) : rc;
+    return rc == LS_OK ? ls_pgs_built(sql, err) : rc;
 }

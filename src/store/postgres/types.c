@@ -27,7 +27,7 @@
 #define INT_HASH "(hashint8extended((@)::int8, $) # (@)::int8)" /* the fold of the first is undone by the second */
 
 enum { INT4, INT8, INT2, NUMERIC };
-static const struct ls_pg_type types[] = {
+static const struct ls_pgs_type types[] = {
     /* oid, type, literal, read, family, element, text, key_hash */
     [INT4] = {23, LS_T_INT, "int8", "@", "int", "int8send((@)::int8)", "(@)::text", INT_HASH},
     [INT8] = {20, LS_T_INT, "int8", "@", "int", "int8send((@)::int8)", "(@)::text", INT_HASH},
@@ -54,10 +54,10 @@ static const struct ls_pg_type types[] = {
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
 
 /* An extension's type has an OID of its own in each database. */
-static const struct ls_pg_type citext = {
+static const struct ls_pgs_type citext = {
     0, LS_T_TEXT, "text", "(@)::text", "text", TEXT_FORM, "(@)::text", TEXT_HASH};
 
-const struct ls_pg_type *ls_pg_type_find(unsigned oid, const char *name)
+const struct ls_pgs_type *ls_pgs_type_find(unsigned oid, const char *name)
 {
     if (strcmp(name, "citext") == 0)
         return &citext;
@@ -67,7 +67,7 @@ const struct ls_pg_type *ls_pg_type_find(unsigned oid, const char *name)
     return &types[TYPE_COUNT - 1];
 }
 
-void ls_pg_expand(struct ls_buf *out, const char *form, const char *column, const char *seed)
+void ls_pgs_expand(struct ls_buf *out, const char *form, const char *column, const char *seed)
 {
     for (;;) {
         size_t plain = strcspn(form, "@$");
@@ -85,7 +85,7 @@ static bool is_number(enum ls_type type)
     return type == LS_T_INT || type == LS_T_DECIMAL || type == LS_T_DOUBLE;
 }
 
-bool ls_pg_order(const struct ls_pg_column *col, const struct ls_as *as, const char **ret_form,
+bool ls_pgs_order(const struct ls_pgs_column *col, const struct ls_as *as, const char **ret_form,
                  const char **ret_literal)
 {
     enum ls_type type = col->type->type, want = as ? as->type : type;
@@ -108,7 +108,7 @@ bool ls_pg_order(const struct ls_pg_column *col, const struct ls_as *as, const c
     return type == LS_T_DATE && want == LS_T_TIMESTAMP;
 }
 
-const struct ls_pg_type *ls_pg_hashed_as(const struct ls_pg_column *col, const struct ls_field *field,
+const struct ls_pgs_type *ls_pgs_hashed_as(const struct ls_pgs_column *col, const struct ls_field *field,
                                          const struct ls_as *as, const char **ret_around)
 {
     enum ls_type type = col->type->type, want = as ? as->type : type;
@@ -119,7 +119,7 @@ const struct ls_pg_type *ls_pg_hashed_as(const struct ls_pg_column *col, const s
         return &types[NUMERIC];
     }
     if (type == LS_T_NATIVE && want == LS_T_TEXT)
-        return ls_pg_type_find(25, "text");
+        return ls_pgs_type_find(25, "text");
     if (type != want)
         return NULL;
     if (!as)

@@ -24,17 +24,17 @@
 
 #define PIECE_BYTES ((size_t)64 << 10) /* handed to the server at once */
 
-void ls_pg_temp_field(char out[24], size_t position)
+void ls_pgs_temp_field(char out[24], size_t position)
 {
     snprintf(out, 24, "w.f%zu", position);
 }
 
-void ls_pg_temp_key(char out[24], size_t position)
+void ls_pgs_temp_key(char out[24], size_t position)
 {
     snprintf(out, 24, "w.k%zu", position);
 }
 
-static const struct ls_pg_column *column_of(const struct ls_pg_table *table, const struct ls_write *write,
+static const struct ls_pgs_column *column_of(const struct ls_pgs_table *table, const struct ls_write *write,
                                             size_t position)
 {
     return &table->columns[write->fields[position]];
@@ -48,12 +48,12 @@ static bool is_key(const struct ls_write *write, size_t position)
     return false;
 }
 
-bool ls_pg_is_set(const struct ls_pg_table *table, const struct ls_write *write, size_t position)
+bool ls_pgs_is_set(const struct ls_pgs_table *table, const struct ls_write *write, size_t position)
 {
     return !is_key(write, position) && !column_of(table, write, position)->always;
 }
 
-void ls_pg_temp_match(struct ls_buf *sql, const struct ls_pg_table *table, const struct ls_write *write)
+void ls_pgs_temp_match(struct ls_buf *sql, const struct ls_pgs_table *table, const struct ls_write *write)
 {
     char right[24];
     struct ls_buf left;
@@ -61,10 +61,10 @@ void ls_pg_temp_match(struct ls_buf *sql, const struct ls_pg_table *table, const
     ls_buf_init(&left, 0);
     for (size_t i = 0; i < write->key_count; i++) {
         ls_buf_reset(&left);
-        ls_pg_column_ref(&left, table, write->fields[write->key[i]]);
-        ls_pg_temp_key(right, i);
+        ls_pgs_column_ref(&left, table, write->fields[write->key[i]]);
+        ls_pgs_temp_key(right, i);
         ls_buf_text(sql, i ? " AND " : "");
-        ls_pg_match(sql, column_of(table, write, write->key[i]), left.failed ? "" : ls_buf_str(&left), right);
+        ls_pgs_match(sql, column_of(table, write, write->key[i]), left.failed ? "" : ls_buf_str(&left), right);
     }
     sql->failed |= left.failed;
     ls_buf_done(&left);
@@ -72,7 +72,7 @@ void ls_pg_temp_match(struct ls_buf *sql, const struct ls_pg_table *table, const
 
 /* ---- the temporary table ---- */
 
-static void define(struct ls_buf *sql, const struct ls_pg_column *col, char letter, size_t number)
+static void define(struct ls_buf *sql, const struct ls_pgs_column *col, char letter, size_t number)
 {
     ls_buf_printf(sql, ", %c%zu %s", letter, number, col->full);
     if (col->collation)
@@ -80,7 +80,7 @@ static void define(struct ls_buf *sql, const struct ls_pg_column *col, char lett
 }
 
 /* Has the table ready and empty, and sets the savepoint. */
-static enum ls_code prepare(struct ls_pg *pg, const struct ls_pg_table *table, const struct ls_write *write,
+static enum ls_code prepare(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
                             struct ls_error *err)
 {
     struct ls_buf sql;
@@ -92,10 +92,10 @@ static enum ls_code prepare(struct ls_pg *pg, const struct ls_pg_table *table, c
         define(&sql, column_of(table, write, i), 'f', i);
     for (size_t i = 0; i < write->key_count; i++)
         define(&sql, column_of(table, write, write->key[i]), 'k', i);
-    rc = ls_pg_built(&sql, err);
+    rc = ls_pgs_built(&sql, err);
     if (rc == LS_OK && pg->temp_for && strcmp(pg->temp_for, ls_buf_str(&sql)) == 0) {
         rc = ls_sql_exec(pg->db,
-                         pg->temp_dirty ? "TRUNCATE " LS_PG_TEMP "; SAVEPOINT lockstep_write"
+                         pg->temp_dirty ? "TRUNCATE " LS_PGS_TEMP "; SAVEPOINT lockstep_write"
                                         : "SAVEPOINT lockstep_write",
                          err);
     } else if (rc == LS_OK) {
@@ -103,7 +103,7 @@ static enum ls_code prepare(struct ls_pg *pg, const struct ls_pg_table *table, c
         pg->temp_for = NULL;
         pg->temp_committed = false;
         rc = ls_sql_execf(pg->db, err,
-                          "DROP TABLE IF EXISTS " LS_PG_TEMP "; CREATE TEMPORARY TABLE lockstep_write (%s)"
+                          "DROP TABLE IF EXISTS " LS_PGS_TEMP "; CREATE TEMPORARY TABLE lockstep_write (%s)"
                           " ON COMMIT DELETE ROWS; SAVEPOINT lockstep_write",
                           ls_buf_str(&sql));
         if (rc == LS_OK && !(pg->temp_for = strdup(ls_buf_str(&sql))))
@@ -207,7 +207,7 @@ static enum ls_code put_change(struct copier *c, size_t i, struct ls_error *err)
     return rc;
 }
 
-static enum ls_code copy_in(struct ls_pg *pg, const char *sql, const struct ls_write *write,
+static enum ls_code copy_in(struct ls_pgs *pg, const char *sql, const struct ls_write *write,
                             enum ls_code (*each)(struct copier *c, size_t i, struct ls_error *err),
                             struct ls_error *err)
 {
@@ -243,12 +243,12 @@ static size_t count_kind(const struct ls_write *write, enum ls_change_kind kind)
 }
 
 /* Runs a statement that must reach exactly `expected` records. */
-static enum ls_code reach(struct ls_pg *pg, const struct ls_buf *sql, const struct ls_write *write,
+static enum ls_code reach(struct ls_pgs *pg, const struct ls_buf *sql, const struct ls_write *write,
                           const char *what, size_t expected, struct ls_error *err)
 {
     struct ls_sql_stmt *stmt = NULL;
     int64_t changes = 0;
-    enum ls_code rc = ls_pg_built(sql, err);
+    enum ls_code rc = ls_pgs_built(sql, err);
 
     if (rc == LS_OK)
         rc = ls_sql_prepare(pg->db, ls_buf_str(sql), &stmt, err);
@@ -263,22 +263,22 @@ static enum ls_code reach(struct ls_pg *pg, const struct ls_buf *sql, const stru
                         write->schema->collection, expected, what, changes);
 }
 
-static enum ls_code delete_all(struct ls_pg *pg, const struct ls_pg_table *table, const struct ls_write *write,
+static enum ls_code delete_all(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
                                size_t expected, struct ls_error *err)
 {
     struct ls_buf sql;
     enum ls_code rc;
 
     ls_buf_init(&sql, 0);
-    ls_buf_printf(&sql, "DELETE FROM %s AS t USING " LS_PG_TEMP " AS w WHERE w.op = 'd' AND ", table->ident);
-    ls_pg_temp_match(&sql, table, write);
+    ls_buf_printf(&sql, "DELETE FROM %s AS t USING " LS_PGS_TEMP " AS w WHERE w.op = 'd' AND ", table->ident);
+    ls_pgs_temp_match(&sql, table, write);
     rc = reach(pg, &sql, write, "deleted", expected, err);
     ls_buf_done(&sql);
     return rc;
 }
 
 /* Records to update are there, for fields that no statement may set. differs: "t.x IS DISTINCT FROM w.f", or NULL. */
-static enum ls_code count_matches(struct ls_pg *pg, const struct ls_pg_table *table,
+static enum ls_code count_matches(struct ls_pgs *pg, const struct ls_pgs_table *table,
                                   const struct ls_write *write, const char *differs, int64_t *ret,
                                   struct ls_error *err)
 {
@@ -288,11 +288,11 @@ static enum ls_code count_matches(struct ls_pg *pg, const struct ls_pg_table *ta
     enum ls_code rc;
 
     ls_buf_init(&sql, 0);
-    ls_buf_printf(&sql, "SELECT count(*) FROM %s AS t JOIN " LS_PG_TEMP " AS w ON w.op = 'u' AND ", table->ident);
-    ls_pg_temp_match(&sql, table, write);
+    ls_buf_printf(&sql, "SELECT count(*) FROM %s AS t JOIN " LS_PGS_TEMP " AS w ON w.op = 'u' AND ", table->ident);
+    ls_pgs_temp_match(&sql, table, write);
     if (differs)
         ls_buf_printf(&sql, " AND %s", differs);
-    rc = ls_pg_built(&sql, err);
+    rc = ls_pgs_built(&sql, err);
     if (rc == LS_OK)
         rc = ls_sql_one(pg->db, ls_buf_str(&sql), NULL, 0, &stmt, &row, err);
     if (rc == LS_OK && row)
@@ -303,7 +303,7 @@ static enum ls_code count_matches(struct ls_pg *pg, const struct ls_pg_table *ta
 }
 
 /* GENERATED ALWAYS columns cannot be set by an update: fine as long as they need not change. */
-static enum ls_code check_always(struct ls_pg *pg, const struct ls_pg_table *table,
+static enum ls_code check_always(struct ls_pgs *pg, const struct ls_pgs_table *table,
                                  const struct ls_write *write, struct ls_error *err)
 {
     enum ls_code rc = LS_OK;
@@ -312,12 +312,12 @@ static enum ls_code check_always(struct ls_pg *pg, const struct ls_pg_table *tab
         struct ls_buf differs;
         int64_t n = 0;
 
-        if (is_key(write, i) || ls_pg_is_set(table, write, i))
+        if (is_key(write, i) || ls_pgs_is_set(table, write, i))
             continue;
         ls_buf_init(&differs, 0);
-        ls_pg_column_ref(&differs, table, write->fields[i]);
+        ls_pgs_column_ref(&differs, table, write->fields[i]);
         ls_buf_printf(&differs, " IS DISTINCT FROM w.f%zu", i);
-        rc = ls_pg_built(&differs, err);
+        rc = ls_pgs_built(&differs, err);
         if (rc == LS_OK)
             rc = count_matches(pg, table, write, ls_buf_str(&differs), &n, err);
         ls_buf_done(&differs);
@@ -330,7 +330,7 @@ static enum ls_code check_always(struct ls_pg *pg, const struct ls_pg_table *tab
     return rc;
 }
 
-static enum ls_code update_once(struct ls_pg *pg, const struct ls_pg_table *table,
+static enum ls_code update_once(struct ls_pgs *pg, const struct ls_pgs_table *table,
                                 const struct ls_write *write, size_t expected, struct ls_error *err)
 {
     struct ls_buf sql;
@@ -341,12 +341,12 @@ static enum ls_code update_once(struct ls_pg *pg, const struct ls_pg_table *tabl
     ls_buf_init(&sql, 0);
     ls_buf_printf(&sql, "UPDATE %s AS t SET ", table->ident);
     for (size_t i = 0; i < write->field_count; i++)
-        if (ls_pg_is_set(table, write, i)) {
+        if (ls_pgs_is_set(table, write, i)) {
             ls_buf_text(&sql, set++ ? ", " : "");
             ls_buf_printf(&sql, "%s = w.f%zu", column_of(table, write, i)->ident, i);
         }
-    ls_buf_text(&sql, " FROM " LS_PG_TEMP " AS w WHERE w.op = 'u' AND ");
-    ls_pg_temp_match(&sql, table, write);
+    ls_buf_text(&sql, " FROM " LS_PGS_TEMP " AS w WHERE w.op = 'u' AND ");
+    ls_pgs_temp_match(&sql, table, write);
     if (set) {
         rc = reach(pg, &sql, write, "updated", expected, err);
     } else {
@@ -364,10 +364,10 @@ static bool is_duplicate(enum ls_code rc, const struct ls_error *err)
     return rc == LS_CONSTRAINT && strcmp(err->native, "23505") == 0;
 }
 
-static enum ls_code update_all(struct ls_pg *pg, const struct ls_pg_table *table, const struct ls_write *write,
+static enum ls_code update_all(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
                                size_t expected, struct ls_error *err)
 {
-    const bool may_park = expected > 1 && ls_pg_may_park(table, write);
+    const bool may_park = expected > 1 && ls_pgs_may_park(table, write);
     char *why = NULL;
     enum ls_code rc = check_always(pg, table, write, err);
 
@@ -382,14 +382,14 @@ static enum ls_code update_all(struct ls_pg *pg, const struct ls_pg_table *table
         return ls_error_nomem(err);
     rc = ls_sql_exec(pg->db, "ROLLBACK TO SAVEPOINT lockstep_update", err);
     if (rc == LS_OK)
-        rc = ls_pg_park(pg, table, write, why, err);
+        rc = ls_pgs_park(pg, table, write, why, err);
     if (rc == LS_OK)
         rc = update_once(pg, table, write, expected, err);
     free(why);
     return rc;
 }
 
-static void column_names(struct ls_buf *sql, const struct ls_pg_table *table, const struct ls_write *write)
+static void column_names(struct ls_buf *sql, const struct ls_pgs_table *table, const struct ls_write *write)
 {
     for (size_t i = 0; i < write->field_count; i++)
         ls_buf_printf(sql, i ? ", %s" : "%s", column_of(table, write, i)->ident);
@@ -403,7 +403,7 @@ static bool has_identity(const struct ls_write *write)
     return false;
 }
 
-static enum ls_code insert_all(struct ls_pg *pg, const struct ls_pg_table *table, const struct ls_write *write,
+static enum ls_code insert_all(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
                                size_t expected, struct ls_error *err)
 {
     struct ls_buf sql;
@@ -415,7 +415,7 @@ static enum ls_code insert_all(struct ls_pg *pg, const struct ls_pg_table *table
     ls_buf_printf(&sql, ")%s SELECT ", has_identity(write) ? " OVERRIDING SYSTEM VALUE" : "");
     for (size_t i = 0; i < write->field_count; i++)
         ls_buf_printf(&sql, i ? ", w.f%zu" : "w.f%zu", i);
-    ls_buf_text(&sql, " FROM " LS_PG_TEMP " AS w WHERE w.op = 'i' ORDER BY w.n");
+    ls_buf_text(&sql, " FROM " LS_PGS_TEMP " AS w WHERE w.op = 'i' ORDER BY w.n");
     rc = reach(pg, &sql, write, "inserted", expected, err);
     ls_buf_done(&sql);
     return rc;
@@ -440,11 +440,11 @@ static bool key_enforced(const struct ls_write *write)
 }
 
 /* LS_CONFLICT when a record to insert is there. */
-static enum ls_code check_absent(struct ls_pg *pg, const struct ls_write *write, struct ls_error *err)
+static enum ls_code check_absent(struct ls_pgs *pg, const struct ls_write *write, struct ls_error *err)
 {
     const size_t width = write->key_count;
-    const struct ls_scan what = {.schema = write->schema, .field_count = write->field_count,
-                                 .fields = write->fields, .key_count = width, .key = write->key};
+    struct ls_scan what = {.schema = write->schema, .field_count = width, .key_count = width};
+    size_t *fields, *positions;
     struct ls_value *keys;
     struct ls_rows rows = {0};
     struct ls_arena mem;
@@ -453,13 +453,21 @@ static enum ls_code check_absent(struct ls_pg *pg, const struct ls_write *write,
 
     ls_arena_init(&mem, 0);
     keys = ls_arena_array(&mem, write->count * width, sizeof(*keys));
-    if (!keys)
+    fields = ls_arena_array(&mem, width, sizeof(*fields));
+    positions = ls_arena_array(&mem, width, sizeof(*positions));
+    if (!keys || !fields || !positions)
         rc = ls_error_nomem(err);
+    for (size_t i = 0; rc == LS_OK && i < width; i++) {
+        fields[i] = write->fields[write->key[i]];
+        positions[i] = i;
+    }
+    what.fields = fields;
+    what.key = positions;
     for (size_t i = 0; rc == LS_OK && i < write->count; i++)
         if (write->ops[i].kind == LS_INSERT)
             memcpy(keys + width * count++, write->ops[i].key, width * sizeof(*keys));
     if (rc == LS_OK && count)
-        rc = ls_pg_fetch(&pg->base, &what, count, keys, false, &mem, &rows, err);
+        rc = ls_pgs_fetch(&pg->base, &what, count, keys, false, &mem, &rows, err);
     if (rc == LS_OK && rows.count)
         rc = ls_error_set(err, LS_CONFLICT,
                           "%s: %zu records to be inserted are there already. They were added since",
@@ -468,7 +476,7 @@ static enum ls_code check_absent(struct ls_pg *pg, const struct ls_write *write,
     return rc;
 }
 
-static enum ls_code write_direct(struct ls_pg *pg, const struct ls_pg_table *table,
+static enum ls_code write_direct(struct ls_pgs *pg, const struct ls_pgs_table *table,
                                  const struct ls_write *write, struct ls_error *err)
 {
     struct ls_buf sql;
@@ -478,19 +486,19 @@ static enum ls_code write_direct(struct ls_pg *pg, const struct ls_pg_table *tab
     ls_buf_printf(&sql, "COPY %s (", table->ident);
     column_names(&sql, table, write);
     ls_buf_text(&sql, ") FROM STDIN");
-    rc = ls_pg_built(&sql, err);
+    rc = ls_pgs_built(&sql, err);
     if (rc == LS_OK)
         rc = copy_in(pg, ls_buf_str(&sql), write, put_record, err);
     ls_buf_done(&sql);
     return rc;
 }
 
-static enum ls_code write_sets(struct ls_pg *pg, const struct ls_pg_table *table, const struct ls_write *write,
+static enum ls_code write_sets(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
                                struct ls_error *err)
 {
     const size_t deletes = count_kind(write, LS_DELETE), updates = count_kind(write, LS_UPDATE),
                  inserts = count_kind(write, LS_INSERT);
-    enum ls_code rc = copy_in(pg, "COPY " LS_PG_TEMP " FROM STDIN", write, put_change, err);
+    enum ls_code rc = copy_in(pg, "COPY " LS_PGS_TEMP " FROM STDIN", write, put_change, err);
 
     if (rc == LS_OK && deletes)
         rc = delete_all(pg, table, write, deletes, err);
@@ -504,19 +512,19 @@ static enum ls_code write_sets(struct ls_pg *pg, const struct ls_pg_table *table
 }
 
 /* COPY knows no rules and no row security, and does not say how many records a trigger dropped. */
-static bool goes_direct(const struct ls_pg_table *table, const struct ls_write *write)
+static bool goes_direct(const struct ls_pgs_table *table, const struct ls_write *write)
 {
     return !table->triggers && !table->rules && !table->row_security &&
            count_kind(write, LS_INSERT) == write->count;
 }
 
-enum ls_code ls_pg_write(struct ls_store *store, const struct ls_write *write, struct ls_error *err)
+enum ls_code ls_pgs_write(struct ls_store *store, const struct ls_write *write, struct ls_error *err)
 {
-    struct ls_pg *pg = ls_pg_of(store);
-    const struct ls_pg_table *table;
+    struct ls_pgs *pg = ls_pgs_of(store);
+    const struct ls_pgs_table *table;
     struct ls_error own = {0}, ignored;
     bool direct;
-    enum ls_code rc = ls_pg_table(pg, write->schema, &table, err);
+    enum ls_code rc = ls_pgs_table(pg, write->schema, &table, err);
 
     if (rc != LS_OK)
         return rc;

@@ -31,7 +31,7 @@ static enum ls_code one(struct ls_arena *mem, enum ls_type type, const void *byt
     copy = ls_arena_copy(mem, buf.data, buf.size);
     ls_reader_init(&in, copy, buf.size);
     ls_buf_done(&buf);
-    rc = ls_pg_record(&in, &type, 1, mem, ret, &row, &err);
+    rc = ls_pgs_record(&in, &type, 1, mem, ret, &row, &err);
     assert_true(rc == err.code);
     assert_true(row == (rc == LS_OK));
     return rc;
@@ -210,7 +210,7 @@ static void nulls_have_no_type(void **state)
     (void)state;
     ls_arena_init(&mem, 0);
     ls_reader_init(&in, bytes, sizeof(bytes) - 1);
-    assert_int_equal(ls_pg_record(&in, types, 2, &mem, values, &row, &err), LS_OK);
+    assert_int_equal(ls_pgs_record(&in, types, 2, &mem, values, &row, &err), LS_OK);
     assert_true(row);
     assert_int_equal(values[0].type, LS_T_NULL);
     assert_int_equal(values[1].type, LS_T_TEXT);
@@ -250,7 +250,7 @@ static void a_header_says_what_follows(void **state)
 
         memcpy(exact, cases[i].bytes, cases[i].size);
         ls_reader_init(&in, exact, cases[i].size);
-        assert_int_equal(ls_pg_header(&in), cases[i].fine);
+        assert_int_equal(ls_pgs_header(&in), cases[i].fine);
         if (cases[i].fine)
             assert_int_equal(in.size - in.at, cases[i].left);
         free(exact);
@@ -287,7 +287,7 @@ static enum ls_code decode_exact(const char *bytes, size_t size)
     memcpy(exact, bytes, size);
     ls_arena_init(&mem, 0);
     ls_reader_init(&in, exact, size);
-    rc = ls_pg_record(&in, wide, WIDE, &mem, values, &row, &err);
+    rc = ls_pgs_record(&in, wide, WIDE, &mem, values, &row, &err);
     ls_arena_done(&mem);
     free(exact);
     return rc;
