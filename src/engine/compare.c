@@ -38,7 +38,9 @@ struct choice {
     const struct ls_compare_options *options;
     struct ls_arena *mem;
     enum path path;
-    bool pushed; /* PATH_DIGEST: done by the stores, where the data is */
+    bool pushed;   /* PATH_DIGEST: done by the stores, where the data is */
+    bool sorts[2]; /* PATH_MERGE: the side is sorted here */
+    const char *why_sorted[2];
     const char *why, *family[2];
     struct ls_error refusal; /* of a store that cannot digest this scan */
 };
@@ -200,21 +202,26 @@ bool ls_compare_can_fetch(const struct ls_job *job, const char **ret_why)
     return !why;
 }
 
+static enum path choose_path(struct choice *c)
+{
+    if (c->job->only_key_count && ls_compare_can_fetch(c->job, NULL))
+        return PATH_KEYS;
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        if (reasons[i].holds(c)) {
+            c->why = reasons[i].text;
+            return PATH_MERGE;
+        }
+    }
+    return PATH_DIGEST;
+}
+
 static void choose(const struct ls_job *job, const struct ls_compare_options *options,
                    struct ls_arena *mem, struct choice *c)
 {
-    *c = (struct choice){.job = job, .options = options, .mem = mem, .path = PATH_DIGEST};
-    if (job->only_key_count && ls_compare_can_fetch(job, NULL)) {
-        c->path = PATH_KEYS;
-        return;
-    }
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
-        if (reasons[i].holds(c)) {
-            c->path = PATH_MERGE;
-            c->why = reasons[i].text;
-            return;
-        }
-    }
+    *c = (struct choice){.job = job, .options = options, .mem = mem};
+    c->path = choose_path(c);
+    for (unsigned i = 0; i < 2 && c->path == PATH_MERGE; i++)
+        c->sorts[i] = ls_side_sorts(job, (enum ls_side_name)i, &c->why_sorted[i]);
 }
 
 /* ---- explaining ---- */
@@ -235,14 +242,13 @@ static void say(struct ls_compare_result *ret, const char *fmt, ...)
 static void say_sorting(const struct choice *c, enum ls_side_name side,
                         struct ls_compare_result *ret)
 {
-    const char *why = "";
     const int64_t rows = ls_job_side(c->job, side)->schema->rows_estimate;
     const uint64_t bytes = (uint64_t)(rows > 0 ? rows : 0) *
                            (c->job->layout.field_count + c->job->layout.key_count) * BYTES_A_FIELD;
 
-    if (!ls_side_sorts(c->job, side, &why))
+    if (!c->sorts[side])
         return;
-    say(ret, " The %s is sorted here, because %s", ls_side_word(side), why);
+    say(ret, " The %s is sorted here, because %s", ls_side_word(side), c->why_sorted[side]);
     if (bytes)
         say(ret, "; that takes about %" PRIu64 " MiB in TMPDIR", (bytes >> 20) + 1);
     say(ret, ".");
@@ -345,16 +351,18 @@ static uint64_t expected_records(const struct ls_job *job)
     return s < 0 || t < 0 ? 0 : (uint64_t)s + (uint64_t)t;
 }
 
-static enum ls_code read_both(struct compare *cmp, const struct ls_partition *partition, bool sort,
-                              uint64_t expected, struct ls_error *err)
+static enum ls_code read_both(struct compare *cmp, const struct ls_partition *partition,
+                              const enum ls_reader_order order[2], uint64_t expected,
+                              struct ls_error *err)
 {
     struct ls_reader_options options = {.partition = partition,
-                                        .sort = sort,
+                                        .order = order[LS_SIDE_SOURCE],
                                         .seeds = {cmp->options.seeds[0], cmp->options.seeds[1]},
                                         .cancel = cmp->hooks ? cmp->hooks->cancel : NULL};
     struct ls_side_reader *source = NULL, *target = NULL;
     enum ls_code rc = ls_side_reader_open(cmp->job, LS_SIDE_SOURCE, &options, &source, err);
 
+    options.order = order[LS_SIDE_TARGET];
     if (rc == LS_OK)
         rc = ls_side_reader_open(cmp->job, LS_SIDE_TARGET, &options, &target, err);
     if (rc == LS_OK)
@@ -365,9 +373,11 @@ static enum ls_code read_both(struct compare *cmp, const struct ls_partition *pa
     return rc;
 }
 
-static enum ls_code by_merge(struct compare *cmp, struct ls_error *err)
+static enum ls_code by_merge(struct compare *cmp, const struct choice *c, struct ls_error *err)
 {
-    enum ls_code rc = read_both(cmp, NULL, false, expected_records(cmp->job), err);
+    const enum ls_reader_order order[2] = {c->sorts[0] ? LS_READER_SORTED : LS_READER_SCAN,
+                                           c->sorts[1] ? LS_READER_SORTED : LS_READER_SCAN};
+    enum ls_code rc = read_both(cmp, NULL, order, expected_records(cmp->job), err);
 
     cmp->out->source_digest = cmp->totals.digest[LS_SIDE_SOURCE];
     cmp->out->target_digest = cmp->totals.digest[LS_SIDE_TARGET];
@@ -376,6 +386,7 @@ static enum ls_code by_merge(struct compare *cmp, struct ls_error *err)
 
 static enum ls_code by_digest(struct compare *cmp, bool pushed, struct ls_error *err)
 {
+    enum ls_reader_order order[2] = {LS_READER_ASK, LS_READER_ASK};
     struct ls_segments seg = {0};
     enum ls_code rc =
         ls_segments_narrow(cmp->job, pushed, cmp->options.seeds,
@@ -390,8 +401,10 @@ static enum ls_code by_digest(struct compare *cmp, bool pushed, struct ls_error 
     cmp->out->count[LS_IN_SYNC] = seg.equal_count;
     if (!seg.partition && !seg.everything)
         return LS_OK;
-    return read_both(cmp, seg.partition, !pushed && seg.partition,
-                     seg.left[LS_SIDE_SOURCE] + seg.left[LS_SIDE_TARGET], err);
+    if (seg.partition && !pushed)
+        order[0] = order[1] = LS_READER_SORTED;
+    return read_both(cmp, seg.partition, order, seg.left[LS_SIDE_SOURCE] + seg.left[LS_SIDE_TARGET],
+                     err);
 }
 
 static void add_up(struct compare *cmp)
@@ -413,7 +426,7 @@ static enum ls_code scan_and_compare(struct compare *cmp, const struct choice *c
                                       fn, ctx, cmp->out->count, &cmp->recheck, err);
 
     if (rc == LS_OK)
-        rc = c->path == PATH_DIGEST ? by_digest(cmp, c->pushed, err) : by_merge(cmp, err);
+        rc = c->path == PATH_DIGEST ? by_digest(cmp, c->pushed, err) : by_merge(cmp, c, err);
     if (rc == LS_OK)
         rc = ls_recheck_finish(cmp->recheck, cmp->hooks, err);
     if (rc == LS_OK)

@@ -6,7 +6,7 @@
  * OK is said only when there is nothing else to say of the fields, NOTE is worth knowing,
  * WARN may surprise (values can be refused, equality is coarser), ERROR will stop the sync.
  *
- * Reads nothing but the schemas that the job has. */
+ * Reads no record. The target is opened once more, to find out whether it may be written. */
 #include <string.h>
 
 #include "engine/resolve.h"
@@ -189,9 +189,6 @@ static void check_flags(struct findings *f)
         unsigned level;
         const char *text;
     } texts[] = {
-        {LS_SCHEMA_READ_ONLY, LS_FINDING_WARN,
-         "this session may not write it; a sync to it will fail. Grant the rights to insert, "
-         "update and delete."},
         {LS_SCHEMA_VIEW, LS_FINDING_ERROR,
          "is a view: it can be compared, not written. Name the table behind it."},
         {LS_SCHEMA_TRIGGERS, LS_FINDING_WARN,
@@ -212,6 +209,29 @@ static void check_flags(struct findings *f)
     if (f->job->source.schema->flags & LS_SCHEMA_VIEW)
         add(f, LS_FINDING_NOTE, side_what(f, LS_SIDE_SOURCE),
             "is a view: its key is checked by reading.");
+}
+
+/* A session that only reads cannot tell whether another may write. */
+static void check_access(struct findings *f)
+{
+    const struct ls_side *side = &f->job->target;
+    const struct ls_store_options options = {.writable = true};
+    const char *what = side_what(f, LS_SIDE_TARGET);
+    struct ls_schema *schema = NULL;
+    struct ls_store *writer = NULL;
+    struct ls_error err = {0};
+    enum ls_code rc = ls_store_open(&side->url, &options, &writer, &err);
+
+    if (rc == LS_OK)
+        rc = ls_store_describe(writer, side->url.collection, f->mem, &schema, &err);
+    if (rc != LS_OK)
+        add(f, LS_FINDING_WARN, what,
+            ls_arena_printf(f->mem, "cannot be opened for writing: %s.", err.text));
+    else if (schema->flags & LS_SCHEMA_READ_ONLY)
+        add(f, LS_FINDING_WARN, what,
+            "may not be written, so that a sync to it will fail. Grant the rights to insert, "
+            "update and delete (or make the file writable).");
+    ls_store_close(writer);
 }
 
 static void check_filters(struct findings *f)
@@ -248,8 +268,10 @@ enum ls_code ls_job_check(struct ls_job *job, struct ls_arena *mem, size_t *ret_
         check_left_out(&f, LS_SIDE_TARGET);
         check_filters(&f);
     }
-    if (job->source.schema)
+    if (job->source.schema) {
         check_flags(&f);
+        check_access(&f);
+    }
     check_ours(&f);
     if (f.failed)
         return ls_error_nomem(err);

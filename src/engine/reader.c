@@ -442,7 +442,8 @@ static enum ls_code prepare(struct ls_side_reader *r, struct ls_error *err)
 
     if (rc != LS_OK)
         return rc;
-    r->sorts = r->options.sort || ls_side_sorts(r->job, r->name, NULL);
+    r->sorts = r->options.order == LS_READER_SORTED ||
+               (r->options.order == LS_READER_ASK && ls_side_sorts(r->job, r->name, NULL));
     r->scan.ordered = !r->sorts;
     r->scan.partition = r->options.partition;
     r->key = ls_arena_array(&r->mem, r->job->layout.key_count, sizeof *r->key);

@@ -10,9 +10,16 @@
 
 struct ls_side_reader;
 
+/* Where the order comes from. */
+enum ls_reader_order {
+    LS_READER_ASK,    /* from the store if it can, which asking may cost it a pass over the keys */
+    LS_READER_SCAN,   /* from the store: it was asked before */
+    LS_READER_SORTED, /* from a sort here, although the store could */
+};
+
 struct ls_reader_options {
     const struct ls_partition *partition; /* NULL: all; must outlive the reader */
-    bool sort;         /* read unordered and sort here, although the store could */
+    enum ls_reader_order order;
     uint64_t seeds[2]; /* of the record hashes */
     const struct ls_cancel *cancel;
     size_t sort_budget_bytes; /* 0: the default */

@@ -152,9 +152,11 @@ static void sorting_here_gives_the_same(void **state)
     put_many(s.b, 2500);
     open_job(&s, NULL);
     assert_ok(merge(s.job, (struct ls_reader_options){0}, NULL, &seen, &a, &err), &err);
-    assert_ok(merge(s.job, (struct ls_reader_options){.sort = true, .sort_budget_bytes = 50000},
-                    NULL, &sorted, &b, &err),
-              &err);
+    assert_ok(
+        merge(s.job,
+              (struct ls_reader_options){.order = LS_READER_SORTED, .sort_budget_bytes = 50000},
+              NULL, &sorted, &b, &err),
+        &err);
     assert_int_equal(seen.calls, 3000);
     assert_string_equal(seen.text, sorted.text);
     assert_memory_equal(&a, &b, sizeof a);
@@ -239,7 +241,9 @@ static void a_key_that_occurs_in_two_batches_is_found(void **state)
             struct ls_merge_totals totals = {0};
 
             assert_error(
-                merge(s.job, (struct ls_reader_options){.sort = sort}, NULL, &seen, &totals, &err),
+                merge(s.job,
+                      (struct ls_reader_options){.order = sort ? LS_READER_SORTED : LS_READER_ASK},
+                      NULL, &seen, &totals, &err),
                 &err, LS_DATA, "source: ", "same key", code);
         }
         done(&s);
