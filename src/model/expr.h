@@ -30,7 +30,7 @@ const size_t *ls_expr_fields(const struct ls_expr *expr, size_t *ret_count);
 enum ls_type ls_expr_type(const struct ls_expr *expr);
 /* The text it was parsed from, for messages. */
 const char *ls_expr_text(const struct ls_expr *expr);
-/* The SQL for the evaluator: fields as ?1, ?2... (positions in ls_expr_fields) with the affinity of their type, every
+/* The SQL for the evaluator: fields as ls_field(?1), ls_field(?2)... (positions in ls_expr_fields) with the affinity of their type, every
  * comparison in which a decimal takes part as a call of ls_cmp(a, b), every + - * of them as ls_add, ls_sub, ls_mul;
  * comparisons of times and UUIDs as ls_cmp_date, ls_cmp_timestamptz and so on (docs/expressions.md). */
 const char *ls_expr_sql(const struct ls_expr *expr);

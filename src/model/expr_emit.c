@@ -4,8 +4,12 @@
  * The SQL is written from the tree, never copied from the text, so that what SQLite parses is what we parsed: all
  * operators in brackets (but a chain, which is the same without), literals quoted anew, fields as parameters.
  *
- * Affinity. A parameter has none, a column has: `id = '5'` is true for an integer column. So a parameter is written
- * CAST(?1 AS NUMERIC) or CAST(?1 AS TEXT) after its field's type, which changes no value of that type and gives SQLite's
+ * Fields. SQLite takes a parameter for a constant, and may compute what is made of constants beforehand, also in a
+ * branch of a CASE that is there to keep it from being computed. So a field is ls_field(?1), which gives its argument back and
+ * is not said to be deterministic.
+ *
+ * Affinity. A parameter has none, a column has: `id = '5'` is true for an integer column. So a field is written
+ * CAST(ls_field(?1) AS NUMERIC) or AS TEXT after its type, which changes no value of that type and gives SQLite's
  * own rules of comparison. A dynamic field can hold a value that the cast would change; for those records there is the
  * loose form without it.
  *
@@ -126,9 +130,9 @@ static void field(struct emit *em, const struct ls_expr_node *node)
     while (expr->fields[slot] != node->field)
         slot++;
     if (!as || (em->loose && expr->slots[slot].dynamic))
-        ls_buf_printf(&em->out, "?%zu", slot + 1);
+        ls_buf_printf(&em->out, "ls_field(?%zu)", slot + 1);
     else
-        ls_buf_printf(&em->out, "CAST(?%zu AS %s)", slot + 1, as);
+        ls_buf_printf(&em->out, "CAST(ls_field(?%zu) AS %s)", slot + 1, as);
 }
 
 static void unary(struct emit *em, const struct ls_expr_node *node)

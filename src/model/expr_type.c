@@ -208,13 +208,33 @@ static bool fit_operand(struct ls_expr_parser *p, struct ls_expr_node *node, enu
     return may_meet(node, *as) || no_match(p, node, *as);
 }
 
+static const struct ls_expr_node *skip_collate(const struct ls_expr_node *node)
+{
+    while (node->kind == LS_NODE_COLLATE)
+        node = node->kids[0];
+    return node;
+}
+
+/* A bool that comes from the record, however it is wrapped; TRUE alone is only a way to write 1. */
+static bool is_bool(const struct ls_expr_node *node)
+{
+    if (node->type != LS_T_BOOL || node->kind == LS_NODE_LITERAL)
+        return false;
+    if (node->kind == LS_NODE_FIELD || node->kind == LS_NODE_CAST)
+        return true;
+    for (size_t i = 0; i < node->kid_count; i++)
+        if (is_bool(node->kids[i]))
+            return true;
+    return false;
+}
+
 /* A text literal beside a bool means one: 'true', 'f', 'yes'. */
 static bool read_bools(struct ls_expr_parser *p, struct ls_expr_node **nodes, size_t count)
 {
     bool any = false;
 
     for (size_t i = 0; i < count; i++)
-        any |= nodes[i]->type == LS_T_BOOL && nodes[i]->kind != LS_NODE_LITERAL;
+        any = any || is_bool(nodes[i]);
     for (size_t i = 0; any && i < count; i++) {
         struct ls_value value;
         struct ls_expr_node *node = nodes[i];
@@ -314,6 +334,7 @@ static bool type_unary(struct ls_expr_parser *p, struct ls_expr_node *node)
 static bool type_arithmetic(struct ls_expr_parser *p, struct ls_expr_node *node)
 {
     enum ls_type as = LS_T_NULL;
+    bool exact = false;
 
     for (size_t i = 0; i < 2; i++)
         if (ls_expr_exact_type(node->kids[i]->type) && node->kids[i]->type != LS_T_DECIMAL)
@@ -324,9 +345,11 @@ static bool type_arithmetic(struct ls_expr_parser *p, struct ls_expr_node *node)
                                     : "",
                                 "%s with a value of type %s", ls_expr_op_sql(node->op),
                                 ls_type_word(node->kids[i]->type)) != NULL;
-    if (!type_group(p, node->kids, 2, &as))
+    for (size_t i = 0; i < 2; i++)
+        exact = exact || node->kids[i]->type == LS_T_DECIMAL;
+    if (exact && !type_group(p, node->kids, 2, &as))
         return false;
-    if (as == LS_T_DECIMAL && node->op != LS_EXPR_MOD) {
+    if (exact && node->op != LS_EXPR_MOD) {
         node->as = as;
         node->type = node->op == LS_EXPR_DIV ? LS_T_DOUBLE : as;
     } else if (node->kids[0]->type == node->kids[1]->type && is_number(node->kids[0]->type)) {
@@ -357,7 +380,7 @@ static bool type_compare(struct ls_expr_parser *p, struct ls_expr_node *node)
     node->type = LS_T_INT;
     /* x IS TRUE asks for truth and compares nothing. */
     if ((node->op == LS_EXPR_IS || node->op == LS_EXPR_IS_NOT) &&
-        is_literal(node->kids[1], LS_LITERAL_BOOL))
+        is_literal(skip_collate(node->kids[1]), LS_LITERAL_BOOL))
         return true;
     return type_group(p, node->kids, 2, &node->as);
 }

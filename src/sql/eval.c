@@ -14,7 +14,6 @@
  * Limits: a value or intermediate result has at most MAX_LENGTH bytes. One evaluator belongs to one thread. */
 #include "sql/eval.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -252,7 +251,7 @@ static int bind_value(sqlite3_stmt *stmt, int at, const struct ls_value *v)
     case LS_T_INT:
         return sqlite3_bind_int64(stmt, at, v->i);
     case LS_T_DOUBLE:
-        return isnan(v->d) ? sqlite3_bind_null(stmt, at) : sqlite3_bind_double(stmt, at, v->d);
+        return sqlite3_bind_double(stmt, at, v->d); /* NaN: NULL */
     case LS_T_DECIMAL:
     case LS_T_TEXT:
     case LS_T_JSON:

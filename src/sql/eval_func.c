@@ -8,13 +8,14 @@
  *   add sub mul abs round real           decimals only: exact, but `real`, which gives the nearest double
  *   cast                                 exact types, bool and json; refuses what is no such value
  *   grown                                tells an empty result of printf from one that was too large
+ *   field                                its argument, as something that varies from record to record
  *   moment                               lets a time function's argument through unless it is 'now' or names the machine's zone
  *
  * A value that cannot be brought to the type (the text 'n/a' in a dynamic column of dates) is not an error in a
  * comparison: it differs from every value that can and comes after them, numbers before texts before blobs, as in
  * ls_value_order(). In arithmetic and casts it is an error, because any result would be an invention.
  *
- * All are deterministic and see nothing but their arguments. Limits: arithmetic takes operands of at most MAX_DIGITS
+ * All but `field` are deterministic and all see nothing but their arguments. Limits: arithmetic takes operands of at most MAX_DIGITS
  * bytes, since multiplying is quadratic in them, and exponents that do not blow up into that many zeros. */
 #include "sql/eval_priv.h"
 
@@ -515,6 +516,12 @@ static void fn_grown(sqlite3_context *call, int count, sqlite3_value **args)
         sqlite3_result_error_toobig(call);
 }
 
+static void fn_field(sqlite3_context *call, int count, sqlite3_value **args)
+{
+    (void)count;
+    sqlite3_result_value(call, args[0]);
+}
+
 typedef void sql_fn(sqlite3_context *call, int count, sqlite3_value **args);
 
 #define TYPES_EXACT                                                                  \
@@ -542,6 +549,7 @@ static const struct {
     {"abs", 1, TYPES_DECIMAL, false, fn_abs},
     {"round", -1, TYPES_DECIMAL, false, fn_round},
     {"real", 1, TYPES_DECIMAL, false, fn_real},
+    {"field", 1, TYPES_DECIMAL, false, fn_field},
     {"moment", 1, TYPES_DECIMAL, false, fn_moment},
     {"grown", -1, TYPES_DECIMAL, false, fn_grown},
     {"cast", 1, TYPES_EXACT | 1U << LS_T_BOOL | 1U << LS_T_JSON, true, fn_cast},
@@ -549,14 +557,15 @@ static const struct {
 
 static int register_one(sqlite3 *db, size_t i, struct ls_eval_context *ctx)
 {
-    char name[64];
     const bool typed = functions[i].always_typed || ctx->type != LS_T_DECIMAL;
+    const int same = functions[i].fn == fn_field ? 0 : SQLITE_DETERMINISTIC;
+    char name[64];
 
     snprintf(name, sizeof name, "ls_%s%s%s", functions[i].name, typed ? "_" : "",
              typed ? ls_type_word(ctx->type) : "");
     return sqlite3_create_function_v2(db, name, functions[i].args,
-                                      SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, ctx,
-                                      functions[i].fn, NULL, NULL, NULL);
+                                      SQLITE_UTF8 | SQLITE_INNOCUOUS | same, ctx, functions[i].fn,
+                                      NULL, NULL, NULL);
 }
 
 int ls_eval_register(sqlite3 *db, struct ls_eval_context *contexts)

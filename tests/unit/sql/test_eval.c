@@ -14,6 +14,7 @@
 
 #include <sqlite3.h>
 
+#include "model/expr_priv.h"
 #include "sql/eval.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -341,6 +342,21 @@ static void times_are_compared_by_value(void **state)
     assert_value("born || ''", "text 2026-01-02");
 }
 
+static void what_a_condition_keeps_out_is_not_computed(void **state)
+{
+    (void)state;
+    assert_value("CASE WHEN json_valid(email) THEN json_extract(email, '$.a') ELSE 'none' END",
+                 "text none");
+    assert_value("CASE WHEN id = 1 THEN 'a' ELSE 'b' NOT BETWEEN json_quote(id) AND 'c' END",
+                 "int 0");
+    assert_value("CASE WHEN id = 5 THEN 'a' ELSE 'b' NOT BETWEEN json_quote(raw) AND 'c' END",
+                 "text a");
+    assert_value("CASE WHEN id = 5 THEN 'a' ELSE json_quote(raw) COLLATE NOCASE = 'x' END",
+                 "text a");
+    assert_value("iif(id = 5, 'a', CAST(email AS DECIMAL) + 1)", "text a");
+    assert_value("coalesce(email, json(email))", "text Ann@Example.org");
+}
+
 static void null_and_zero_are_false(void **state)
 {
     static const char *const falses[] = {
@@ -547,6 +563,40 @@ static void the_deepest_expressions_that_are_parsed_are_taken(void **state)
         if (deepest < 8)
             fail_msg("%s: only %zu levels: %s", nests[i].open, deepest, err.text);
     }
+}
+
+/* The parser writes nothing of the kind: this is the wall behind it. */
+static void sql_that_is_no_expression_of_ours_is_not_prepared(void **state)
+{
+    static const char *const forged[] = {
+        "1; SELECT 2",
+        "1 FROM sqlite_schema",
+        "(SELECT count(*) FROM sqlite_schema)",
+        "load_extension('x')",
+        "random()",
+        "randomblob(9)",
+        "sqlite_version()",
+        "sum(1)",
+        "name FROM pragma_function_list",
+        "1, 2",
+        "x",
+        "\"x\"",
+        "(WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c)",
+        "",
+    };
+    struct ls_expr_node node = {.kind = LS_NODE_LITERAL};
+    int id = 77;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(forged); i++) {
+        const struct ls_expr expr = {
+            .text = "forged", .root = &node, .sql = forged[i], .loose_sql = forged[i]};
+
+        if (ls_eval_add(eval, &expr, &id, &err) != LS_CONFIG)
+            fail_msg("prepared: %s", forged[i]);
+        assert_non_null(strstr(err.text, "(expression=forged)"));
+    }
+    assert_int_equal(id, 77);
 }
 
 /* --- The same answers as SQLite gives on a real table. --- */
@@ -932,6 +982,7 @@ int main(void)
         TEST(values_are_what_sqlite_makes_of_them),
         TEST(decimals_are_exact),
         TEST(times_are_compared_by_value),
+        TEST(what_a_condition_keeps_out_is_not_computed),
         TEST(null_and_zero_are_false),
         TEST(fields_compare_as_columns_of_their_type),
         TEST(what_cannot_be_computed_is_an_error_without_the_record),
@@ -941,6 +992,7 @@ int main(void)
         TEST(an_evaluator_is_used_again_after_an_error),
         TEST(a_result_outlives_the_next_one),
         TEST(the_deepest_expressions_that_are_parsed_are_taken),
+        TEST(sql_that_is_no_expression_of_ours_is_not_prepared),
         TEST(random_expressions_give_what_sqlite_gives_on_a_table),
         TEST(what_is_pushed_down_selects_the_same_records),
     };
