@@ -22,7 +22,7 @@ static struct {
     struct ls_store *stores[KEPT_MAX];
     void *texts[KEPT_MAX];
     size_t store_count, text_count, made;
-    char *postgres;
+    char *postgres; /* for the whole program */
 } kept;
 
 void fixture_assert_ok(enum ls_code rc, const struct ls_error *err, const char *what,
@@ -116,8 +116,6 @@ void fixture_done(void)
         ls_store_close(kept.stores[--kept.store_count]);
     while (kept.text_count)
         free(kept.texts[--kept.text_count]);
-    free(kept.postgres);
-    kept.postgres = NULL;
 }
 
 char *fixture_url(const char *store, const char *collection)
