@@ -12,8 +12,9 @@
 #include "base/error.h"
 
 struct ls_url {
-    const char *scheme;     /* lower case: sqlite, postgres (also for postgresql), file, memory */
-    const char *location;   /* for the store: without the fragment; postgres: the whole URL that libpq takes,
+    const char *scheme; /* lower case: sqlite, postgres (also for postgresql), file, memory */
+    const char
+        *location; /* for the store: without the fragment; postgres: the whole URL that libpq takes,
                                password included; others: the path or name behind the colon */
     const char *collection; /* behind #, or NULL */
     const char *shown;      /* without fragment, user and password: fit for messages */

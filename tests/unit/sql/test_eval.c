@@ -973,6 +973,119 @@ static void what_is_pushed_down_selects_the_same_records(void **state)
     ls_buf_done(&text);
 }
 
+/* --- What is parsed is taken by SQLite, whatever it was made of. --- */
+
+static void mangle(char *text, size_t room)
+{
+    static const char *const pieces[] = {"(",
+                                         ")",
+                                         ",",
+                                         "'",
+                                         "\"",
+                                         "NOT ",
+                                         " AND ",
+                                         " IS ",
+                                         " IN (",
+                                         "CASE ",
+                                         " WHEN ",
+                                         " THEN ",
+                                         " END",
+                                         "price",
+                                         "born",
+                                         "seen_at",
+                                         "ref",
+                                         "active",
+                                         "email",
+                                         "1.5",
+                                         "'2026-01-02'",
+                                         "x'00'",
+                                         " BETWEEN ",
+                                         " LIKE ",
+                                         " ESCAPE ",
+                                         "- ",
+                                         "+",
+                                         " || ",
+                                         " -> ",
+                                         "CAST(",
+                                         " AS DECIMAL)",
+                                         " AS DATE)",
+                                         "coalesce(",
+                                         "max(",
+                                         "nullif(",
+                                         "NULL",
+                                         " COLLATE NOCASE",
+                                         " ISNULL",
+                                         "iif(",
+                                         "*",
+                                         "/",
+                                         "%",
+                                         "~",
+                                         "--",
+                                         "/*",
+                                         ";",
+                                         "?",
+                                         "\xff",
+                                         "0x",
+                                         "1e",
+                                         "."};
+    const size_t size = strlen(text), at = chance((unsigned)size + 1);
+
+    if (chance(3) == 0 && at < size) {
+        memmove(text + at, text + at + 1, size - at);
+    } else {
+        const char *piece = pieces[chance(COUNT(pieces))];
+        const size_t length = strlen(piece);
+
+        if (size + length + 1 > room)
+            return;
+        memmove(text + at + length, text + at, size - at + 1);
+        memcpy(text + at, piece, length);
+    }
+}
+
+static void what_the_parser_takes_sqlite_takes(void **state)
+{
+    static const char *const seeds[] = {
+        "price + 1 > 2 AND born = '2026-01-02'",
+        "CASE price WHEN 1 THEN born ELSE NULL END",
+        "coalesce(price, 0) IN (1, 2.5, id)",
+        "NOT active OR email LIKE 'a%' ESCAPE '!'",
+        "max(price, huge, 3) BETWEEN id AND 7",
+        "CAST(email AS DECIMAL) * -price / 2 || 'x'",
+        "data -> '$.a' ->> 'b' IS NOT DISTINCT FROM ref",
+        "date(seen_at, '+1 day') || printf('%d', id)",
+    };
+    unsigned taken = 0;
+
+    (void)state;
+    seed = 3;
+    for (unsigned i = 0; i < 60000; i++) {
+        char text[200];
+        struct ls_expr *expr = NULL;
+        struct ls_value value;
+        enum ls_code rc;
+        int id;
+
+        snprintf(text, sizeof text, "%s", seeds[chance(COUNT(seeds))]);
+        for (unsigned n = chance(6); n > 0; n--)
+            mangle(text, sizeof text);
+        if (ls_expr_parse(text, &schema, &mem, &expr, &err) == LS_OK) {
+            if (ls_eval_add(eval, expr, &id, &err) != LS_OK)
+                fail_msg("%s: %s", text, err.text);
+            rc = ls_eval_value(eval, id, record, &mem, &value, &err);
+            if (rc != LS_OK && rc != LS_DATA)
+                fail_msg("%s: %s", text, err.text);
+            taken++;
+        }
+        if (i % 500 == 0) {
+            ls_eval_close(eval);
+            eval = NULL;
+            assert_int_equal(ls_eval_open(&eval, &err), LS_OK);
+        }
+    }
+    assert_true(taken > 5000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -995,6 +1108,7 @@ int main(void)
         TEST(sql_that_is_no_expression_of_ours_is_not_prepared),
         TEST(random_expressions_give_what_sqlite_gives_on_a_table),
         TEST(what_is_pushed_down_selects_the_same_records),
+        TEST(what_the_parser_takes_sqlite_takes),
     };
 
     return cmocka_run_group_tests_name("sql/eval", tests, NULL, NULL);
