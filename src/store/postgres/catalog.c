@@ -429,6 +429,8 @@ enum ls_code ls_pgs_describe(struct ls_store *store, const char *collection, str
         return ls_error_set(err, LS_USAGE,
                             "no table is named (store=%s). Put it behind a #: postgres://host/db#schema.table",
                             ls_sql_identity(d.pg->db));
+    if (!*collection)
+        return no_such_table(store, collection, err);
     rc = ls_pgs_locate(d.pg, collection, mem, &d.schema_name, &d.table_name, err);
     if (rc != LS_OK)
         return rc;

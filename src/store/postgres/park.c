@@ -10,7 +10,8 @@
  * points at the column: with ON UPDATE CASCADE the referring records would lose their reference for good, where a
  * value that changes twice takes them along.
  *
- * One column an index is enough, and it may be one of its expression or predicate: a record whose predicate is no longer true
+ * Only the index that was violated is parked, and with it the next one that turns out to be, so that no other constraint
+ * is met without need. One column an index is enough, and it may be one of its expression or predicate: a record whose predicate is no longer true
  * is out of the index. Limits: a CHECK that no free value meets, a foreign key without CASCADE, a type without free
  * values (bool, enums): then the server's error stands, and the record is refused. Deferrable constraints never come here: they
  * wait for the end of the statement. */
@@ -155,25 +156,25 @@ static enum ls_code park_one(struct ls_pgs *pg, const struct ls_pgs_table *table
 }
 
 /* A partition's index has a name of its own, and messages may be translated: then all are parked. */
-static bool named(const char *why, const struct ls_pgs_table *table)
+bool ls_pgs_park_named(const struct ls_pgs_table *table, const char *why, bool *parked)
 {
+    bool named = false, fresh = false;
+
     for (size_t u = 0; u < table->unique_count; u++)
-        if (strstr(why, table->uniques[u].name))
-            return true;
-    return false;
+        named |= strstr(why, table->uniques[u].name) != NULL;
+    for (size_t u = 0; u < table->unique_count; u++)
+        if (!parked[u] && (!named || strstr(why, table->uniques[u].name)))
+            parked[u] = fresh = true;
+    return fresh;
 }
 
 enum ls_code ls_pgs_park(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
-                        const char *why, struct ls_error *err)
+                         const bool *parked, struct ls_error *err)
 {
-    const bool one = named(why, table);
     enum ls_code rc = LS_OK;
 
-    for (size_t u = 0; u < table->unique_count && rc == LS_OK; u++) {
-        const struct ls_pgs_unique *unique = &table->uniques[u];
-
-        if (unique->immediate && (!one || strstr(why, unique->name)))
-            rc = park_one(pg, table, write, unique, err);
-    }
+    for (size_t u = 0; u < table->unique_count && rc == LS_OK; u++)
+        if (parked[u] && table->uniques[u].immediate)
+            rc = park_one(pg, table, write, &table->uniques[u], err);
     return rc;
 }

@@ -77,6 +77,7 @@ struct ls_pgs {
     char *temp_for;      /* which columns the temporary table is for; NULL: there is none */
     bool temp_committed; /* it outlives a rollback */
     bool temp_dirty;     /* this transaction has filled it */
+    bool locked;         /* holds an advisory lock */
 };
 
 static inline struct ls_pgs *ls_pgs_of(struct ls_store *store)
@@ -196,11 +197,14 @@ void ls_pgs_temp_match(struct ls_buf *sql, const struct ls_pgs_table *table, con
 bool ls_pgs_is_set(const struct ls_pgs_table *table, const struct ls_write *write, size_t position);
 /* park.c: whether the table has unique values that may have to change places in such a write. */
 bool ls_pgs_may_park(const struct ls_pgs_table *table, const struct ls_write *write);
-/* Gives the unique fields of the records to update values that nothing else has, so that the update that follows meets only
- * what would be in its way for good. why: the server's message, which names the index that was violated. */
+/* Of the unique indexes, marks in `parked` (a flag for each of them) the one that the server's message names, or all when it
+ * names none of them. false: it was marked before. */
+bool ls_pgs_park_named(const struct ls_pgs_table *table, const char *why, bool *parked);
+/* Gives the fields of the marked indexes, in the records to update, values that nothing else has, so that the update that
+ * follows meets only what would be in its way for good. */
 LS_MUST_CHECK enum ls_code ls_pgs_park(struct ls_pgs *pg, const struct ls_pgs_table *table,
-                                      const struct ls_write *write, const char *why,
-                                      struct ls_error *err);
+                                       const struct ls_write *write, const bool *parked,
+                                       struct ls_error *err);
 
 /* create.c */
 LS_MUST_CHECK enum ls_code ls_pgs_create(struct ls_store *store, const char *collection,

@@ -25,6 +25,7 @@
 #include <time.h>
 
 #define LOCK_TIMEOUT_MS 10000 /* as sql.h has it for 0 */
+#define SAVEPOINT_IDS 1000     /* behind a transaction's id, those of its savepoints, others between */
 
 enum ls_code ls_pgs_ask(struct ls_pgs *pg, const char *sql, const struct ls_value *params, size_t count,
                        struct ls_arena *mem, const char **ret, struct ls_error *err)
@@ -82,9 +83,13 @@ static enum ls_code learn(struct ls_pgs *pg, struct ls_error *err)
 static void close_store(struct ls_store *store)
 {
     struct ls_pgs *pg = ls_pgs_of(store);
+    struct ls_error ignored;
 
     if (!pg)
         return;
+    /* The server gives locks back when it notices that we are gone; who comes next may be faster. */
+    if (pg->locked && ls_sql_alive(pg->db))
+        (void)!ls_sql_exec(pg->db, "SELECT pg_advisory_unlock_all()", &ignored);
     ls_sql_close(pg->db);
     ls_arena_done(&pg->mem);
     free(pg->temp_for);
@@ -242,7 +247,8 @@ static enum ls_code wait_status(struct ls_pgs *pg, uint64_t xid, struct ls_arena
     }
 }
 
-/* Whether the table holds a record that the transaction wrote. Its last 32 bits are what records carry. */
+/* Whether the table holds a record that the transaction wrote. Records carry the last 32 bits of an id, and writes are made in
+ * savepoints, whose ids follow their transaction's. */
 static enum ls_code left_trace(struct ls_pgs *pg, const struct ls_schema *schema, uint64_t xid,
                                struct ls_arena *mem, bool *ret, struct ls_error *err)
 {
@@ -253,8 +259,10 @@ static enum ls_code left_trace(struct ls_pgs *pg, const struct ls_schema *schema
     *ret = false;
     if (rc != LS_OK || !strchr("rp", table->kind))
         return rc;
-    sql = ls_arena_printf(mem, "SELECT EXISTS (SELECT FROM %s WHERE xmin = '%" PRIu32 "'::xid)", table->ident,
-                          (uint32_t)xid);
+    sql = ls_arena_printf(mem,
+                          "SELECT EXISTS (SELECT FROM %s WHERE (xmin::text::int8 - %" PRIu32
+                          " + 4294967296) %% 4294967296 < %d)",
+                          table->ident, (uint32_t)xid, SAVEPOINT_IDS);
     if (!sql)
         return ls_error_nomem(err);
     rc = ls_pgs_ask(pg, sql, NULL, 0, mem, &answer, err);
@@ -343,6 +351,7 @@ static enum ls_code lock(struct ls_store *store, const char *name, struct ls_err
 
     ls_arena_init(&mem, 0);
     rc = ls_pgs_ask(pg, "SELECT pg_try_advisory_lock(?)", &param, 1, &mem, &got, err);
+    pg->locked |= *got == 't';
     if (rc == LS_OK && *got != 't') {
         who = holder(pg, key, &mem);
         rc = ls_error_set(err, LS_LOCKED,

@@ -368,24 +368,26 @@ static enum ls_code update_all(struct ls_pgs *pg, const struct ls_pgs_table *tab
                                size_t expected, struct ls_error *err)
 {
     const bool may_park = expected > 1 && ls_pgs_may_park(table, write);
-    char *why = NULL;
+    bool *parked = calloc(table->unique_count + 1, sizeof(*parked));
+    struct ls_error own = {0};
     enum ls_code rc = check_always(pg, table, write, err);
 
+    if (!parked)
+        rc = ls_error_nomem(err);
     if (rc == LS_OK && may_park)
         rc = ls_sql_exec(pg->db, "SAVEPOINT lockstep_update", err);
-    if (rc == LS_OK)
-        rc = update_once(pg, table, write, expected, err);
-    if (!may_park || !is_duplicate(rc, err))
-        return rc;
-    why = strdup(err->text);
-    if (!why)
-        return ls_error_nomem(err);
-    rc = ls_sql_exec(pg->db, "ROLLBACK TO SAVEPOINT lockstep_update", err);
-    if (rc == LS_OK)
-        rc = ls_pgs_park(pg, table, write, why, err);
-    if (rc == LS_OK)
-        rc = update_once(pg, table, write, expected, err);
-    free(why);
+    while (rc == LS_OK) {
+        rc = ls_pgs_park(pg, table, write, parked, err);
+        if (rc != LS_OK)
+            break;
+        rc = update_once(pg, table, write, expected, &own);
+        if (rc != LS_OK && err)
+            *err = own;
+        if (rc == LS_OK || !may_park || !is_duplicate(rc, &own) || !ls_pgs_park_named(table, own.text, parked))
+            break;
+        rc = ls_sql_exec(pg->db, "ROLLBACK TO SAVEPOINT lockstep_update", err);
+    }
+    free(parked);
     return rc;
 }
 
@@ -493,22 +495,56 @@ static enum ls_code write_direct(struct ls_pgs *pg, const struct ls_pgs_table *t
     return rc;
 }
 
+static enum ls_code insert_absent(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                                  const struct ls_write *write, size_t expected, struct ls_error *err)
+{
+    enum ls_code rc = key_enforced(write) ? LS_OK : check_absent(pg, write, err);
+
+    return rc == LS_OK ? insert_all(pg, table, write, expected, err) : rc;
+}
+
+typedef enum ls_code step_fn(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
+                             size_t expected, struct ls_error *err);
+
+struct step {
+    enum ls_change_kind kind;
+    step_fn *run;
+};
+
+static enum ls_code run_steps(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
+                              const struct step steps[3], struct ls_error *err)
+{
+    enum ls_code rc = LS_OK;
+
+    for (size_t i = 0; i < 3 && rc == LS_OK; i++) {
+        size_t count = count_kind(write, steps[i].kind);
+
+        if (count)
+            rc = steps[i].run(pg, table, write, count, err);
+    }
+    return rc;
+}
+
+/* A foreign key is checked at the end of each statement. In a table that refers to itself, an update may point at a record
+ * yet to be inserted, or let go of one that is deleted: then the other order does. */
 static enum ls_code write_sets(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
                                struct ls_error *err)
 {
-    const size_t deletes = count_kind(write, LS_DELETE), updates = count_kind(write, LS_UPDATE),
-                 inserts = count_kind(write, LS_INSERT);
+    static const struct step usual[] = {{LS_DELETE, delete_all}, {LS_UPDATE, update_all}, {LS_INSERT, insert_absent}};
+    static const struct step other[] = {{LS_INSERT, insert_absent}, {LS_UPDATE, update_all}, {LS_DELETE, delete_all}};
+    const bool again = write->schema->flags & LS_SCHEMA_SELF_REF && count_kind(write, LS_UPDATE) &&
+                       count_kind(write, LS_UPDATE) != write->count;
     enum ls_code rc = copy_in(pg, "COPY " LS_PGS_TEMP " FROM STDIN", write, put_change, err);
 
-    if (rc == LS_OK && deletes)
-        rc = delete_all(pg, table, write, deletes, err);
-    if (rc == LS_OK && updates)
-        rc = update_all(pg, table, write, updates, err);
-    if (rc == LS_OK && inserts && !key_enforced(write))
-        rc = check_absent(pg, write, err);
-    if (rc == LS_OK && inserts)
-        rc = insert_all(pg, table, write, inserts, err);
-    return rc;
+    if (rc == LS_OK && again)
+        rc = ls_sql_exec(pg->db, "SAVEPOINT lockstep_order", err);
+    if (rc != LS_OK)
+        return rc;
+    rc = run_steps(pg, table, write, usual, err);
+    if (!again || rc != LS_CONSTRAINT || strcmp(err->native, "23503") != 0)
+        return rc;
+    rc = ls_sql_exec(pg->db, "ROLLBACK TO SAVEPOINT lockstep_order", err);
+    return rc == LS_OK ? run_steps(pg, table, write, other, err) : rc;
 }
 
 /* COPY knows no rules and no row security, and does not say how many records a trigger dropped. */
