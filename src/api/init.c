@@ -18,7 +18,9 @@ struct writer {
     struct ls_arena mem;
     struct ls_buf out;
     struct ls_url url[2]; /* source, target */
-    const char *shown[2]; /* URLs without password and fragment */
+    const char *full[2];  /* URLs with variables replaced */
+    const char *shown[2]; /* URLs as given, without password */
+    struct ls_error why;  /* of the last pair that could not be synced */
     struct ls_store *store[2];
     size_t syncs;
 };
@@ -94,8 +96,8 @@ static void write_side(struct writer *w, const char *role, const char *collectio
 static void write_sync(struct writer *w, const char *source, const char *target)
 {
     const struct ls_sync_config config = {
-        .source = {w->url[0].location, source, NULL},
-        .target = {w->url[1].location, target, NULL},
+        .source = {w->full[0], source, NULL},
+        .target = {w->full[1], target, NULL},
     };
     const char *name = source ? bare_name(w, source) : target ? bare_name(w, target) : "records";
     struct ls_job *job = NULL;
@@ -106,6 +108,7 @@ static void write_sync(struct writer *w, const char *source, const char *target)
         quoted(&w->out, name);
         ls_buf_text(&w->out, " cannot be synced as it is:\n");
         write_comment(w, err.text);
+        w->why = err;
         return;
     }
     ls_buf_text(&w->out, "\n  ");
@@ -157,6 +160,7 @@ static enum ls_code open_sides(struct writer *w, const char *const urls[2], stru
             rc = ls_url_parse(url, &w->mem, &w->url[i], err);
         if (rc == LS_OK)
             rc = ls_store_open(&w->url[i], NULL, &w->store[i], err);
+        w->full[i] = url;
         if (rc == LS_OK && !(w->shown[i] = ls_url_without_password(urls[i], &w->mem)))
             rc = ls_error_nomem(err);
     }
@@ -220,10 +224,12 @@ int lockstep_init(const char *source_url, const char *target_url, const char *pa
         write_head(&w);
         rc = write_syncs(&w, &err);
     }
-    if (rc == LS_OK && w.syncs == 0)
+    if (rc == LS_OK && w.syncs == 0 && w.why.code != LS_OK)
+        rc = ls_error_set(&err, w.why.code, "%s", w.why.text);
+    else if (rc == LS_OK && w.syncs == 0)
         rc = ls_error_set(&err, LS_NOT_FOUND,
-                          "%s and %s have no table in common that could be synced. Name a pair "
-                          "with #: SOURCE#table TARGET#table",
+                          "%s and %s have no table of the same name. Name a pair with #: "
+                          "SOURCE#table TARGET#table",
                           w.url[0].shown, w.url[1].shown);
     if (rc == LS_OK)
         rc = save(&w, path, &err);

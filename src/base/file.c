@@ -215,13 +215,13 @@ static enum ls_code open_temp(struct ls_file_swap *swap, mode_t mode, struct ls_
 
     if (unlink(swap->temp_path) != 0 && errno != ENOENT)
         return ls_error_errno(err, errno, "cannot remove the old %s", swap->temp_path);
-    fd = open(swap->temp_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    fd = open(swap->temp_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return ls_error_errno(err, errno, "cannot write %s beside the file it will replace",
                               swap->temp_path);
     rc = set_mode(fd, swap, mode, err);
     if (rc == LS_OK) {
-        swap->f = fdopen(fd, "w");
+        swap->f = fdopen(fd, "w+");
         if (!swap->f)
             rc = ls_error_nomem(err);
     }

@@ -7,7 +7,7 @@
 
 #include "lockstep.h"
 
-/* What the options said. Strings are copies of argv. */
+/* What the options said. Strings are copies of argv: free_settings(). */
 struct settings {
     const char *config, *state, *output, *force, *key, *keep_size;
     const char *only[64];
@@ -21,6 +21,8 @@ struct settings {
     const char *keys[32]; /* key, split at commas */
     size_t key_count;
     unsigned given; /* bitmap over option_specs */
+    char **copies;  /* of argv, which is overwritten; ends with NULL */
+    char *key_copy; /* what keys points into */
 };
 
 /* One run of the program. */
@@ -73,6 +75,7 @@ extern const size_t option_count;
 int parse_arguments(int argc, char **argv, struct settings *set, const char **ret_command);
 /* After parsing: is every option given one that the command takes? */
 int check_options(const struct settings *set, const struct command *command);
+void free_settings(struct settings *set);
 void hide_passwords(int argc, char **argv);
 const char *nearest_word(const char *word, const char *const *words, size_t count);
 

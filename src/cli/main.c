@@ -122,13 +122,16 @@ int main(int argc, char **argv)
     int status = parse_arguments(argc, argv, &cli.set, &name);
 
     hide_passwords(argc, argv);
-    if (status)
+    if (status) {
+        free_settings(&cli.set);
         return status;
+    }
     catch_signals();
     cli.colour = wants_colour(&cli.set);
     cli.progress = progress_new(cli.set.quiet || cli.set.json, cli.set.verbose, cli.set.no_color);
     status = cli.progress ? run(&cli, name) : LOCKSTEP_FAILED;
     progress_free(cli.progress);
+    free_settings(&cli.set);
     if (fflush(stdout) != 0 && status == LOCKSTEP_OK) {
         fputs("lockstep: the output could not be written\n", stderr);
         status = LOCKSTEP_FAILED;

@@ -128,14 +128,17 @@ static int take_only(struct settings *set, const char *value)
 
 static int take_key(struct settings *set, const char *value)
 {
-    char *copy = strdup(value), *rest = copy;
+    char *rest = strdup(value);
 
-    for (char *part; copy && (part = strsep(&rest, ",")) != NULL;) {
+    free(set->key_copy); /* --key given twice: the last one counts */
+    set->key_copy = rest;
+    set->key_count = 0;
+    for (char *part; rest && (part = strsep(&rest, ",")) != NULL;) {
         if (!*part || set->key_count == sizeof set->keys / sizeof *set->keys)
             return bad("--key takes field names separated by commas, not \"%s\"", value);
         set->keys[set->key_count++] = part;
     }
-    return 0; /* the copy lives as long as the program */
+    return 0;
 }
 
 /* Puts one option where it belongs. */
@@ -231,8 +234,9 @@ int parse_arguments(int argc, char **argv, struct settings *set, const char **re
     int status = 0;
 
     *ret_command = "";
-    for (int i = 1; args && i < argc; i++)
-        args[i] = strdup(argv[i]); /* live as long as the program: argv is overwritten */
+    set->copies = args;
+    for (int i = 0; args && i < argc; i++)
+        args[i] = strdup(argv[i]);
     for (int i = 1; args && i < argc && status == 0; i++) {
         if (!ended && strcmp(args[i], "--") == 0)
             ended = true;
@@ -245,8 +249,15 @@ int parse_arguments(int argc, char **argv, struct settings *set, const char **re
         else
             set->args[set->arg_count++] = args[i];
     }
-    free(args);
     return status;
+}
+
+void free_settings(struct settings *set)
+{
+    for (char **copy = set->copies; copy && *copy; copy++)
+        free(*copy);
+    free(set->copies);
+    free(set->key_copy);
 }
 
 int check_options(const struct settings *set, const struct command *command)

@@ -167,7 +167,7 @@ static void print_heading(const struct cli *cli, const struct lockstep_differenc
     } kinds[] = {
         {"source_only", "+", "only in the source", GREEN},
         {"target_only", "-", "only in the target", RED},
-        {"inconsistent", "~", "differs", YELLOW},
+        {"inconsistent", "~", "differs (source, target)", YELLOW},
         {"moving", "?", "is changing right now", YELLOW},
     };
 
@@ -202,7 +202,8 @@ void render_difference(struct cli *cli, const struct lockstep_difference *d)
 
         scols_column_set_flags(column, SCOLS_FL_TRUNC);
     }
-    scols_table_enable_noheadings(table, !both);
+    scols_table_enable_noheadings(table, 1);
+    scols_table_set_column_separator(table, "  ");
     for (size_t i = 0; i < d->field_count; i++) {
         const struct lockstep_field *f = &d->fields[i];
         struct libscols_line *line;
