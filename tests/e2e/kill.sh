@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# kill.sh - kill -9 at random moments of a sync, and what comes after.
+#
+# Oracle: the dump of the target before the sync, and the dump of the source. After a kill, undo of the interrupted
+# run gives exactly the first one (even rounds), or the next sync gives the second one (odd rounds); then sync and undo again close the circle. A kill
+# that finds the target untouched or finished proves little, so those in between are counted, and too few are a failure.
+# The seed is printed; LOCKSTEP_TEST_SEED=N replays its moments.
+. "$(dirname "$0")/lib.sh"
+
+seed=${LOCKSTEP_TEST_SEED:-$(date +%N | sed 's/^0*//')}
+rounds=${LOCKSTEP_TEST_KILLS:-$([ -n "${LOCKSTEP_DEEP:-}" ] && echo 1000 || echo 50)}
+rows=1500
+echo "# seed $seed, $rounds kills of each kind"
+
+fill_sql="WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $rows)
+  INSERT INTO items SELECT i, 'item ' || i, i * 7, 'note of ' || i FROM n;"
+spoil_sql="UPDATE items SET name = name || ' old', v = v + 1 WHERE id % 3 = 0;
+  DELETE FROM items WHERE id % 5 = 1;
+  INSERT INTO items SELECT id + 100000, name, v, note FROM items WHERE id % 7 = 2;"
+table_sql="CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL, v BIGINT, note TEXT);"
+
+sqlite_dump() { sqlite3 "$1" 'SELECT id, name, v, note FROM items ORDER BY id' | sha256sum; }
+pg_dump_items() { pg "$1" -c 'SELECT id, name, v, note FROM items ORDER BY id' | sha256sum; }
+
+# The interrupted run's number, "" when the process died before there was one.
+interrupted_run() {
+    lockstep history --json 2>/dev/null | grep -o '"run":[0-9]*' | head -n 1 | cut -d: -f2
+}
+
+# Milliseconds that a whole sync takes here.
+time_sync() {
+    local from
+    from=$(date +%s%N)
+    status 0 lockstep sync one --force || return 1
+    took=$((($(date +%s%N) - from) / 1000000))
+}
+
+# kill_rounds RESET DUMP: RESET makes the target as it was, DUMP prints its digest.
+kill_rounds() {
+    local reset=$1 dump=$2 round wait half=0 untouched=0 whole=0 run now pid took=0
+    RANDOM=$((seed % 32768))
+    $reset || return 1
+    before=$($dump)
+    time_sync || return 1
+    is "$($dump)" "$wanted" || return 1
+    for ((round = 1; round <= rounds; round++)); do
+        $reset || return 1
+        rm -rf state.db*
+        wait=$((RANDOM * (took + took / 8) / 32768))
+        "$LOCKSTEP" sync one --force >run.out 2>run.err </dev/null &
+        pid=$!
+        children+=("$pid")
+        sleep "$(printf '%d.%03d' $((wait / 1000)) $((wait % 1000)))" # the moment of the fault, not a wait for something
+        kill -KILL "$pid" 2>/dev/null
+        wait "$pid" 2>/dev/null
+        now=$($dump)
+        if [ "$now" = "$before" ]; then untouched=$((untouched + 1));
+        elif [ "$now" = "$wanted" ]; then whole=$((whole + 1));
+        else half=$((half + 1)); fi
+        run=$(interrupted_run)
+        if [ $((round % 2)) = 0 ] && [ -n "$run" ]; then
+            status 0 lockstep undo "$run" || { why_round; return 1; }
+            [ "$($dump)" = "$before" ] || { die "round $round (seed $seed, killed after $wait ms): undo of run $run is not exact"; return 1; }
+        fi
+        status 0 lockstep sync one --force || { why_round; return 1; }
+        [ "$($dump)" = "$wanted" ] || { die "round $round (seed $seed, killed after $wait ms): the next sync did not converge"; return 1; }
+        status 0 lockstep audit verify || { why_round; return 1; }
+    done
+    echo "# $rounds kills: $half found the target half written, $untouched before the first batch, $whole after the last"
+    [ "$half" -ge $((rounds / 5)) ] || die "only $half of $rounds kills hit a half-written target: this proves too little"
+}
+why_round() { die "round $round (seed $seed, killed after $wait ms): $(cat "$work/why")"; }
+
+sqlite_reset() {
+    rm -f target.db* && cp target.template target.db
+}
+sqlite_target_dump() { sqlite_dump target.db; }
+
+test_a_killed_sync_between_sqlite_files_is_undone_exactly_or_converges() {
+    sqlite3 source.db "$table_sql $fill_sql" && cp source.db target.template && sqlite3 target.template "$spoil_sql" || return 1
+    cat >lockstep.yaml <<YAML
+syncs:
+  one: { source: "sqlite:source.db#items", target: "sqlite:target.db#items", batch: 40 }
+YAML
+    wanted=$(sqlite_dump source.db)
+    kill_rounds sqlite_reset sqlite_target_dump
+}
+
+pg_reset() {
+    pg "$target" -c 'BEGIN; TRUNCATE items; INSERT INTO items SELECT * FROM items_before; COMMIT' >/dev/null
+}
+pg_target_dump() { pg_dump_items "$target"; }
+
+test_a_killed_sync_between_postgres_servers_is_undone_exactly_or_converges() {
+    source=$(pg_database kill_s) && target=$(pg_database kill_t) || return 1
+    pg "$source" -c "$table_sql" -c "$fill_sql" && pg "$target" -c "$table_sql" -c "$fill_sql" -c "$spoil_sql" \
+        -c 'CREATE TABLE items_before AS SELECT * FROM items' || return 1
+    cat >lockstep.yaml <<YAML
+syncs:
+  one: { source: "$source#items", target: "$target#items", batch: 40 }
+YAML
+    wanted=$(pg_dump_items "$source")
+    kill_rounds pg_reset pg_target_dump
+}
+
+run_tests

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+# lib.sh - what the suites share; sourced, not run.
+#
+# A suite is a file of `test_...` functions, each of which fails by a non-zero status; `run_tests` runs them
+# in order and prints `ok NAME` or `not ok NAME - why`. Each test gets an empty folder as its working folder, with its own state.
+# shellcheck shell=bash
+set -uo pipefail
+
+: "${LOCKSTEP:?the lockstep program to test}"
+work=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-e2e.XXXXXX")
+children=()
+
+end_children() {
+    local pid
+    for pid in "${children[@]}"; do kill -KILL "$pid" 2>/dev/null; done
+    wait 2>/dev/null
+    children=()
+}
+finish_suite() {
+    local status=$?
+    end_children
+    chmod -R u+rwX "$work" 2>/dev/null
+    rm -rf -- "$work"
+    exit "$status"
+}
+trap finish_suite EXIT
+trap 'exit 143' TERM INT
+
+# Fails the test with a reason.
+die() {
+    echo "$*" >"$work/why"
+    return 1
+}
+
+# status WANTED COMMAND...: the command's exit status; its output is kept in ./out and ./err.
+status() {
+    local wanted=$1 got=0
+    shift
+    "$@" >out 2>err </dev/null || got=$?
+    [ "$got" = "$wanted" ] || die "exit status $got, not $wanted: $* :: $(tail -n 3 err) $(tail -n 3 out)"
+}
+
+lockstep() { "$LOCKSTEP" "$@"; }
+
+# says FILE TEXT...: every text stands in the file.
+says() {
+    local file=$1 text
+    shift
+    for text in "$@"; do
+        grep -qF -- "$text" "$file" || { die "\"$text\" is not in $file: $(head -c 600 "$file")"; return 1; }
+    done
+}
+is() { [ "$1" = "$2" ] || die "\"$1\" is not \"$2\""; }
+
+# A fresh database on the test server; prints its URL. Dropped with the suite's server.
+pg_database() {
+    local name="e2e_$1_$$"
+    psql -qX -v ON_ERROR_STOP=1 "$LOCKSTEP_TEST_PG" -c "DROP DATABASE IF EXISTS $name" -c "CREATE DATABASE $name" >/dev/null 2>&1 || return 1
+    pg_url "$name"
+}
+# The server's URL with another database.
+pg_url() { sed -E "s#^(postgres(ql)?://[^/]*/)[^?]*#\1$1#" <<<"$LOCKSTEP_TEST_PG"; }
+pg() { psql -qXAt -v ON_ERROR_STOP=1 "$@"; }
+
+run_tests() {
+    local name failed=0
+    for name in $(declare -F | sed -n 's/^declare -f \(test_.*\)/\1/p'); do
+        [ -z "${ONLY:-}" ] || [[ $name =~ $ONLY ]] || continue
+        mkdir -p "$work/$name"
+        rm -f "$work/why"
+        if (
+            cd "$work/$name" || exit 1
+            export LOCKSTEP_STATE=sqlite:$work/$name/state.db
+            "$name"
+        ); then
+            echo "ok ${name#test_}"
+        else
+            echo "not ok ${name#test_} - $(cat "$work/why" 2>/dev/null | head -c 1500)"
+            failed=1
+        fi
+        chmod -R u+rwX "$work/$name" 2>/dev/null
+        rm -rf "${work:?}/$name"
+    done
+    return $failed
+}
