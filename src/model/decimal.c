@@ -13,6 +13,7 @@
  * printf() are given and asked for digits only, never for a decimal point. */
 #include "model/decimal.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -432,7 +433,9 @@ static bool next_up(char *digits)
  * two doubles lie closer, so the nearest number of that many digits can miss where the next one hits. */
 static int shortest(double d, int bits, char digits[20])
 {
-    int least = bits == 24 ? 6 : 15, most = bits == 24 ? 9 : 17, exponent = 0;
+    bool few =
+        d < (bits == 24 ? (double)FLT_MIN : DBL_MIN); /* subnormal numbers have fewer digits */
+    int least = few ? 1 : bits == 24 ? 6 : 15, most = bits == 24 ? 9 : 17, exponent = 0;
 
     for (int count = least; count <= most; count++) {
         exponent = digits_of(d, count, digits);

@@ -182,10 +182,12 @@ static enum ls_type common_type(const struct ls_field *a, const struct ls_field 
         return same_native(a, b) ? LS_T_NATIVE : LS_T_TEXT;
     if (a->type == LS_T_NATIVE || b->type == LS_T_NATIVE)
         return LS_T_TEXT;
-    if (a->type == b->type || b->type == LS_T_NULL || b->type == LS_T_TEXT)
+    if (a->type == b->type || b->type == LS_T_NULL)
         return a->type;
     if (a->type == LS_T_NULL || a->type == LS_T_TEXT)
         return b->type;
+    if (b->type == LS_T_TEXT)
+        return a->type;
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         if ((pairs[i].a == a->type && pairs[i].b == b->type) ||
             (pairs[i].a == b->type && pairs[i].b == a->type))
