@@ -79,7 +79,7 @@ static const char *const sorts_alike[LS_TYPE_COUNT] = {
     [LS_T_UUID] = "typeof(%1$s) = 'text' AND length(%1$s) = 36 AND %1$s NOT GLOB '*[^0-9a-f-]*'"
                   " AND substr(%1$s, 9, 1) || substr(%1$s, 14, 1) || substr(%1$s, 19, 1)"
                   " || substr(%1$s, 24, 1) = '----' AND length(replace(%1$s, '-', '')) = 32",
-    [LS_T_DATE] = "typeof(%1$s) = 'text' AND %1$s IS date(%1$s) AND %1$s >= '0001'",
+    [LS_T_DATE] = "typeof(%1$s) = 'text' AND %1$s IS date(julianday(%1$s)) AND %1$s >= '0001'",
 };
 
 static const struct ls_field *key_field(const struct ls_scan *scan, size_t i)

@@ -363,6 +363,8 @@ static enum ls_code encode_text(struct ls_sqlite_codec *c, const struct ls_value
         same = shown.size == v->size && !memcmp(shown.data, v->data, v->size);
     }
     ls_buf_done(&shown);
+    if (same)
+        *ret = number;
     return same ? LS_OK
                 : refuse(field, "SQLite keeps numbers in this column as numbers and would change it. Declare the "
                                 "column as text (DECIMAL_TEXT, JSON_TEXT, TEXT)", err);
