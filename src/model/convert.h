@@ -13,7 +13,7 @@
 /* Converts v for the field `to`. zone: in which zone-less times of either side are meant;
  * NULL refuses to mix zone-less and absolute times. A value of the field's type passes as it is, as far as
  * the field's limits let it: times are cut to its digits of a second, doubles rounded to its width (equality looks no
- * closer), char(n) padded. A DYNAMIC field keeps what does not convert, and texts of dates, times, UUIDs and JSON as
+ * closer), char(n) is without its padding, as stores read it. A time after the year 294246 stays PostgreSQL's NATIVE. A DYNAMIC field keeps what does not convert, and texts of dates, times, UUIDs and JSON as
  * they are written. LS_TYPE, naming both types and the reason, never the value: integer out of
  * range, decimal with too many digits, text that is no such value, too long a text, text
  * with NUL for PostgreSQL. data lives in mem or is v's. Any thread. */

@@ -250,14 +250,11 @@ static void check_text(struct trip *t)
 
 static void check_padding(struct trip *t)
 {
-    bool from = (t->from->flags & LS_FIELD_PADDED) != 0, to = (t->to->flags & LS_FIELD_PADDED) != 0;
-
-    if (to && t->from->type == LS_T_TEXT && (!from || t->from->precision != t->to->precision))
+    if ((t->to->flags & LS_FIELD_PADDED) && t->from->type == LS_T_TEXT &&
+        !(t->from->flags & LS_FIELD_PADDED))
         say(t, LS_TRIP_LOSSY,
-            "%s pads with blanks: texts that differ only in blanks at the end become the same.",
+            "%s keeps no blanks at the end: texts that differ only in these become the same.",
             name_of(t->to));
-    if (from && !to && t->to->type == LS_T_TEXT)
-        say(t, LS_TRIP_EXACT, "%s pads with blanks, which are kept.", name_of(t->from));
 }
 
 static void check_key(struct trip *t)
