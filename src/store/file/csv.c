@@ -250,7 +250,8 @@ static enum ls_code csv_read(struct file_input *in, const struct ls_schema *sche
 
 static void put_text(struct ls_buf *out, const char *text, size_t size)
 {
-    bool quote = size == 0;
+    bool quote =
+        size == 0 || *text == '\xEF'; /* what looks like a byte order mark would be skipped */
 
     for (size_t i = 0; i < size && !quote; i++)
         quote = strchr(",\"\r\n", text[i]) != NULL;

@@ -6,20 +6,25 @@
  * work database (work.c), changed there, written beside the old one and renamed over it. A reader of the file sees
  * the old or the new content, never a part.
  *
- * The mark of a transaction is the inode of the new file, which exists (empty) from the mark on. After a kill the
- * transaction committed exactly when the file's name leads to that inode.
+ * The mark of a transaction is the name of that new file, which exists from the mark on and
+ * goes away only by the rename. So a transaction committed exactly when its file is not there any more;
+ * an aborted one leaves it, empty, until it is forgotten.
  *
- * The run lock is a lock on a file `.NAME.lockstep-lock` beside it, which stays: a lock on a removed file excludes nobody.
+ * Locks are bytes of a file `.NAME.lockstep-lock` beside it, which stays: a lock on a removed file excludes
+ * nobody. Byte 1 is held by a transaction, a byte that comes from its name by a run lock.
  *
  * Not done: appending instead of rewriting; compressed files; other encodings. */
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/digest.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "store/file/work.h"
@@ -32,9 +37,13 @@ struct file_store {
     struct ls_arena mem;
     const struct file_format *format;
     const char *path, *identity, *name; /* name: of the collection, the file's without its ending */
-    struct ls_file_lock lock;
-    struct ls_file_swap swap; /* open from the mark on */
-    struct file_work *work;   /* of the transaction; NULL until its first fetch or write */
+    const char *lock_path;
+    int lock_timeout_ms;
+    struct ls_file_lock locks[4]; /* run locks */
+    size_t lock_count;
+    struct ls_file_lock writing; /* held from begin to commit or rollback */
+    struct ls_file_swap swap;    /* open from the mark on */
+    struct file_work *work;      /* of the transaction; NULL until its first fetch or write */
     bool changed;
 };
 
@@ -49,6 +58,9 @@ struct file_cursor {
 };
 
 #define BATCH_BYTES (1u << 20)
+#define LOCK_TIMEOUT_MS 10000
+#define WRITING_BYTE 1
+#define FIRST_RUN_BYTE 2
 
 static struct file_store *of(struct ls_store *store)
 {
@@ -112,11 +124,11 @@ static enum ls_code file_open(const struct ls_url *url, const struct ls_store_op
     const char *slash;
     size_t stem = 0;
 
-    (void)options;
     if (!s)
         return ls_error_nomem(err);
     ls_arena_init(&s->mem, 0);
-    s->lock = LS_FILE_UNLOCKED;
+    s->writing = LS_FILE_UNLOCKED;
+    s->lock_timeout_ms = options->lock_timeout_ms ? options->lock_timeout_ms : LOCK_TIMEOUT_MS;
     *ret = &s->base;
     s->format = format_of(url->location, &stem);
     if (!s->format) {
@@ -134,7 +146,9 @@ static enum ls_code file_open(const struct ls_url *url, const struct ls_store_op
     format_of(s->path, &stem);
     s->name = ls_arena_text_n(&s->mem, slash + 1, stem - (size_t)(slash + 1 - s->path));
     s->identity = ls_arena_printf(&s->mem, "file:%s", s->path);
-    if (s->name && s->identity)
+    s->lock_path = ls_arena_printf(&s->mem, "%.*s/.%s.lockstep-lock", (int)(slash - s->path),
+                                   s->path, slash + 1);
+    if (s->name && s->identity && s->lock_path)
         return LS_OK;
     ls_error_nomem(err);
 failed:
@@ -144,13 +158,22 @@ failed:
     return err ? err->code : LS_USAGE;
 }
 
+/* Ends what is open. The marked file stays, empty: that is how settle knows. */
 static void drop_transaction(struct file_store *s)
 {
     file_work_close(s->work);
     s->work = NULL;
     s->changed = false;
-    ls_file_swap_abort(&s->swap);
+    if (s->swap.f) {
+        if (ftruncate(fileno(s->swap.f), 0) != 0)
+            errno = 0; /* it only takes space until it is forgotten */
+        fclose(s->swap.f);
+    }
+    free(s->swap.path);
+    free(s->swap.temp_path);
     s->swap = (struct ls_file_swap){0};
+    ls_file_unlock(&s->writing);
+    s->writing = LS_FILE_UNLOCKED;
 }
 
 static void file_close(struct ls_store *store)
@@ -158,7 +181,8 @@ static void file_close(struct ls_store *store)
     struct file_store *s = of(store);
 
     drop_transaction(s);
-    ls_file_unlock(&s->lock);
+    for (size_t i = 0; i < s->lock_count; i++)
+        ls_file_unlock(&s->locks[i]);
     ls_arena_done(&s->mem);
     free(s);
 }
@@ -232,7 +256,7 @@ static enum ls_code file_describe(struct ls_store *store, const char *collection
         .fields = fields,
         .rows_estimate = -1,
         .fingerprint = "",
-        .flags = may_write(s) ? 0 : LS_SCHEMA_READ_ONLY,
+        .flags = store->writable && may_write(s) ? 0 : LS_SCHEMA_READ_ONLY,
     };
     *ret = schema;
     return schema->collection ? LS_OK : ls_error_nomem(err);
@@ -409,11 +433,29 @@ static enum ls_code file_fetch(struct ls_store *store, const struct ls_scan *wha
     return rc;
 }
 
+/* Waits for the transaction of another session; LS_BUSY when it takes too long. */
+static enum ls_code wait_for_writing(struct file_store *s, struct ls_file_lock *lock,
+                                     struct ls_error *err)
+{
+    const int64_t until = ls_clock_monotonic_us() + (int64_t)s->lock_timeout_ms * 1000;
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+
+    for (;;) {
+        enum ls_code rc = ls_file_lock(lock, s->lock_path, WRITING_BYTE, false, err);
+
+        if (rc != LS_BUSY)
+            return rc;
+        if (ls_clock_monotonic_us() >= until)
+            return ls_error_set(err, LS_BUSY,
+                                "%s is being written by another lockstep. Wait for it to end",
+                                s->path);
+        nanosleep(&pause, NULL);
+    }
+}
+
 static enum ls_code file_begin(struct ls_store *store, struct ls_error *err)
 {
-    (void)store;
-    (void)err;
-    return LS_OK;
+    return wait_for_writing(of(store), &of(store)->writing, err);
 }
 
 /* The record that an operation leaves: the one that is there with the written fields over it. */
@@ -487,16 +529,27 @@ static enum ls_code file_mark(struct ls_store *store, const char *tag, struct ls
                               const char **ret_marker, struct ls_error *err)
 {
     struct file_store *s = of(store);
-    struct stat st;
     enum ls_code rc = ls_file_swap_open(&s->swap, s->path, tag, 0, err);
 
-    if (rc != LS_OK)
-        return rc;
-    if (fstat(fileno(s->swap.f), &st) != 0)
-        return ls_error_errno(err, errno, "look at %s", s->swap.temp_path);
-    *ret_marker = ls_arena_printf(mem, "%" PRIuMAX ":%" PRIuMAX ":%s", (uintmax_t)st.st_dev,
-                                  (uintmax_t)st.st_ino, s->swap.temp_path);
-    return *ret_marker ? LS_OK : ls_error_nomem(err);
+    if (rc == LS_OK && !(*ret_marker = ls_arena_text(mem, s->swap.temp_path)))
+        rc = ls_error_nomem(err);
+    return rc;
+}
+
+/* A copy of the file as it is, for a marked transaction that wrote nothing. */
+static enum ls_code copy_as_it_is(struct file_store *s, struct ls_error *err)
+{
+    char block[65536];
+    FILE *from = fopen(s->path, "re");
+    size_t n;
+    bool ok = from != NULL;
+
+    while (ok && (n = fread(block, 1, sizeof block, from)) > 0)
+        ok = fwrite(block, n, 1, s->swap.f) == 1;
+    ok = ok && !ferror(from);
+    if (from)
+        fclose(from);
+    return ok ? LS_OK : ls_error_errno(err, errno, "copy %s", s->path);
 }
 
 static enum ls_code file_commit(struct ls_store *store, struct ls_error *err)
@@ -506,10 +559,13 @@ static enum ls_code file_commit(struct ls_store *store, struct ls_error *err)
 
     if (s->changed && !s->swap.f)
         rc = ls_file_swap_open(&s->swap, s->path, "write", 0, err);
-    if (rc == LS_OK && s->changed)
-        rc = file_work_write(s->work, s->format, s->swap.f, err);
-    if (rc == LS_OK && s->changed)
+    if (rc == LS_OK && s->swap.f)
+        rc = s->changed ? file_work_write(s->work, s->format, s->swap.f, err)
+                        : copy_as_it_is(s, err);
+    if (rc == LS_OK && s->swap.f) {
         rc = ls_file_swap_commit(&s->swap, err);
+        s->swap = (struct ls_file_swap){0};
+    }
     if (rc == LS_OK)
         drop_transaction(s);
     return rc;
@@ -524,21 +580,34 @@ static enum ls_code file_settle(struct ls_store *store, const struct ls_schema *
                                 const char *marker, enum ls_outcome *ret, struct ls_error *err)
 {
     struct file_store *s = of(store);
-    uintmax_t dev = 0, ino = 0;
-    int at = 0;
-    struct stat st;
+    struct ls_file_lock writing = LS_FILE_UNLOCKED;
+    enum ls_code rc = LS_OK;
 
     (void)schema;
-    if (sscanf(marker, "%" SCNuMAX ":%" SCNuMAX ":%n", &dev, &ino, &at) != 2 || at == 0)
-        return ls_error_set(err, LS_CORRUPT, "%s: \"%s\" is no mark of a file", s->path, marker);
-    if (stat(s->path, &st) == 0 && st.st_dev == dev && st.st_ino == ino) {
-        *ret = LS_OUTCOME_COMMITTED;
-        return LS_OK;
-    }
-    if (stat(marker + at, &st) == 0 && st.st_ino == ino)
-        unlink(marker + at); /* what the killed process left */
-    *ret = LS_OUTCOME_ABORTED;
+    if (!store->in_transaction)
+        rc = wait_for_writing(s, &writing, err);
+    if (rc != LS_OK)
+        return rc;
+    *ret = access(marker, F_OK) == 0 ? LS_OUTCOME_ABORTED : LS_OUTCOME_COMMITTED;
+    ls_file_unlock(&writing);
     return LS_OK;
+}
+
+/* Removes the marked files of a run that are still there. */
+static void file_forget(struct ls_store *store, const char *tag)
+{
+    struct file_store *s = of(store);
+    const char *slash = strrchr(s->path, '/');
+    char *folder = ls_arena_text_n(&s->mem, s->path, (size_t)(slash - s->path));
+    char *prefix = ls_arena_printf(&s->mem, ".%s.lockstep-%s", slash + 1, tag);
+    DIR *dir = folder && prefix ? opendir(*folder ? folder : "/") : NULL;
+
+    for (struct dirent *e; dir && (e = readdir(dir)) != NULL;)
+        if (ls_text_starts(e->d_name, prefix) &&
+            strcmp(e->d_name, strrchr(s->lock_path, '/') + 1) != 0)
+            unlinkat(dirfd(dir), e->d_name, 0);
+    if (dir)
+        closedir(dir);
 }
 
 /* ---- the rest ---- */
@@ -552,9 +621,19 @@ static enum ls_code file_create(struct ls_store *store, const char *collection,
     struct ls_buf head;
     enum ls_code rc = LS_OK;
 
+    struct ls_schema written = *like;
+    struct ls_field *fields = ls_arena_array(&s->mem, like->field_count, sizeof *fields);
+
     (void)collection;
     (void)key_count;
     (void)key;
+    if (!fields)
+        return ls_error_nomem(err);
+    written.field_count = 0;
+    written.fields = fields;
+    for (size_t i = 0; i < like->field_count; i++)
+        if (!(like->fields[i].flags & LS_FIELD_GENERATED))
+            fields[written.field_count++] = like->fields[i];
     if (access(s->path, F_OK) == 0)
         return ls_error_set(err, LS_CONFLICT, "%s is there already", s->path);
     if (!s->format->creates)
@@ -564,7 +643,7 @@ static enum ls_code file_create(struct ls_store *store, const char *collection,
                             ".csv file",
                             s->path);
     ls_buf_init(&head, 0);
-    s->format->write_head(&head, like);
+    s->format->write_head(&head, &written);
     if (head.failed)
         rc = ls_error_nomem(err);
     if (rc == LS_OK)
@@ -581,19 +660,16 @@ static enum ls_code file_create(struct ls_store *store, const char *collection,
 static enum ls_code file_lock(struct ls_store *store, const char *name, struct ls_error *err)
 {
     struct file_store *s = of(store);
-    char *folder = ls_arena_text(&s->mem, s->path), *base = ls_arena_text(&s->mem, s->path);
-    const char *path = folder && base ? ls_arena_printf(&s->mem, "%s/.%s.lockstep-lock",
-                                                        dirname(folder), basename(base))
-                                      : NULL;
+    const off_t byte = FIRST_RUN_BYTE + (off_t)(ls_hash64(name, strlen(name), 0) >> 2);
     enum ls_code rc;
 
-    (void)name; /* a file is one collection */
-    if (!path)
-        return ls_error_nomem(err);
-    rc = ls_file_lock(&s->lock, path, 0, false, err);
+    if (s->lock_count == sizeof s->locks / sizeof *s->locks)
+        return ls_error_set(err, LS_INTERNAL, "%s: too many locks in one session", s->path);
+    rc = ls_file_lock(&s->locks[s->lock_count], s->lock_path, byte, false, err);
     if (rc == LS_BUSY)
         return ls_error_set(err, LS_LOCKED,
-                            "%s is being written by another lockstep. Wait for it to end", s->path);
+                            "%s is being synced by another lockstep. Wait for it to end", s->path);
+    s->lock_count += rc == LS_OK;
     return rc;
 }
 
@@ -618,6 +694,7 @@ const struct ls_store_ops ls_file_ops = {
     .commit = file_commit,
     .rollback = file_rollback,
     .settle = file_settle,
+    .forget = file_forget,
     .create = file_create,
     .lock = file_lock,
 };
