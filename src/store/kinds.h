@@ -5,9 +5,9 @@
 
 #include "store/store.h"
 
-extern const struct ls_store_ops ls_sqlite_ops; /* sqlite/sqlite.c */
+extern const struct ls_store_ops ls_sqlite_ops;   /* sqlite/sqlite.c */
 extern const struct ls_store_ops ls_postgres_ops; /* postgres/session.c */
-extern const struct ls_store_ops ls_memory_ops; /* memory.c */
-extern const struct ls_store_ops ls_file_ops;   /* file/file.c */
+extern const struct ls_store_ops ls_memory_ops;   /* memory/memory.c */
+extern const struct ls_store_ops ls_file_ops;     /* file/file.c */
 
 #endif

@@ -41,8 +41,8 @@ static size_t segment_by_range(const struct ls_partition *p, const struct ls_val
     return low;
 }
 
-size_t ls_partition_of(const struct ls_partition *p, const struct ls_value *key, const struct ls_as *as,
-                       size_t key_count, struct ls_buf *scratch)
+size_t ls_partition_of(const struct ls_partition *p, const struct ls_value *key,
+                       const struct ls_as *as, size_t key_count, struct ls_buf *scratch)
 {
     if (p->count == 1)
         return 0;
@@ -244,8 +244,9 @@ static int order_values(const void *a, const void *b, void *as)
 }
 
 /* Picks distinct values at even distances; the least one is no bound, it would cut off nothing. */
-static enum ls_code pick_bounds(struct sample *s, struct ls_as *as, size_t wanted, struct ls_arena *mem,
-                                size_t *ret_count, struct ls_value **ret, struct ls_error *err)
+static enum ls_code pick_bounds(struct sample *s, struct ls_as *as, size_t wanted,
+                                struct ls_arena *mem, size_t *ret_count, struct ls_value **ret,
+                                struct ls_error *err)
 {
     struct ls_value *bounds = ls_arena_array(mem, wanted, sizeof(*bounds));
     const struct ls_value *last = s->values;
@@ -268,8 +269,8 @@ static enum ls_code pick_bounds(struct sample *s, struct ls_as *as, size_t wante
     return LS_OK;
 }
 
-static enum ls_code read_sample(struct ls_store *store, const struct ls_scan *scan, struct sample *s,
-                                struct ls_error *err)
+static enum ls_code read_sample(struct ls_store *store, const struct ls_scan *scan,
+                                struct sample *s, struct ls_error *err)
 {
     struct ls_cursor *cursor = NULL;
     struct ls_arena batch;
@@ -292,9 +293,9 @@ static enum ls_code read_sample(struct ls_store *store, const struct ls_scan *sc
     return rc;
 }
 
-enum ls_code ls_store_bounds_by_scan(struct ls_store *store, const struct ls_scan *scan, size_t wanted,
-                                     struct ls_arena *mem, size_t *ret_count, struct ls_value **ret,
-                                     struct ls_error *err)
+enum ls_code ls_store_bounds_by_scan(struct ls_store *store, const struct ls_scan *scan,
+                                     size_t wanted, struct ls_arena *mem, size_t *ret_count,
+                                     struct ls_value **ret, struct ls_error *err)
 {
     struct ls_scan keys = *scan;
     struct sample s = {.step = 1};
@@ -350,12 +351,14 @@ enum ls_code ls_store_no_collection(struct ls_store *store, const char *collecti
         rc = ls_error_set(err, LS_NOT_FOUND, "there is no collection %s. Did you mean %s?",
                           ls_buf_str(&shown), nearest);
     else if (count)
-        rc = ls_error_set(err, LS_NOT_FOUND, "there is no collection %s. It has %zu others, such as %s",
+        rc = ls_error_set(err, LS_NOT_FOUND,
+                          "there is no collection %s. It has %zu others, such as %s",
                           ls_buf_str(&shown), count, names[0]);
     else
-        rc = ls_error_set(err, LS_NOT_FOUND,
-                          "there is no collection %s, which has none at all. Check the store's name",
-                          ls_buf_str(&shown));
+        rc =
+            ls_error_set(err, LS_NOT_FOUND,
+                         "there is no collection %s, which has none at all. Check the store's name",
+                         ls_buf_str(&shown));
     ls_buf_done(&shown);
     return rc;
 }

@@ -18,11 +18,7 @@
 
 /* Add a kind here. */
 const struct ls_store_ops *const ls_store_kinds[] = {
-    &ls_sqlite_ops,
-    &ls_postgres_ops,
-    &ls_file_ops,
-    &ls_memory_ops,
-    NULL,
+    &ls_sqlite_ops, &ls_postgres_ops, &ls_file_ops, &ls_memory_ops, NULL,
 };
 
 static const struct ls_store_ops *find_kind(const char *scheme)
@@ -46,9 +42,10 @@ static enum ls_code unknown_scheme(const char *scheme, struct ls_error *err)
     if (known.failed || shown.failed)
         rc = ls_error_nomem(err);
     else
-        rc = ls_error_set(err, LS_USAGE,
-                          "cannot open the store: there is no kind of store called %s. Write one of: %s",
-                          ls_buf_str(&shown), ls_buf_str(&known));
+        rc = ls_error_set(
+            err, LS_USAGE,
+            "cannot open the store: there is no kind of store called %s. Write one of: %s",
+            ls_buf_str(&shown), ls_buf_str(&known));
     ls_buf_done(&shown);
     ls_buf_done(&known);
     return rc;
@@ -67,8 +64,8 @@ enum ls_code ls_store_open(const struct ls_url *url, const struct ls_store_optio
         options = &defaults;
     if (options->writable && !(ops->caps & LS_CAP_WRITE))
         return ls_error_set(err, LS_UNSUPPORTED,
-                            "cannot open %s for writing: stores of kind %s are only read", url->shown,
-                            ops->scheme);
+                            "cannot open %s for writing: stores of kind %s are only read",
+                            url->shown, ops->scheme);
     rc = ops->open(url, options, ret, err);
     if (rc != LS_OK)
         return rc;
@@ -95,10 +92,11 @@ const char *ls_store_identity(struct ls_store *store)
     return store->ops->identity(store);
 }
 
-static enum ls_code misuse(struct ls_store *store, const char *call, const char *why, struct ls_error *err)
+static enum ls_code misuse(struct ls_store *store, const char *call, const char *why,
+                           struct ls_error *err)
 {
-    return ls_error_set(err, LS_INTERNAL, "%s: %s (store=%s). This is a fault of the program", call, why,
-                        store->ops->identity(store));
+    return ls_error_set(err, LS_INTERNAL, "%s: %s (store=%s). This is a fault of the program", call,
+                        why, store->ops->identity(store));
 }
 
 static enum ls_code need_idle(struct ls_store *store, const char *call, struct ls_error *err)
@@ -163,8 +161,8 @@ static enum ls_code check_scan(struct ls_store *store, const char *call, const s
     return fault ? misuse(store, call, fault, err) : need_idle(store, call, err);
 }
 
-enum ls_code ls_store_scan(struct ls_store *store, const struct ls_scan *scan, struct ls_cursor **ret,
-                           struct ls_error *err)
+enum ls_code ls_store_scan(struct ls_store *store, const struct ls_scan *scan,
+                           struct ls_cursor **ret, struct ls_error *err)
 {
     enum ls_code rc = check_scan(store, "scan", scan, err);
 
@@ -228,10 +226,11 @@ bool ls_store_orders(struct ls_store *store, const struct ls_scan *scan)
 static enum ls_code need_writable(struct ls_store *store, const char *call, struct ls_error *err)
 {
     if (!store->writable)
-        return ls_error_set(err, LS_PERMISSION,
-                            "cannot %s: the store was opened for reading only (store=%s). Sources are "
-                            "never written; open it as a target",
-                            call, store->ops->identity(store));
+        return ls_error_set(
+            err, LS_PERMISSION,
+            "cannot %s: the store was opened for reading only (store=%s). Sources are "
+            "never written; open it as a target",
+            call, store->ops->identity(store));
     return need_idle(store, call, err);
 }
 
@@ -275,7 +274,8 @@ static const char *write_fault(const struct ls_write *write)
     return NULL;
 }
 
-enum ls_code ls_store_write(struct ls_store *store, const struct ls_write *write, struct ls_error *err)
+enum ls_code ls_store_write(struct ls_store *store, const struct ls_write *write,
+                            struct ls_error *err)
 {
     enum ls_code rc = need_transaction(store, "write", err);
     const char *fault = write_fault(write);
@@ -293,7 +293,8 @@ enum ls_code ls_store_write(struct ls_store *store, const struct ls_write *write
 
 static bool tag_fine(const char *tag)
 {
-    size_t n = tag ? strspn(tag, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") : 0;
+    size_t n =
+        tag ? strspn(tag, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") : 0;
 
     return n > 0 && n <= 100 && !tag[n];
 }
@@ -327,8 +328,8 @@ void ls_store_rollback(struct ls_store *store)
     store->in_transaction = false;
 }
 
-enum ls_code ls_store_settle(struct ls_store *store, const struct ls_schema *schema, const char *marker,
-                             enum ls_outcome *ret, struct ls_error *err)
+enum ls_code ls_store_settle(struct ls_store *store, const struct ls_schema *schema,
+                             const char *marker, enum ls_outcome *ret, struct ls_error *err)
 {
     enum ls_code rc = need_idle(store, "settle", err);
 
@@ -357,8 +358,8 @@ const char *ls_store_digest_family(struct ls_store *store, const struct ls_scan 
     return store->ops->digest_family(store, scan, mem, err);
 }
 
-enum ls_code ls_store_digest(struct ls_store *store, const struct ls_scan *scan, const uint64_t seeds[2],
-                             struct ls_segment *ret, struct ls_error *err)
+enum ls_code ls_store_digest(struct ls_store *store, const struct ls_scan *scan,
+                             const uint64_t seeds[2], struct ls_segment *ret, struct ls_error *err)
 {
     enum ls_code rc = check_scan(store, "digest", scan, err);
 
@@ -376,12 +377,14 @@ enum ls_code ls_store_bounds(struct ls_store *store, const struct ls_scan *scan,
     enum ls_code rc = check_scan(store, "bounds", scan, err);
 
     if (rc == LS_OK && (!ls_store_can(store, LS_CAP_DIGEST) || !scan->key_count))
-        rc = misuse(store, "bounds", "this kind of store does not digest, or the scan has no key", err);
+        rc = misuse(store, "bounds", "this kind of store does not digest, or the scan has no key",
+                    err);
     return rc == LS_OK ? store->ops->bounds(store, scan, wanted, mem, ret_count, ret, err) : rc;
 }
 
-enum ls_code ls_store_create(struct ls_store *store, const char *collection, const struct ls_schema *like,
-                             size_t key_count, const size_t *key, struct ls_error *err)
+enum ls_code ls_store_create(struct ls_store *store, const char *collection,
+                             const struct ls_schema *like, size_t key_count, const size_t *key,
+                             struct ls_error *err)
 {
     enum ls_code rc = need_writable(store, "create a collection", err);
 

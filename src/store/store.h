@@ -3,7 +3,7 @@
  *
  * A store kind is one const vtable (struct ls_store_ops) and one line in store.c.
  * The engine asks for capabilities, never for a kind, and calls the ls_store_*
- * functions below, which check arguments once. To add a kind: copy memory.c, add its line, pass
+ * functions below, which check arguments once. To add a kind: copy memory/, add its line, pass
  * tests/conformance. A handle is one session and belongs to one thread; open a store
  * again for another thread. */
 #ifndef LS_STORE_STORE_H
@@ -20,7 +20,8 @@ enum ls_caps {
     LS_CAP_WRITE = 1 << 2,
     LS_CAP_CREATE = 1 << 3, /* makes a missing collection */
     LS_CAP_LOCK = 1 << 4,   /* a run lock inside the store, held by the session */
-    LS_CAP_FETCH = 1 << 5,  /* fetching by key is cheap outside of a transaction too (not in a CSV file) */
+    LS_CAP_FETCH =
+        1 << 5, /* fetching by key is cheap outside of a transaction too (not in a CSV file) */
     LS_CAP_BATCHES = 1 << 6, /* transactions are cheap: a run may be many of them; else it is one */
 };
 
@@ -29,18 +30,20 @@ struct ls_cursor;
 
 /* How to open. Zeroed is fine. */
 struct ls_store_options {
-    bool writable;  /* else the session cannot write: sources are opened so */
-    bool create;    /* make a missing database file */
+    bool writable; /* else the session cannot write: sources are opened so */
+    bool create;   /* make a missing database file */
     int lock_timeout_ms, connect_timeout_s; /* 0: the kind's default */
 };
 
 /* Segments: how the records of a collection are cut into groups whose digests are compared. */
 struct ls_partition {
-    bool by_range;       /* by bounds of the first key field; else by hash of the whole key */
-    size_t count;        /* of segments, 1..65536; by hash a power of two */
-    const struct ls_value *bounds; /* by range: count - 1 ascending values; segment i is [bounds[i-1], bounds[i]), ends open */
-    uint64_t seed;       /* by hash */
-    const uint8_t *wanted; /* bitmap of count bits: records of other segments are left out; NULL: all */
+    bool by_range; /* by bounds of the first key field; else by hash of the whole key */
+    size_t count;  /* of segments, 1..65536; by hash a power of two */
+    const struct ls_value *
+        bounds; /* by range: count - 1 ascending values; segment i is [bounds[i-1], bounds[i]), ends open */
+    uint64_t seed; /* by hash */
+    const uint8_t
+        *wanted; /* bitmap of count bits: records of other segments are left out; NULL: all */
 };
 struct ls_segment {
     uint64_t count, sum; /* records, and the wrapping sum of their hashes */
@@ -51,12 +54,13 @@ struct ls_scan {
     size_t field_count;
     const size_t *fields; /* what each record has, in this order: indexes into schema->fields */
     size_t key_count;
-    const size_t *key;        /* positions in `fields` */
-    const struct ls_as *as;   /* field_count: how values are compared (order, digest); NULL: as their own types */
-    bool ordered;             /* by key, ascending; needs LS_CAP_ORDER and ls_store_orders() */
+    const size_t *key; /* positions in `fields` */
+    const struct ls_as
+        *as; /* field_count: how values are compared (order, digest); NULL: as their own types */
+    bool ordered; /* by key, ascending; needs LS_CAP_ORDER and ls_store_orders() */
     const struct ls_filter *filter;       /* NULL: all; its fields are schema indexes */
     const struct ls_partition *partition; /* NULL: all; else only wanted segments */
-    size_t batch_rows; /* at most; 0: 1000. A batch also ends at about 1 MiB */
+    size_t batch_rows;                    /* at most; 0: 1000. A batch also ends at about 1 MiB */
 };
 
 /* The records of a write. Record values come in the order of `fields`. */
@@ -71,7 +75,7 @@ struct ls_write {
         enum ls_change_kind kind;
         const struct ls_value *key;    /* key_count values, as the target has them */
         const struct ls_value *record; /* field_count values; NULL for a delete */
-    } *ops;
+    } * ops;
 };
 
 /* What became of a transaction whose end nobody saw. */
@@ -93,8 +97,8 @@ struct ls_store_ops {
                          const char *const **ret, struct ls_error *err);
     enum ls_code (*describe)(struct ls_store *store, const char *collection, struct ls_arena *mem,
                              struct ls_schema **ret, struct ls_error *err);
-    enum ls_code (*scan)(struct ls_store *store, const struct ls_scan *scan,
-                         struct ls_cursor **ret, struct ls_error *err);
+    enum ls_code (*scan)(struct ls_store *store, const struct ls_scan *scan, struct ls_cursor **ret,
+                         struct ls_error *err);
     enum ls_code (*next)(struct ls_cursor *cursor, struct ls_arena *mem, struct ls_rows *ret,
                          struct ls_error *err);
     void (*end)(struct ls_cursor *cursor);
@@ -110,20 +114,22 @@ struct ls_store_ops {
 
     /* LS_CAP_WRITE */
     enum ls_code (*begin)(struct ls_store *store, struct ls_error *err);
-    enum ls_code (*write)(struct ls_store *store, const struct ls_write *write, struct ls_error *err);
+    enum ls_code (*write)(struct ls_store *store, const struct ls_write *write,
+                          struct ls_error *err);
     enum ls_code (*mark)(struct ls_store *store, const char *tag, struct ls_arena *mem,
                          const char **ret_marker, struct ls_error *err);
     enum ls_code (*commit)(struct ls_store *store, struct ls_error *err);
     void (*rollback)(struct ls_store *store);
     enum ls_code (*settle)(struct ls_store *store, const struct ls_schema *schema,
                            const char *marker, enum ls_outcome *ret, struct ls_error *err);
-    void (*forget)(struct ls_store *store, const char *tag); /* markers of a run that is settled; NULL: none are left */
+    void (*forget)(struct ls_store *store,
+                   const char *tag); /* markers of a run that is settled; NULL: none are left */
 
     /* LS_CAP_DIGEST */
     const char *(*digest_family)(struct ls_store *store, const struct ls_scan *scan,
                                  struct ls_arena *mem, struct ls_error *err);
-    enum ls_code (*digest)(struct ls_store *store, const struct ls_scan *scan, const uint64_t seeds[2],
-                           struct ls_segment *ret, struct ls_error *err);
+    enum ls_code (*digest)(struct ls_store *store, const struct ls_scan *scan,
+                           const uint64_t seeds[2], struct ls_segment *ret, struct ls_error *err);
     enum ls_code (*bounds)(struct ls_store *store, const struct ls_scan *scan, size_t wanted,
                            struct ls_arena *mem, size_t *ret_count, struct ls_value **ret,
                            struct ls_error *err);
@@ -149,14 +155,16 @@ struct ls_cursor {
 };
 
 /* Opens by URL. LS_USAGE for an unknown scheme names those there are. */
-LS_MUST_CHECK enum ls_code ls_store_open(const struct ls_url *url, const struct ls_store_options *options,
+LS_MUST_CHECK enum ls_code ls_store_open(const struct ls_url *url,
+                                         const struct ls_store_options *options,
                                          struct ls_store **ret, struct ls_error *err);
 void ls_store_close(struct ls_store *store);
 bool ls_store_can(const struct ls_store *store, enum ls_caps cap);
 /* Canonical identity without credentials: postgres://host:5432/db, sqlite:/real/path, file:/real/path. Borrowed. */
 const char *ls_store_identity(struct ls_store *store);
-LS_MUST_CHECK enum ls_code ls_store_list(struct ls_store *store, struct ls_arena *mem, size_t *ret_count,
-                                         const char *const **ret, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_store_list(struct ls_store *store, struct ls_arena *mem,
+                                         size_t *ret_count, const char *const **ret,
+                                         struct ls_error *err);
 /* A collection by its exact name (`schema.table`, `table`; files have one, whose name may be NULL). LS_NOT_FOUND names the store
  * and the nearest collection. Everything is in mem. Generated fields are listed with their flag. */
 LS_MUST_CHECK enum ls_code ls_store_describe(struct ls_store *store, const char *collection,
@@ -188,8 +196,9 @@ LS_MUST_CHECK enum ls_code ls_store_write(struct ls_store *store, const struct l
                                           struct ls_error *err);
 /* The id by which ls_store_settle() knows later, after a kill and from another session, whether this transaction committed:
  * its xid on PostgreSQL, a row in a table of ours on SQLite, the name of a temporary file. tag: unique for each batch, letters, digits and -. */
-LS_MUST_CHECK enum ls_code ls_store_mark(struct ls_store *store, const char *tag, struct ls_arena *mem,
-                                         const char **ret_marker, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_store_mark(struct ls_store *store, const char *tag,
+                                         struct ls_arena *mem, const char **ret_marker,
+                                         struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_store_commit(struct ls_store *store, struct ls_error *err);
 void ls_store_rollback(struct ls_store *store);
 /* Waits for a transaction still in progress to end (at most the lock timeout, then LS_BUSY). schema: of the collection it wrote. */
@@ -218,12 +227,13 @@ LS_MUST_CHECK enum ls_code ls_store_create(struct ls_store *store, const char *c
                                            const struct ls_schema *like, size_t key_count,
                                            const size_t *key, struct ls_error *err);
 /* An exclusive lock by name that the session holds until it closes; LS_LOCKED at once when another holds it. */
-LS_MUST_CHECK enum ls_code ls_store_lock(struct ls_store *store, const char *name, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_store_lock(struct ls_store *store, const char *name,
+                                         struct ls_error *err);
 
 /* Helpers that several kinds share (scan_util.c). */
 /* Which segment a key belongs to; the in-process definition for by_range and by hash of the canonical key. */
-size_t ls_partition_of(const struct ls_partition *p, const struct ls_value *key, const struct ls_as *as,
-                       size_t key_count, struct ls_buf *scratch);
+size_t ls_partition_of(const struct ls_partition *p, const struct ls_value *key,
+                       const struct ls_as *as, size_t key_count, struct ls_buf *scratch);
 static inline bool ls_partition_wants(const struct ls_partition *p, size_t segment)
 {
     return !p->wanted || (p->wanted[segment / 8] >> (segment % 8) & 1);
@@ -251,16 +261,19 @@ bool ls_sieve_takes(struct ls_sieve *sieve, const struct ls_value *record, size_
 uint64_t ls_record_hash(const void *canon, size_t size, const uint64_t seeds[2]);
 /* Digests by scanning unordered and hashing canonical forms in process: for kinds without a pushed-down digest. Its
  * family is "lockstep-xxh3/1" plus the `as` of every field. */
-LS_MUST_CHECK enum ls_code ls_store_digest_by_scan(struct ls_store *store, const struct ls_scan *scan,
+LS_MUST_CHECK enum ls_code ls_store_digest_by_scan(struct ls_store *store,
+                                                   const struct ls_scan *scan,
                                                    const uint64_t seeds[2], struct ls_segment *ret,
                                                    struct ls_error *err);
 const char *ls_store_scan_family(const struct ls_scan *scan, struct ls_arena *mem);
 /* bounds() by reading the first key field of every record and keeping an even sample of at most 64 Ki. */
-LS_MUST_CHECK enum ls_code ls_store_bounds_by_scan(struct ls_store *store, const struct ls_scan *scan,
-                                                   size_t wanted, struct ls_arena *mem, size_t *ret_count,
+LS_MUST_CHECK enum ls_code ls_store_bounds_by_scan(struct ls_store *store,
+                                                   const struct ls_scan *scan, size_t wanted,
+                                                   struct ls_arena *mem, size_t *ret_count,
                                                    struct ls_value **ret, struct ls_error *err);
 /* LS_NOT_FOUND that names the store and the nearest of these collections. */
-enum ls_code ls_store_no_collection(struct ls_store *store, const char *collection, size_t count,
-                                    const char *const *names, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_store_no_collection(struct ls_store *store, const char *collection,
+                                                  size_t count, const char *const *names,
+                                                  struct ls_error *err);
 
 #endif

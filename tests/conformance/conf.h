@@ -23,8 +23,9 @@ struct conf {
     const struct ls_store_ops *ops;
     struct ls_arena mem; /* emptied after each test */
     char *url;           /* of this test's store */
-    struct ls_store *writer; /* a session that stays open, so that a store inside the process lives on */
-    unsigned made;       /* collections so far */
+    struct ls_store
+        *writer;   /* a session that stays open, so that a store inside the process lives on */
+    unsigned made; /* collections so far */
     struct ls_store *extra[64]; /* closed after the test */
     size_t extra_count;
 };
@@ -35,7 +36,10 @@ struct column {
     int precision, scale;
     unsigned flags;
 };
-#define COLUMN(n, t) {.name = n, .type = LS_T_##t, .precision = -1, .scale = -1}
+#define COLUMN(n, t)                                              \
+    {                                                             \
+        .name = n, .type = LS_T_##t, .precision = -1, .scale = -1 \
+    }
 
 /* A collection of a test, and the session that writes it. */
 struct place {
@@ -51,18 +55,18 @@ struct place {
 
 #define assert_ls(call) assert_ls_code(LS_OK, (call), &err, #call, __FILE__, __LINE__)
 #define assert_code(code, call) assert_ls_code(code, (call), &err, #call, __FILE__, __LINE__)
-void assert_ls_code(enum ls_code want, enum ls_code got, const struct ls_error *err, const char *call,
-                    const char *file, int line);
+void assert_ls_code(enum ls_code want, enum ls_code got, const struct ls_error *err,
+                    const char *call, const char *file, int line);
 
 /* Another session on a store; closed when the test ends, or by close_session(). */
 struct ls_store *open_session(struct conf *conf, const char *url, bool writable);
 void close_session(struct conf *conf, struct ls_store *store);
 
 /* A fresh, empty collection. key: indexes into columns. unique: a column with a unique constraint, or -1. */
-struct place *make_place(struct conf *conf, const struct column *columns, size_t count, const size_t *key,
-                         size_t key_count, int unique);
-struct place *make_named(struct conf *conf, const char *name, const struct column *columns, size_t count,
+struct place *make_place(struct conf *conf, const struct column *columns, size_t count,
                          const size_t *key, size_t key_count, int unique);
+struct place *make_named(struct conf *conf, const char *name, const struct column *columns,
+                         size_t count, const size_t *key, size_t key_count, int unique);
 /* {id INT, name TEXT, amount INT}, key id. */
 struct place *make_simple(struct conf *conf);
 
@@ -98,10 +102,11 @@ struct ls_write_op delete_op(struct place *place, const char *const *texts);
 struct conf_test {
     const char *name;
     CMUnitTestFunction run;
-    unsigned caps;       /* LS_CAP_* it needs */
-    bool many;           /* needs a store of many collections */
-    bool snapshots;      /* needs scans that are snapshots */
+    unsigned caps;  /* LS_CAP_* it needs */
+    bool many;      /* needs a store of many collections */
+    bool snapshots; /* needs scans that are snapshots */
 };
-extern const struct conf_test conf_schema_tests[], conf_read_tests[], conf_digest_tests[], conf_write_tests[];
+extern const struct conf_test conf_schema_tests[], conf_read_tests[], conf_digest_tests[],
+    conf_write_tests[];
 
 #endif

@@ -31,7 +31,8 @@ static const char *family_of(struct place *place)
 
 static struct place *pair_place(struct conf *conf)
 {
-    static const struct column columns[] = {COLUMN("id", INT), COLUMN("a", TEXT), COLUMN("b", TEXT)};
+    static const struct column columns[] = {COLUMN("id", INT), COLUMN("a", TEXT),
+                                            COLUMN("b", TEXT)};
     static const size_t key[] = {0};
 
     return make_place(conf, columns, 3, key, 1, -1);
@@ -137,15 +138,21 @@ static void both_seeds_change_the_digest(void **state)
 
 static void equal_values_of_one_type_digest_alike(void **state)
 {
-    static const struct column columns[] = {COLUMN("id", INT), COLUMN("price", DECIMAL), COLUMN("d", DOUBLE),
-                                            COLUMN("u", UUID), COLUMN("at", TIMESTAMP)};
+    static const struct column columns[] = {COLUMN("id", INT), COLUMN("price", DECIMAL),
+                                            COLUMN("d", DOUBLE), COLUMN("u", UUID),
+                                            COLUMN("at", TIMESTAMP)};
     static const size_t key[] = {0};
-    struct place *a = make_place(*state, columns, 5, key, 1, -1), *b = make_place(*state, columns, 5, key, 1, -1);
+    struct place *a = make_place(*state, columns, 5, key, 1, -1),
+                 *b = make_place(*state, columns, 5, key, 1, -1);
 
     if (a->schema->fields[1].type != LS_T_DECIMAL)
         return; /* as text, 1.0 and 1.00 are two values */
-    put(a, 1, (const char *const[]){"1", "1.50", "0", "A0000000-0000-0000-0000-000000000000", "2024-01-01 10:00:00"});
-    put(b, 1, (const char *const[]){"1", "1.5", "-0", "a0000000-0000-0000-0000-000000000000", "2024-01-01T10:00:00.0"});
+    put(a, 1,
+        (const char *const[]){"1", "1.50", "0", "A0000000-0000-0000-0000-000000000000",
+                              "2024-01-01 10:00:00"});
+    put(b, 1,
+        (const char *const[]){"1", "1.5", "-0", "a0000000-0000-0000-0000-000000000000",
+                              "2024-01-01T10:00:00.0"});
     assert_true(whole(a, seeds).sum == whole(b, seeds).sum);
     put(a, 1, (const char *const[]){"2", "100", "1", NULL, NULL});
     put(b, 1, (const char *const[]){"2", "100.01", "1", NULL, NULL});
@@ -193,8 +200,8 @@ static void segments_by_hash_are_digested_alone(void **state)
 static void segments_by_range_are_digested_alone(void **state)
 {
     struct place *place = make_simple(*state);
-    const struct ls_value bounds[] = {value_for(place, 0, "0"), value_for(place, 0, "100"), value_for(place, 0, "499"),
-                                      value_for(place, 0, "500")};
+    const struct ls_value bounds[] = {value_for(place, 0, "0"), value_for(place, 0, "100"),
+                                      value_for(place, 0, "499"), value_for(place, 0, "500")};
     struct ls_partition p = {.by_range = true, .count = 5, .bounds = bounds};
 
     if (place->schema->fields[0].type != LS_T_INT)
@@ -276,7 +283,8 @@ static void hashes_of_one_family_are_computed_alike(void **state)
 {
     struct place *place = make_simple(*state);
     struct ls_scan scan = scan_all(place);
-    const struct ls_as *as = ls_scan_as(&scan, &place->conf->mem), *key_as = ls_scan_key_as(&scan, &place->conf->mem);
+    const struct ls_as *as = ls_scan_as(&scan, &place->conf->mem),
+                       *key_as = ls_scan_key_as(&scan, &place->conf->mem);
     const struct ls_partition p = {.count = 8, .seed = 99};
     struct ls_segment got[8], want[8] = {{0}};
     struct ls_error err = {0};

@@ -233,18 +233,23 @@ static size_t count_filtered(struct place *place, const struct ls_filter *filter
 static void filters_take_the_records_they_name(void **state)
 {
     struct place *place = make_simple(*state);
-    const struct ls_value ids[] = {value_for(place, 0, "500"), value_for(place, 0, "3"), value_for(place, 0, "9000")};
-    const struct ls_value names[] = {value_for(place, 1, "n7"), value_for(place, 1, "N8"), value_for(place, 1, "n9")};
+    const struct ls_value ids[] = {value_for(place, 0, "500"), value_for(place, 0, "3"),
+                                   value_for(place, 0, "9000")};
+    const struct ls_value names[] = {value_for(place, 1, "n7"), value_for(place, 1, "N8"),
+                                     value_for(place, 1, "n9")};
     const struct ls_value five = value_for(place, 2, "5");
     const struct {
         struct ls_condition condition;
         size_t typed; /* how many of 1000 records, where ids are numbers */
     } cases[] = {
-        {{0, LS_OP_EQ, 1, ids}, 1},    {{0, LS_OP_NE, 1, ids}, 999},   {{0, LS_OP_LT, 1, ids}, 499},
-        {{0, LS_OP_LE, 1, ids}, 500},  {{0, LS_OP_GT, 1, ids}, 500},   {{0, LS_OP_GE, 1, ids}, 501},
-        {{0, LS_OP_IN, 3, ids}, 2},    {{1, LS_OP_EQ, 1, names}, 1},   {{1, LS_OP_NE, 1, names}, 999},
-        {{1, LS_OP_IN, 3, names}, 2},  {{2, LS_OP_EQ, 1, &five}, 100}, {{2, LS_OP_NE, 1, &five}, 800},
-        {{2, LS_OP_LT, 1, &five}, 400}, {{2, LS_OP_IS_NULL, 0, NULL}, 100}, {{2, LS_OP_NOT_NULL, 0, NULL}, 900},
+        {{0, LS_OP_EQ, 1, ids}, 1},          {{0, LS_OP_NE, 1, ids}, 999},
+        {{0, LS_OP_LT, 1, ids}, 499},        {{0, LS_OP_LE, 1, ids}, 500},
+        {{0, LS_OP_GT, 1, ids}, 500},        {{0, LS_OP_GE, 1, ids}, 501},
+        {{0, LS_OP_IN, 3, ids}, 2},          {{1, LS_OP_EQ, 1, names}, 1},
+        {{1, LS_OP_NE, 1, names}, 999},      {{1, LS_OP_IN, 3, names}, 2},
+        {{2, LS_OP_EQ, 1, &five}, 100},      {{2, LS_OP_NE, 1, &five}, 800},
+        {{2, LS_OP_LT, 1, &five}, 400},      {{2, LS_OP_IS_NULL, 0, NULL}, 100},
+        {{2, LS_OP_NOT_NULL, 0, NULL}, 900},
     };
 
     put_many(place, 1000);
@@ -271,10 +276,12 @@ static void conditions_are_joined_by_and(void **state)
 
 static void filters_of_other_types_mean_what_the_model_says(void **state)
 {
-    static const struct column columns[] = {COLUMN("id", INT), COLUMN("price", DECIMAL), COLUMN("day", DATE),
-                                            COLUMN("at", TIMESTAMP), COLUMN("ok", BOOL), COLUMN("u", UUID)};
+    static const struct column columns[] = {COLUMN("id", INT),   COLUMN("price", DECIMAL),
+                                            COLUMN("day", DATE), COLUMN("at", TIMESTAMP),
+                                            COLUMN("ok", BOOL),  COLUMN("u", UUID)};
     static const size_t key[] = {0};
-    static const enum ls_op ops[] = {LS_OP_EQ, LS_OP_NE, LS_OP_LT, LS_OP_LE, LS_OP_GT, LS_OP_GE, LS_OP_IN};
+    static const enum ls_op ops[] = {LS_OP_EQ, LS_OP_NE, LS_OP_LT, LS_OP_LE,
+                                     LS_OP_GT, LS_OP_GE, LS_OP_IN};
     struct place *place = make_place(*state, columns, COUNT(columns), key, 1, -1);
     const char *const wanted[] = {"9.50", "2024-03-10", "2024-03-10 10:00:00", "t",
                                   "00000000-0000-0000-0000-000000000005"};
@@ -320,7 +327,9 @@ static void check_partition(struct place *place, struct ls_partition *p, size_t 
         wanted[s / 8] = (uint8_t)(1 << s % 8);
         rows = read_all(conf, place->store, &scan);
         for (size_t i = 0; i < rows.count && exact; i++)
-            assert_int_equal(ls_partition_of(p, key_of(place, ls_row(&rows, i)), as, place->key_count, &scratch), s);
+            assert_int_equal(
+                ls_partition_of(p, key_of(place, ls_row(&rows, i)), as, place->key_count, &scratch),
+                s);
         count += rows.count;
     }
     assert_int_equal(count, total);
@@ -360,9 +369,9 @@ static void each_record_is_in_one_segment_by_hash(void **state)
 static void each_record_is_in_one_segment_by_range(void **state)
 {
     struct place *place = make_simple(*state);
-    const struct ls_value bounds[] = {value_for(place, 0, "-5"), value_for(place, 0, "100"), value_for(place, 0, "101"),
-                                      value_for(place, 0, "400"), value_for(place, 0, "999"),
-                                      value_for(place, 0, "5000")};
+    const struct ls_value bounds[] = {value_for(place, 0, "-5"),  value_for(place, 0, "100"),
+                                      value_for(place, 0, "101"), value_for(place, 0, "400"),
+                                      value_for(place, 0, "999"), value_for(place, 0, "5000")};
     struct ls_partition p = {.by_range = true, .count = 7, .bounds = bounds};
 
     if (place->schema->fields[0].type != LS_T_INT)
@@ -375,10 +384,11 @@ static void ranges_of_text_are_by_bytes(void **state)
 {
     static const struct column columns[] = {COLUMN("key", TEXT), COLUMN("value", INT)};
     static const size_t key[] = {0};
-    static const char *const keys[] = {"a", "B", "b", "", "\xC3\xA4", "aa", "A", "z", "Z", "~", "\xF0\x9F\x98\x80"};
+    static const char *const keys[] = {"a", "B", "b", "",  "\xC3\xA4",        "aa",
+                                       "A", "z", "Z", "~", "\xF0\x9F\x98\x80"};
     struct place *place = make_place(*state, columns, 2, key, 1, -1);
-    const struct ls_value bounds[] = {value_for(place, 0, "B"), value_for(place, 0, "a"), value_for(place, 0, "aa"),
-                                      value_for(place, 0, "~")};
+    const struct ls_value bounds[] = {value_for(place, 0, "B"), value_for(place, 0, "a"),
+                                      value_for(place, 0, "aa"), value_for(place, 0, "~")};
     struct ls_partition p = {.by_range = true, .count = 5, .bounds = bounds};
 
     for (size_t i = 0; i < COUNT(keys); i++)
@@ -388,15 +398,19 @@ static void ranges_of_text_are_by_bytes(void **state)
 
 static void ranges_of_a_compound_key_cut_its_first_field(void **state)
 {
-    static const struct column columns[] = {COLUMN("tenant", INT), COLUMN("id", INT), COLUMN("value", TEXT)};
+    static const struct column columns[] = {COLUMN("tenant", INT), COLUMN("id", INT),
+                                            COLUMN("value", TEXT)};
     static const size_t key[] = {0, 1};
     struct place *place = make_place(*state, columns, 3, key, 2, -1);
     const struct ls_value bounds[] = {value_for(place, 0, "2"), value_for(place, 0, "4")};
-    struct ls_partition p = {.by_range = true, .count = 3, .bounds = bounds}, hash = {.count = 4, .seed = 7};
+    struct ls_partition p = {.by_range = true, .count = 3, .bounds = bounds},
+                        hash = {.count = 4, .seed = 7};
     struct ls_arena *mem = &place->conf->mem;
 
     for (int i = 0; i < 60; i++)
-        put(place, 1, (const char *const[]){ls_arena_printf(mem, "%d", i % 6), ls_arena_printf(mem, "%d", i), "x"});
+        put(place, 1,
+            (const char *const[]){ls_arena_printf(mem, "%d", i % 6), ls_arena_printf(mem, "%d", i),
+                                  "x"});
     check_partition(place, &p, 60, true);
     check_partition(place, &hash, 60, hashes_in_process(place));
 }
@@ -415,25 +429,35 @@ static void check_order(struct place *place, size_t total)
     rows = read_all(conf, place->store, &scan);
     assert_int_equal(rows.count, total);
     for (size_t i = 1; i < rows.count; i++)
-        assert_true(ls_values_order(key_of(place, ls_row(&rows, i - 1)), key_of(place, ls_row(&rows, i)), as,
-                                    place->key_count) < 0);
+        assert_true(ls_values_order(key_of(place, ls_row(&rows, i - 1)),
+                                    key_of(place, ls_row(&rows, i)), as, place->key_count) < 0);
 }
 
 static const struct {
     enum ls_type type;
     const char *keys[16];
 } ordered_keys[] = {
-    {LS_T_INT, {"5", "-3", "0", "10", "9", "-9223372036854775808", "9223372036854775807", "100", "-20"}},
-    {LS_T_TEXT, {"b", "a", "B", "", "aa", "a b", "ab", "\xC3\xA4", "z", "Z", "_", "~", "\xEF\xBF\xBD", "\xF0\x9F\x98\x80", "10", "9"}},
-    {LS_T_UUID, {"f0000000-0000-0000-0000-000000000000", "0f000000-0000-0000-0000-000000000000",
-                 "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-000000000009", "A0000000-0000-0000-0000-000000000000"}},
+    {LS_T_INT,
+     {"5", "-3", "0", "10", "9", "-9223372036854775808", "9223372036854775807", "100", "-20"}},
+    {LS_T_TEXT,
+     {"b", "a", "B", "", "aa", "a b", "ab", "\xC3\xA4", "z", "Z", "_", "~", "\xEF\xBF\xBD",
+      "\xF0\x9F\x98\x80", "10", "9"}},
+    {LS_T_UUID,
+     {"f0000000-0000-0000-0000-000000000000", "0f000000-0000-0000-0000-000000000000",
+      "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-000000000009",
+      "A0000000-0000-0000-0000-000000000000"}},
     {LS_T_BYTES, {"\\x", "\\xff", "\\x00", "\\x0001", "\\x7f", "\\x80", "\\x41"}},
-    {LS_T_DATE, {"2024-01-02", "1969-12-31", "2023-12-31", "0001-01-01", "9999-12-31", "2024-01-10"}},
+    {LS_T_DATE,
+     {"2024-01-02", "1969-12-31", "2023-12-31", "0001-01-01", "9999-12-31", "2024-01-10"}},
     {LS_T_TIME, {"10:00:00", "09:59:59.999999", "10:00:00.5", "10:00:00.45", "00:00:00"}},
-    {LS_T_TIMESTAMP, {"2024-01-02 00:00:00", "2024-01-02 00:00:00.5", "2024-01-02 00:00:00.45", "1960-01-01 00:00:00"}},
-    {LS_T_TIMESTAMPTZ, {"2024-01-02 00:00:00+00", "2024-01-02 00:00:00.5+00", "1960-01-01 00:00:00+00"}},
+    {LS_T_TIMESTAMP,
+     {"2024-01-02 00:00:00", "2024-01-02 00:00:00.5", "2024-01-02 00:00:00.45",
+      "1960-01-01 00:00:00"}},
+    {LS_T_TIMESTAMPTZ,
+     {"2024-01-02 00:00:00+00", "2024-01-02 00:00:00.5+00", "1960-01-01 00:00:00+00"}},
     {LS_T_BOOL, {"t", "f"}},
-    {LS_T_DECIMAL, {"10", "9", "-1.5", "-1.25", "0.1", "0.09", "100000000000000000000", "99999999999999999999"}},
+    {LS_T_DECIMAL,
+     {"10", "9", "-1.5", "-1.25", "0.1", "0.09", "100000000000000000000", "99999999999999999999"}},
     {LS_T_DOUBLE, {"10", "9", "-1.5", "1e100", "0.1", "-0.25", "1e-9"}},
 };
 
@@ -442,7 +466,8 @@ static void ordered_scans_come_in_key_order_for_every_type(void **state)
     static const size_t key[] = {0};
 
     for (size_t t = 0; t < COUNT(ordered_keys); t++) {
-        const struct column columns[] = {{"key", ordered_keys[t].type, -1, -1, 0}, COLUMN("value", TEXT)};
+        const struct column columns[] = {{"key", ordered_keys[t].type, -1, -1, 0},
+                                         COLUMN("value", TEXT)};
         struct place *place = make_place(*state, columns, 2, key, 1, -1);
         size_t count = 0;
 
@@ -454,14 +479,17 @@ static void ordered_scans_come_in_key_order_for_every_type(void **state)
 
 static void compound_keys_are_ordered_field_by_field(void **state)
 {
-    static const struct column columns[] = {COLUMN("value", TEXT), COLUMN("name", TEXT), COLUMN("id", INT)};
+    static const struct column columns[] = {COLUMN("value", TEXT), COLUMN("name", TEXT),
+                                            COLUMN("id", INT)};
     static const size_t key[] = {1, 2};
     struct place *place = make_place(*state, columns, 3, key, 2, -1);
     struct ls_arena *mem = &place->conf->mem;
 
     for (int i = 0; i < 50; i++)
-        put(place, 1, (const char *const[]){"x", ls_arena_printf(mem, "%c%s", "bBaA"[i % 4], i % 3 ? "" : "a"),
-                                            ls_arena_printf(mem, "%d", i * 37 % 50 - 25)});
+        put(place, 1,
+            (const char *const[]){"x",
+                                  ls_arena_printf(mem, "%c%s", "bBaA"[i % 4], i % 3 ? "" : "a"),
+                                  ls_arena_printf(mem, "%d", i * 37 % 50 - 25)});
     check_order(place, 50);
 }
 
@@ -481,7 +509,8 @@ static void an_order_holds_with_filter_and_segments(void **state)
     const struct ls_condition condition = {2, LS_OP_EQ, 1, &five};
     const struct ls_filter filter = {1, &condition};
     const uint8_t wanted[] = {5};
-    const struct ls_partition p = {.by_range = true, .count = 3, .bounds = bounds, .wanted = wanted};
+    const struct ls_partition p = {
+        .by_range = true, .count = 3, .bounds = bounds, .wanted = wanted};
     struct ls_scan scan = scan_all(place);
     struct ls_rows rows;
 
@@ -515,7 +544,8 @@ static void fetch_gives_the_records_that_exist(void **state)
     put_many(place, 2000);
     for (int i = 0; i < 3000; i++)
         keys[i] = value_for(place, 0, ls_arena_printf(&place->conf->mem, "%d", i * 2));
-    assert_ls(ls_store_fetch(place->store, &what, 3000, keys, false, &place->conf->mem, &rows, &err));
+    assert_ls(
+        ls_store_fetch(place->store, &what, 3000, keys, false, &place->conf->mem, &rows, &err));
     assert_int_equal(rows.count, 1000);
     assert_int_equal(rows.width, 3);
     for (size_t i = 0; i < rows.count; i++)
@@ -527,7 +557,8 @@ static void fetch_gives_the_records_that_exist(void **state)
 
 static void fetch_takes_compound_keys_and_some_fields(void **state)
 {
-    static const struct column columns[] = {COLUMN("value", TEXT), COLUMN("tenant", TEXT), COLUMN("id", INT)};
+    static const struct column columns[] = {COLUMN("value", TEXT), COLUMN("tenant", TEXT),
+                                            COLUMN("id", INT)};
     static const size_t key[] = {1, 2}, fields[] = {2, 0, 1}, at[] = {2, 0};
     struct place *place = make_place(*state, columns, 3, key, 2, -1);
     struct ls_scan what = scan_all(place);
@@ -558,7 +589,8 @@ static void keys_are_told_apart_byte_by_byte(void **state)
 {
     static const struct column columns[] = {COLUMN("key", TEXT), COLUMN("value", TEXT)};
     static const size_t key[] = {0};
-    static const char *const near[] = {"a", "A", "a ", " a", "\xC3\xA9", "e\xCC\x81", "", " ", "ss", "\xC3\x9F"};
+    static const char *const near[] = {"a",         "A", "a ", " a", "\xC3\xA9",
+                                       "e\xCC\x81", "",  " ",  "ss", "\xC3\x9F"};
     struct place *place = make_place(*state, columns, 2, key, 1, -1);
     struct ls_scan what = scan_all(place);
     struct ls_error err = {0};
@@ -569,7 +601,8 @@ static void keys_are_told_apart_byte_by_byte(void **state)
     for (size_t i = 0; i < COUNT(near); i++) {
         struct ls_value k = value_for(place, 0, near[i]);
 
-        assert_ls(ls_store_fetch(place->store, &what, 1, &k, false, &place->conf->mem, &rows, &err));
+        assert_ls(
+            ls_store_fetch(place->store, &what, 1, &k, false, &place->conf->mem, &rows, &err));
         assert_int_equal(rows.count, 1);
         assert_int_equal(rows.values[0].size, strlen(near[i]));
         assert_memory_equal(rows.values[0].data, near[i], strlen(near[i]));

@@ -28,7 +28,8 @@ static void two_sessions_of_a_store_have_one_identity(void **state)
 
 static void a_collection_is_made_with_its_fields_and_key(void **state)
 {
-    static const struct column columns[] = {COLUMN("tenant", INT), COLUMN("name", TEXT), COLUMN("id", INT)};
+    static const struct column columns[] = {COLUMN("tenant", INT), COLUMN("name", TEXT),
+                                            COLUMN("id", INT)};
     static const size_t key[] = {2, 0};
     struct place *place = make_place(*state, columns, 3, key, 2, -1);
     const struct ls_schema *schema = place->schema;
@@ -74,7 +75,8 @@ static void a_described_collection_goes_by_its_canonical_name_too(void **state)
     struct ls_schema *again = NULL;
     struct ls_error err = {0};
 
-    assert_ls(ls_store_describe(place->store, place->schema->collection, &place->conf->mem, &again, &err));
+    assert_ls(ls_store_describe(place->store, place->schema->collection, &place->conf->mem, &again,
+                                &err));
     assert_string_equal(again->collection, place->schema->collection);
 }
 
@@ -98,7 +100,8 @@ static void making_a_collection_twice_is_a_conflict(void **state)
     struct ls_error err = {0};
 
     put_many(place, 3);
-    assert_code(LS_CONFLICT, ls_store_create(place->store, place->name, place->like, 1, place->key, &err));
+    assert_code(LS_CONFLICT,
+                ls_store_create(place->store, place->name, place->like, 1, place->key, &err));
     assert_int_equal(read_place(place).count, 3);
 }
 
@@ -108,12 +111,14 @@ static void a_missing_collection_is_answered_with_the_nearest_one(void **state)
     struct ls_schema *schema = NULL;
     struct ls_error err = {0};
 
-    assert_code(LS_NOT_FOUND, ls_store_describe(place->store, "Things1", &place->conf->mem, &schema, &err));
+    assert_code(LS_NOT_FOUND,
+                ls_store_describe(place->store, "Things1", &place->conf->mem, &schema, &err));
     assert_non_null(strstr(err.text, "Things1"));
     assert_non_null(strstr(err.text, "things1"));
     assert_code(LS_NOT_FOUND,
                 ls_store_describe(place->store, "quite another", &place->conf->mem, &schema, &err));
-    assert_code(LS_NOT_FOUND, ls_store_describe(place->store, "", &place->conf->mem, &schema, &err));
+    assert_code(LS_NOT_FOUND,
+                ls_store_describe(place->store, "", &place->conf->mem, &schema, &err));
 }
 
 static void collections_are_listed_by_the_names_that_describe_takes(void **state)
@@ -143,15 +148,23 @@ static void a_foreign_generated_field_is_left_out_of_what_is_made(void **state)
     struct conf *conf = *state;
     struct ls_field fields[3];
     const size_t key[] = {1};
-    const struct ls_schema like = {.collection = "like", .field_count = 3, .fields = fields,
-                                   .rows_estimate = -1, .fingerprint = ""};
+    const struct ls_schema like = {.collection = "like",
+                                   .field_count = 3,
+                                   .fields = fields,
+                                   .rows_estimate = -1,
+                                   .fingerprint = ""};
     const char *name = conf->kind->one_collection ? NULL : "made";
     struct ls_schema *schema = NULL;
     struct ls_error err = {0};
 
     for (size_t i = 0; i < 3; i++)
-        fields[i] = (struct ls_field){.name = columns[i].name, .type = columns[i].type, .native = "",
-                                      .engine = "", .precision = -1, .scale = -1, .flags = columns[i].flags};
+        fields[i] = (struct ls_field){.name = columns[i].name,
+                                      .type = columns[i].type,
+                                      .native = "",
+                                      .engine = "",
+                                      .precision = -1,
+                                      .scale = -1,
+                                      .flags = columns[i].flags};
     assert_ls(ls_store_create(conf->writer, name, &like, 1, key, &err));
     assert_ls(ls_store_describe(conf->writer, name, &conf->mem, &schema, &err));
     assert_int_equal(schema->field_count, 2);
@@ -162,47 +175,328 @@ static void a_foreign_generated_field_is_left_out_of_what_is_made(void **state)
 /* Names as people and programs have given them to tables and columns: at most 63 bytes, no two equal when ASCII case is folded. */
 static const char *const hostile_names[] = {
     /* quotes and what SQL reads into text */
-    "\"", "\"\"", "a\"b", "\"quoted\"", "'", "''", "it's", "`", "`tick`", "[", "[bracket]", "]", "a]b", "\\", "a\\b",
-    "\\N", "\\\"", "a;b", ";", "; DROP TABLE things1; --", "--", "-- comment", "/*", "/* comment */", "*/", "a,b",
-    "(", ")", "f(x)", "a(b", "$1", "$$", "$tag$", "?", "a?b", "??", "?1", ":name", "@name", "#", "a#b", "%", "%s", "%d%n",
-    "%25", "100%", "_", "__", "&", "|", "||", "~", "!", "!=", "=", "==", "<", ">", "<>", "+", "-", "a-b", "*", "/", "a/b",
-    "^", "{", "}", "{\"a\":1}", "$.a", "a->>b", "::text", "x::int", "1=1", "' OR '1'='1", "null value", "NaN",
-    "Infinity", "true", "false", "default", "0", "1", "007", "1a", "12.5", "-1", "1e5", "0x10", "\xC2\xBD",
+    "\"",
+    "\"\"",
+    "a\"b",
+    "\"quoted\"",
+    "'",
+    "''",
+    "it's",
+    "`",
+    "`tick`",
+    "[",
+    "[bracket]",
+    "]",
+    "a]b",
+    "\\",
+    "a\\b",
+    "\\N",
+    "\\\"",
+    "a;b",
+    ";",
+    "; DROP TABLE things1; --",
+    "--",
+    "-- comment",
+    "/*",
+    "/* comment */",
+    "*/",
+    "a,b",
+    "(",
+    ")",
+    "f(x)",
+    "a(b",
+    "$1",
+    "$$",
+    "$tag$",
+    "?",
+    "a?b",
+    "??",
+    "?1",
+    ":name",
+    "@name",
+    "#",
+    "a#b",
+    "%",
+    "%s",
+    "%d%n",
+    "%25",
+    "100%",
+    "_",
+    "__",
+    "&",
+    "|",
+    "||",
+    "~",
+    "!",
+    "!=",
+    "=",
+    "==",
+    "<",
+    ">",
+    "<>",
+    "+",
+    "-",
+    "a-b",
+    "*",
+    "/",
+    "a/b",
+    "^",
+    "{",
+    "}",
+    "{\"a\":1}",
+    "$.a",
+    "a->>b",
+    "::text",
+    "x::int",
+    "1=1",
+    "' OR '1'='1",
+    "null value",
+    "NaN",
+    "Infinity",
+    "true",
+    "false",
+    "default",
+    "0",
+    "1",
+    "007",
+    "1a",
+    "12.5",
+    "-1",
+    "1e5",
+    "0x10",
+    "\xC2\xBD",
     /* dots */
-    ".", "..", "a.b", "a.b.c", ".hidden", "trailing.", "public.x", "main.x", "\"a\".\"b\"", "a\".\"b",
+    ".",
+    "..",
+    "a.b",
+    "a.b.c",
+    ".hidden",
+    "trailing.",
+    "public.x",
+    "main.x",
+    "\"a\".\"b\"",
+    "a\".\"b",
     /* blanks and control characters */
-    " ", "  ", " lead", "trail ", "two words", "two  words", "tab\there", "\t", "new\nline", "\n", "\r\n", "cr\rhere",
-    "\x01", "bell\x07", "esc\x1B[31m", "\x7F", "nbsp\xC2\xA0here", "\xC2\x85", "line\xE2\x80\xA8sep", "em\xE2\x80\x83space",
-    "zero\xE2\x80\x8Bwidth", "\xEF\xBB\xBF" "bom", "soft\xC2\xADhyphen", "join\xE2\x80\x8D" "er",
+    " ",
+    "  ",
+    " lead",
+    "trail ",
+    "two words",
+    "two  words",
+    "tab\there",
+    "\t",
+    "new\nline",
+    "\n",
+    "\r\n",
+    "cr\rhere",
+    "\x01",
+    "bell\x07",
+    "esc\x1B[31m",
+    "\x7F",
+    "nbsp\xC2\xA0here",
+    "\xC2\x85",
+    "line\xE2\x80\xA8sep",
+    "em\xE2\x80\x83space",
+    "zero\xE2\x80\x8Bwidth",
+    "\xEF\xBB\xBF"
+    "bom",
+    "soft\xC2\xADhyphen",
+    "join\xE2\x80\x8D"
+    "er",
     /* key words of the databases */
-    "select", "from", "where", "group", "order", "by", "having", "limit", "offset", "union", "all", "distinct", "as",
-    "on", "join", "left", "right", "inner", "outer", "cross", "natural", "using", "insert", "into", "values", "update",
-    "set", "delete", "create", "alter", "drop", "table", "index", "view", "trigger", "column", "constraint", "primary",
-    "key", "foreign", "references", "unique", "check", "cascade", "not", "null", "and", "or", "in", "is", "like",
-    "glob", "between", "exists", "case", "when", "then", "else", "end", "cast", "collate", "begin", "commit",
-    "rollback", "savepoint", "transaction", "user", "current_user", "session_user", "current_time", "current_date",
-    "localtime", "analyze", "vacuum", "pragma", "attach", "temp", "temporary", "if", "for", "do", "with", "recursive",
-    "window", "over", "partition", "range", "rows", "row", "array", "any", "some", "both", "leading", "fetch", "grant",
-    "lateral", "only", "returning", "placing", "symmetric", "analyse", "authorization", "binary", "concurrently",
-    "freeze", "ilike", "isnull", "notnull", "overlaps", "similar", "verbose", "tablesample", "match", "regexp",
-    "integer", "text", "int", "date", "time", "timestamp", "interval", "value", "name", "type", "count", "sum", "max",
-    "public", "main", "information_schema", "schema", "database", "excluded", "new", "old", "generated", "identity",
+    "select",
+    "from",
+    "where",
+    "group",
+    "order",
+    "by",
+    "having",
+    "limit",
+    "offset",
+    "union",
+    "all",
+    "distinct",
+    "as",
+    "on",
+    "join",
+    "left",
+    "right",
+    "inner",
+    "outer",
+    "cross",
+    "natural",
+    "using",
+    "insert",
+    "into",
+    "values",
+    "update",
+    "set",
+    "delete",
+    "create",
+    "alter",
+    "drop",
+    "table",
+    "index",
+    "view",
+    "trigger",
+    "column",
+    "constraint",
+    "primary",
+    "key",
+    "foreign",
+    "references",
+    "unique",
+    "check",
+    "cascade",
+    "not",
+    "null",
+    "and",
+    "or",
+    "in",
+    "is",
+    "like",
+    "glob",
+    "between",
+    "exists",
+    "case",
+    "when",
+    "then",
+    "else",
+    "end",
+    "cast",
+    "collate",
+    "begin",
+    "commit",
+    "rollback",
+    "savepoint",
+    "transaction",
+    "user",
+    "current_user",
+    "session_user",
+    "current_time",
+    "current_date",
+    "localtime",
+    "analyze",
+    "vacuum",
+    "pragma",
+    "attach",
+    "temp",
+    "temporary",
+    "if",
+    "for",
+    "do",
+    "with",
+    "recursive",
+    "window",
+    "over",
+    "partition",
+    "range",
+    "rows",
+    "row",
+    "array",
+    "any",
+    "some",
+    "both",
+    "leading",
+    "fetch",
+    "grant",
+    "lateral",
+    "only",
+    "returning",
+    "placing",
+    "symmetric",
+    "analyse",
+    "authorization",
+    "binary",
+    "concurrently",
+    "freeze",
+    "ilike",
+    "isnull",
+    "notnull",
+    "overlaps",
+    "similar",
+    "verbose",
+    "tablesample",
+    "match",
+    "regexp",
+    "integer",
+    "text",
+    "int",
+    "date",
+    "time",
+    "timestamp",
+    "interval",
+    "value",
+    "name",
+    "type",
+    "count",
+    "sum",
+    "max",
+    "public",
+    "main",
+    "information_schema",
+    "schema",
+    "database",
+    "excluded",
+    "new",
+    "old",
+    "generated",
+    "identity",
     /* cases that folding would join with others */
-    "CamelCase", "snake_Case", "UPPER", "mIxEd", "Select1", "\xC3\x84rger", "\xC3\xA4rger 2",
+    "CamelCase",
+    "snake_Case",
+    "UPPER",
+    "mIxEd",
+    "Select1",
+    "\xC3\x84rger",
+    "\xC3\xA4rger 2",
     /* the world's letters */
-    "\xC3\xA9t\xC3\xA9", "e\xCC\x81t\xC3\xA9", "stra\xC3\x9F" "e", "STRASSE", "\xC3\xB1", "\xC5\x81\xC3\xB3" "d\xC5\xBA",
-    "\xC4\xB0stanbul", "\xC4\xB1", "\xCE\xB1\xCE\xB2\xCE\xB3", "\xCF\x82\xCF\x83", "\xD0\xB8\xD0\xBC\xD1\x8F",
-    "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D", "\xD9\x85\xD8\xB1\xD8\xAD\xD8\xA8\xD8\xA7", "\xE2\x80\xAE" "rtl",
-    "\xE2\x80\x8F" "mark", "a\xD7\x90" "b", "\xE4\xB8\xAD\xE6\x96\x87", "\xE5\x90\x8D\xE5\x89\x8D", "\xED\x95\x9C\xEA\xB8\x80",
-    "\xED\x95\x9C\xE1\x84\x80", "\xE0\xB8\xAA\xE0\xB8\xA7\xE0\xB8\xB1\xE0\xB8\xAA", "\xE0\xA4\xA8\xE0\xA4\xAE",
-    "\xEF\xBC\xA1\xEF\xBC\xA2", "\xEF\xAC\x81", "\xE2\x84\xAA", "\xE2\x84\xAB",
+    "\xC3\xA9t\xC3\xA9",
+    "e\xCC\x81t\xC3\xA9",
+    "stra\xC3\x9F"
+    "e",
+    "STRASSE",
+    "\xC3\xB1",
+    "\xC5\x81\xC3\xB3"
+    "d\xC5\xBA",
+    "\xC4\xB0stanbul",
+    "\xC4\xB1",
+    "\xCE\xB1\xCE\xB2\xCE\xB3",
+    "\xCF\x82\xCF\x83",
+    "\xD0\xB8\xD0\xBC\xD1\x8F",
+    "\xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D",
+    "\xD9\x85\xD8\xB1\xD8\xAD\xD8\xA8\xD8\xA7",
+    "\xE2\x80\xAE"
+    "rtl",
+    "\xE2\x80\x8F"
+    "mark",
+    "a\xD7\x90"
+    "b",
+    "\xE4\xB8\xAD\xE6\x96\x87",
+    "\xE5\x90\x8D\xE5\x89\x8D",
+    "\xED\x95\x9C\xEA\xB8\x80",
+    "\xED\x95\x9C\xE1\x84\x80",
+    "\xE0\xB8\xAA\xE0\xB8\xA7\xE0\xB8\xB1\xE0\xB8\xAA",
+    "\xE0\xA4\xA8\xE0\xA4\xAE",
+    "\xEF\xBC\xA1\xEF\xBC\xA2",
+    "\xEF\xAC\x81",
+    "\xE2\x84\xAA",
+    "\xE2\x84\xAB",
     /* emoji and beyond the basic plane */
-    "\xF0\x9F\x98\x80", "\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA7", "\xE2\x9D\xA4\xEF\xB8\x8F",
-    "\xF0\x9F\x87\xA6\xF0\x9F\x87\xB9", "\xF0\x9D\x94\x98", "x\xF0\x90\x8D\x88y", "\xF4\x8F\xBF\xBF", "\xEF\xBF\xBD",
+    "\xF0\x9F\x98\x80",
+    "\xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x91\xA7",
+    "\xE2\x9D\xA4\xEF\xB8\x8F",
+    "\xF0\x9F\x87\xA6\xF0\x9F\x87\xB9",
+    "\xF0\x9D\x94\x98",
+    "x\xF0\x90\x8D\x88y",
+    "\xF4\x8F\xBF\xBF",
+    "\xEF\xBF\xBD",
     /* as long as a name may be */
     "a23456789012345678901234567890123456789012345678901234567890123",
-    "\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80"
-    "\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80"
+    "\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98"
+    "\x80\xF0\x9F\x98\x80"
+    "\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98"
+    "\x80\xF0\x9F\x98\x80"
     "\xF0\x9F\x98\x80 x",
 };
 
@@ -210,7 +504,7 @@ static const char *const hostile_names[] = {
 static void use_names(struct place *place, const char *name)
 {
     static const char *const one[] = {"1", "first"}, *const changed[] = {"1", "second"},
-                            *const two[] = {"2", "other"};
+                             *const two[] = {"2", "other"};
     struct conf *conf = place->conf;
     const struct ls_value key = value_for(place, 0, "1");
     const struct ls_condition condition = {0, LS_OP_EQ, 1, &key};
@@ -266,7 +560,8 @@ static void every_hostile_name_is_listed(void **state)
     size_t count = 0;
 
     for (size_t i = 0; i < COUNT(hostile_names); i++)
-        make_named(conf, ls_collection_join(&conf->mem, NULL, hostile_names[i]), columns, 1, key, 1, -1);
+        make_named(conf, ls_collection_join(&conf->mem, NULL, hostile_names[i]), columns, 1, key, 1,
+                   -1);
     assert_ls(ls_store_list(conf->writer, &conf->mem, &count, &names, &err));
     assert_int_equal(count, COUNT(hostile_names));
     for (size_t i = 0; i < count; i++) {
@@ -280,25 +575,56 @@ static const struct {
     const char *texts[24];
 } samples[] = {
     {LS_T_BOOL, {"t", "f"}},
-    {LS_T_INT, {"0", "1", "-1", "42", "2147483648", "9007199254740993", "9223372036854775807", "-9223372036854775808"}},
-    {LS_T_DECIMAL, {"0", "1", "1.0", "1.00", "-1.5", "0.1", "100", "0.000001", "-0.5", "9007199254740993.5",
-                    "12345678901234567890123456789.123456", "-99999999999999999999.99"}},
-    {LS_T_DOUBLE, {"0", "-0", "1", "0.1", "-2.5", "1e308", "5e-324", "3.141592653589793", "0.30000000000000004",
-                   "1e21", "123456789012345680", "Infinity", "-Infinity", "NaN"}},
-    {LS_T_TEXT, {"", " ", "a", "A", "null", "NULL", "\\N", "0", "007", "1.0", "it's", "say \"hi\"", "a,b", "a\tb", "a\nb",
-                 "a\r\nb", " lead and trail ", "\xC3\xA9\xE4\xB8\xAD\xF0\x9F\x98\x80", "e\xCC\x81", "\xEF\xBB\xBF", "\\", "t",
-                 "2024-01-01", "{\"a\": 1}"}},
+    {LS_T_INT,
+     {"0", "1", "-1", "42", "2147483648", "9007199254740993", "9223372036854775807",
+      "-9223372036854775808"}},
+    {LS_T_DECIMAL,
+     {"0", "1", "1.0", "1.00", "-1.5", "0.1", "100", "0.000001", "-0.5", "9007199254740993.5",
+      "12345678901234567890123456789.123456", "-99999999999999999999.99"}},
+    {LS_T_DOUBLE,
+     {"0", "-0", "1", "0.1", "-2.5", "1e308", "5e-324", "3.141592653589793", "0.30000000000000004",
+      "1e21", "123456789012345680", "Infinity", "-Infinity", "NaN"}},
+    {LS_T_TEXT,
+     {"",
+      " ",
+      "a",
+      "A",
+      "null",
+      "NULL",
+      "\\N",
+      "0",
+      "007",
+      "1.0",
+      "it's",
+      "say \"hi\"",
+      "a,b",
+      "a\tb",
+      "a\nb",
+      "a\r\nb",
+      " lead and trail ",
+      "\xC3\xA9\xE4\xB8\xAD\xF0\x9F\x98\x80",
+      "e\xCC\x81",
+      "\xEF\xBB\xBF",
+      "\\",
+      "t",
+      "2024-01-01",
+      "{\"a\": 1}"}},
     {LS_T_BYTES, {"\\x", "\\x00", "\\x00ff00", "\\x5c78", "\\xdeadbeef", "\\x27220a0d"}},
     {LS_T_DATE, {"1970-01-01", "1969-12-31", "2024-02-29", "0001-01-01", "9999-12-31"}},
     {LS_T_TIME, {"00:00:00", "12:34:56", "23:59:59.999999", "01:02:03.5"}},
-    {LS_T_TIMESTAMP, {"1970-01-01 00:00:00", "2024-02-29 12:34:56.789012", "1969-12-31 23:59:59.9",
-                      "0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"}},
-    {LS_T_TIMESTAMPTZ, {"1970-01-01 00:00:00+00", "2024-02-29 12:34:56.789012+00", "2024-03-31 02:30:00+02",
-                        "1900-01-01 00:00:00+00"}},
-    {LS_T_UUID, {"00000000-0000-0000-0000-000000000000", "123e4567-e89b-12d3-a456-426614174000",
-                 "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"}},
-    {LS_T_JSON, {"{}", "[]", "null", "true", "0", "1.0", "\"text\"", "{\"b\": 1, \"a\": [1, 2.50, \"\xC3\xA9\"]}",
-                 "12345678901234567890.123", "{\"a\":{\"b\":{\"c\":null}}}", "\"\\u0041\\n\""}},
+    {LS_T_TIMESTAMP,
+     {"1970-01-01 00:00:00", "2024-02-29 12:34:56.789012", "1969-12-31 23:59:59.9",
+      "0001-01-01 00:00:00", "9999-12-31 23:59:59.999999"}},
+    {LS_T_TIMESTAMPTZ,
+     {"1970-01-01 00:00:00+00", "2024-02-29 12:34:56.789012+00", "2024-03-31 02:30:00+02",
+      "1900-01-01 00:00:00+00"}},
+    {LS_T_UUID,
+     {"00000000-0000-0000-0000-000000000000", "123e4567-e89b-12d3-a456-426614174000",
+      "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"}},
+    {LS_T_JSON,
+     {"{}", "[]", "null", "true", "0", "1.0", "\"text\"",
+      "{\"b\": 1, \"a\": [1, 2.50, \"\xC3\xA9\"]}", "12345678901234567890.123",
+      "{\"a\":{\"b\":{\"c\":null}}}", "\"\\u0041\\n\""}},
 };
 
 /* Puts one value into the record 1 and reads it back. A refusal is LS_TYPE, at once and without a trace. */
@@ -324,7 +650,8 @@ static void trip(struct place *place, enum ls_type type, const char *text)
         return;
     }
     assert_int_equal(rows.count, 1);
-    if (!ls_value_equal(&rows.values[1], &want, &as) || !ls_value_equal(&rows.values[1], &record[1], &own)) {
+    if (!ls_value_equal(&rows.values[1], &want, &as) ||
+        !ls_value_equal(&rows.values[1], &record[1], &own)) {
         struct ls_buf got;
 
         ls_buf_init(&got, 0);
@@ -391,8 +718,9 @@ static void a_text_may_be_large(void **state)
 
 static void every_type_can_be_a_key(void **state)
 {
-    static const enum ls_type types[] = {LS_T_BOOL, LS_T_INT, LS_T_DECIMAL, LS_T_DOUBLE, LS_T_TEXT, LS_T_BYTES,
-                                         LS_T_DATE, LS_T_TIME, LS_T_TIMESTAMP, LS_T_TIMESTAMPTZ, LS_T_UUID};
+    static const enum ls_type types[] = {
+        LS_T_BOOL, LS_T_INT,  LS_T_DECIMAL,   LS_T_DOUBLE,      LS_T_TEXT, LS_T_BYTES,
+        LS_T_DATE, LS_T_TIME, LS_T_TIMESTAMP, LS_T_TIMESTAMPTZ, LS_T_UUID};
     static const size_t key[] = {0};
 
     for (size_t t = 0; t < COUNT(types); t++) {
@@ -410,7 +738,8 @@ static void every_type_can_be_a_key(void **state)
         put(place, 1, (const char *const[]){text, "first"});
         op = update_op(place, (const char *const[]){text, "second"});
         assert_ls(write_ops(place, &op, 1, &err));
-        assert_ls(ls_store_fetch(place->store, &scan, 1, op.key, false, &place->conf->mem, &rows, &err));
+        assert_ls(
+            ls_store_fetch(place->store, &scan, 1, op.key, false, &place->conf->mem, &rows, &err));
         assert_int_equal(rows.count, 1);
         assert_memory_equal(rows.values[1].data, "second", 6);
         op.kind = LS_DELETE;

@@ -158,9 +158,10 @@ static void fields_that_are_not_written_keep_their_values(void **state)
 {
     static const size_t fields[] = {2, 0}, key[] = {1};
     struct place *place = make_simple(*state);
-    struct ls_value values[4] = {value_for(place, 2, "11"), value_for(place, 0, "1"), value_for(place, 2, "22"),
-                                 value_for(place, 0, "2")};
-    const struct ls_write_op ops[] = {{LS_UPDATE, &values[1], &values[0]}, {LS_INSERT, &values[3], &values[2]}};
+    struct ls_value values[4] = {value_for(place, 2, "11"), value_for(place, 0, "1"),
+                                 value_for(place, 2, "22"), value_for(place, 0, "2")};
+    const struct ls_write_op ops[] = {{LS_UPDATE, &values[1], &values[0]},
+                                      {LS_INSERT, &values[3], &values[2]}};
     struct ls_write write = write_of(place, ops, 2);
     struct ls_error err = {0};
 
@@ -171,21 +172,24 @@ static void fields_that_are_not_written_keep_their_values(void **state)
     assert_ls(ls_store_begin(place->store, &err));
     assert_ls(ls_store_write(place->store, &write, &err));
     assert_ls(ls_store_commit(place->store, &err));
-    assert_contents(place, place->conf->kind->no_types && place->conf->kind->one_collection
-                               ? contents(place) /* a text field that is not given may be empty or NULL */
-                               : "1|kept|11;2|\\N|22");
+    assert_contents(place,
+                    place->conf->kind->no_types && place->conf->kind->one_collection
+                        ? contents(place) /* a text field that is not given may be empty or NULL */
+                        : "1|kept|11;2|\\N|22");
     assert_non_null(strstr(contents(place), "1|kept|11"));
 }
 
 static void compound_keys_name_one_record(void **state)
 {
-    static const struct column columns[] = {COLUMN("value", TEXT), COLUMN("tenant", TEXT), COLUMN("id", INT)};
+    static const struct column columns[] = {COLUMN("value", TEXT), COLUMN("tenant", TEXT),
+                                            COLUMN("id", INT)};
     static const size_t key[] = {1, 2};
     struct place *place = make_place(*state, columns, 3, key, 2, -1);
     struct ls_write_op ops[2];
     struct ls_error err = {0};
 
-    put(place, 4, (const char *const[]){"1", "a", "1", "2", "a", "2", "3", "b", "1", "4", "b", "2"});
+    put(place, 4,
+        (const char *const[]){"1", "a", "1", "2", "a", "2", "3", "b", "1", "4", "b", "2"});
     ops[0] = update_op(place, (const char *const[]){"changed", "a", "2"});
     ops[1] = delete_op(place, (const char *const[]){NULL, "b", "1"});
     assert_ls(write_ops(place, ops, 2, &err));
@@ -221,9 +225,12 @@ static void thousands_of_changes_are_one_write(void **state)
 
     put_many(place, 3000);
     for (int i = 0; i < 3000; i++) {
-        const char *texts[] = {ls_arena_printf(mem, "%d", i < 1000 ? i + 3001 : i + 1), "changed", NULL};
+        const char *texts[] = {ls_arena_printf(mem, "%d", i < 1000 ? i + 3001 : i + 1), "changed",
+                               NULL};
 
-        ops[i] = i < 1000 ? insert_op(place, texts) : i < 2000 ? update_op(place, texts) : delete_op(place, texts);
+        ops[i] = i < 1000   ? insert_op(place, texts)
+                 : i < 2000 ? update_op(place, texts)
+                            : delete_op(place, texts);
     }
     assert_ls(write_ops(place, ops, 3000, &err));
     rows = read_place(place);
@@ -236,7 +243,8 @@ static void thousands_of_changes_are_one_write(void **state)
 /* {id, code unique}; not_null: the code must have a value all the time. */
 static struct place *unique_place(struct conf *conf, enum ls_type type, bool not_null)
 {
-    const struct column columns[] = {COLUMN("id", INT), {"code", type, -1, -1, not_null ? LS_FIELD_NOT_NULL : 0},
+    const struct column columns[] = {COLUMN("id", INT),
+                                     {"code", type, -1, -1, not_null ? LS_FIELD_NOT_NULL : 0},
                                      COLUMN("other", TEXT)};
     static const size_t key[] = {0};
 
@@ -251,8 +259,9 @@ static void unique_values_may_change_places(void **state)
     } kinds[] = {
         {LS_T_INT, {"1", "2", "3", "4"}},
         {LS_T_TEXT, {"a", "b", "c", ""}},
-        {LS_T_UUID, {"00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002",
-                     "00000000-0000-0000-0000-000000000003", "00000000-0000-0000-0000-000000000004"}},
+        {LS_T_UUID,
+         {"00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002",
+          "00000000-0000-0000-0000-000000000003", "00000000-0000-0000-0000-000000000004"}},
         {LS_T_DATE, {"2024-01-01", "2024-01-02", "2024-01-03", "2024-01-04"}},
         {LS_T_DECIMAL, {"1.5", "2.5", "3.5", "4.5"}},
         {LS_T_BYTES, {"\\x01", "\\x02", "\\x03", "\\x"}},
@@ -266,18 +275,22 @@ static void unique_values_may_change_places(void **state)
             struct ls_write_op ops[4];
             struct ls_error err = {0};
 
-            put(place, 4, (const char *const[]){"1", c[1], "x", "2", c[0], "x", "3", c[2], "x", "4", c[3], "x"});
+            put(place, 4,
+                (const char *const[]){"1", c[1], "x", "2", c[0], "x", "3", c[2], "x", "4", c[3],
+                                      "x"});
             want = contents(place);
             ops[0] = update_op(place, (const char *const[]){"1", c[0], "x"}); /* a swap */
             ops[1] = update_op(place, (const char *const[]){"2", c[1], "x"});
             assert_ls(write_ops(place, ops, 2, &err));
             assert_string_not_equal(contents(place), want);
-            ops[0] = update_op(place, (const char *const[]){"1", c[1], "x"}); /* a cycle of three, and a bystander */
+            ops[0] = update_op(place, (const char *const[]){
+                                          "1", c[1], "x"}); /* a cycle of three, and a bystander */
             ops[1] = update_op(place, (const char *const[]){"2", c[2], "x"});
             ops[2] = update_op(place, (const char *const[]){"3", c[0], "x"});
             ops[3] = update_op(place, (const char *const[]){"4", c[3], "y"});
             assert_ls(write_ops(place, ops, 4, &err));
-            ops[0] = update_op(place, (const char *const[]){"2", c[0], "x"}); /* back, in another order */
+            ops[0] = update_op(place,
+                               (const char *const[]){"2", c[0], "x"}); /* back, in another order */
             ops[1] = update_op(place, (const char *const[]){"3", c[2], "x"});
             ops[2] = update_op(place, (const char *const[]){"4", c[3], "x"});
             assert_ls(write_ops(place, ops, 3, &err));
@@ -291,7 +304,8 @@ static void unique_values_may_move_along_a_chain(void **state)
     struct ls_write_op ops[5];
     struct ls_error err = {0};
 
-    put(place, 4, (const char *const[]){"1", "10", "", "2", "20", "", "3", "30", "", "4", "40", ""});
+    put(place, 4,
+        (const char *const[]){"1", "10", "", "2", "20", "", "3", "30", "", "4", "40", ""});
     ops[0] = insert_op(place, (const char *const[]){"5", "10", ""}); /* takes what 1 gives up */
     ops[1] = update_op(place, (const char *const[]){"1", "20", ""});
     ops[2] = update_op(place, (const char *const[]){"2", "30", ""});
@@ -325,7 +339,8 @@ static void a_unique_value_of_another_record_is_refused(void **state)
     ops[1] = insert_op(place, (const char *const[]){"4", "10", ""});
     assert_code(LS_CONSTRAINT, write_ops(place, ops, 2, &err));
     assert_contents(place, "1|10|;2|20|;3|30|");
-    ops[0] = update_op(place, (const char *const[]){"1", "20", ""}); /* a swap whose second half is refused */
+    ops[0] = update_op(
+        place, (const char *const[]){"1", "20", ""}); /* a swap whose second half is refused */
     ops[1] = update_op(place, (const char *const[]){"2", "30", ""});
     assert_code(LS_CONSTRAINT, write_ops(place, ops, 2, &err));
     assert_contents(place, "1|10|;2|20|;3|30|");
@@ -333,7 +348,8 @@ static void a_unique_value_of_another_record_is_refused(void **state)
 
 static void a_missing_value_is_refused_where_one_is_needed(void **state)
 {
-    static const struct column columns[] = {COLUMN("id", INT), {"must", LS_T_TEXT, -1, -1, LS_FIELD_NOT_NULL}};
+    static const struct column columns[] = {COLUMN("id", INT),
+                                            {"must", LS_T_TEXT, -1, -1, LS_FIELD_NOT_NULL}};
     static const size_t key[] = {0};
     struct place *place = make_place(*state, columns, 2, key, 1, -1);
     struct ls_write_op op;
@@ -359,7 +375,8 @@ static void after_a_refusal_the_session_goes_on(void **state)
     for (int i = 0; i < 3; i++) {
         op = update_op(place, (const char *const[]){"99", "b", NULL});
         assert_code(LS_CONFLICT, write_ops(place, &op, 1, &err));
-        op = insert_op(place, (const char *const[]){ls_arena_printf(&place->conf->mem, "%d", i), "a", NULL});
+        op = insert_op(
+            place, (const char *const[]){ls_arena_printf(&place->conf->mem, "%d", i), "a", NULL});
         assert_ls(write_ops(place, &op, 1, &err));
     }
     assert_contents(place, "0|a|\\N;1|a|\\N;2|a|\\N");
@@ -378,13 +395,15 @@ static void write_and_commit_need_a_transaction(void **state)
     assert_code(LS_INTERNAL, ls_store_mark(place->store, "tag", &place->conf->mem, &marker, &err));
     assert_ls(ls_store_begin(place->store, &err));
     assert_code(LS_INTERNAL, ls_store_begin(place->store, &err));
-    assert_code(LS_INTERNAL, ls_store_mark(place->store, "a tag", &place->conf->mem, &marker, &err));
+    assert_code(LS_INTERNAL,
+                ls_store_mark(place->store, "a tag", &place->conf->mem, &marker, &err));
     ls_store_rollback(place->store);
     assert_contents(place, "");
 }
 
 /* A transaction with one insert and a mark, left open. */
-static const char *marked(struct place *place, struct ls_store *store, const char *id, const char *tag)
+static const char *marked(struct place *place, struct ls_store *store, const char *id,
+                          const char *tag)
 {
     const struct ls_write_op op = insert_op(place, (const char *const[]){id, "a", NULL});
     const struct ls_write write = write_of(place, &op, 1);
@@ -467,7 +486,8 @@ static void each_mark_stands_for_its_own_transaction(void **state)
             assert_ls(ls_store_commit(place->store, &err));
     }
     for (int i = 0; i < 4; i++)
-        assert_int_equal(outcome(place, place->store, markers[i]), i % 2 ? LS_OUTCOME_ABORTED : LS_OUTCOME_COMMITTED);
+        assert_int_equal(outcome(place, place->store, markers[i]),
+                         i % 2 ? LS_OUTCOME_ABORTED : LS_OUTCOME_COMMITTED);
     assert_contents(place, "1|a|\\N;3|a|\\N");
 }
 
@@ -529,7 +549,8 @@ static void a_lock_is_held_by_one_session(void **state)
 {
     struct conf *conf = *state;
     struct place *place = make_simple(conf);
-    struct ls_store *a = open_session(conf, place->url, true), *b = open_session(conf, place->url, true);
+    struct ls_store *a = open_session(conf, place->url, true),
+                    *b = open_session(conf, place->url, true);
     struct ls_error err = {0};
 
     assert_ls(ls_store_lock(a, "sync one", &err));

@@ -11,8 +11,8 @@
 
 #define CAN_MOST (LS_CAP_WRITE | LS_CAP_CREATE)
 
-void assert_ls_code(enum ls_code want, enum ls_code got, const struct ls_error *err, const char *call,
-                    const char *file, int line)
+void assert_ls_code(enum ls_code want, enum ls_code got, const struct ls_error *err,
+                    const char *call, const char *file, int line)
 {
     if (want == got)
         return;
@@ -23,7 +23,8 @@ void assert_ls_code(enum ls_code want, enum ls_code got, const struct ls_error *
 
 struct ls_store *open_session(struct conf *conf, const char *url, bool writable)
 {
-    const struct ls_store_options options = {.writable = writable, .create = writable, .lock_timeout_ms = 200};
+    const struct ls_store_options options = {
+        .writable = writable, .create = writable, .lock_timeout_ms = 200};
     struct ls_error err = {0};
     struct ls_store *store = NULL;
     struct ls_url parsed;
@@ -86,8 +87,13 @@ static struct ls_schema *like_of(struct conf *conf, const struct column *columns
                                       .precision = columns[i].precision,
                                       .scale = columns[i].scale,
                                       .flags = columns[i].flags};
-    *like = (struct ls_schema){.collection = "like", .field_count = count, .fields = fields,
-                               .key_count = 1, .keys = keys, .rows_estimate = -1, .fingerprint = ""};
+    *like = (struct ls_schema){.collection = "like",
+                               .field_count = count,
+                               .fields = fields,
+                               .key_count = 1,
+                               .keys = keys,
+                               .rows_estimate = -1,
+                               .fingerprint = ""};
     keys[0] = (struct ls_key){"", key_count, key, true, true};
     if (unique >= 0) {
         *other = (size_t)unique;
@@ -96,8 +102,8 @@ static struct ls_schema *like_of(struct conf *conf, const struct column *columns
     return like;
 }
 
-struct place *make_named(struct conf *conf, const char *name, const struct column *columns, size_t count,
-                         const size_t *key, size_t key_count, int unique)
+struct place *make_named(struct conf *conf, const char *name, const struct column *columns,
+                         size_t count, const size_t *key, size_t key_count, int unique)
 {
     struct place *place = ls_arena_alloc(&conf->mem, sizeof(*place));
     size_t *kept = ls_arena_copy(&conf->mem, key, key_count * sizeof(*key));
@@ -127,8 +133,8 @@ struct place *make_named(struct conf *conf, const char *name, const struct colum
     return place;
 }
 
-struct place *make_place(struct conf *conf, const struct column *columns, size_t count, const size_t *key,
-                         size_t key_count, int unique)
+struct place *make_place(struct conf *conf, const struct column *columns, size_t count,
+                         const size_t *key, size_t key_count, int unique)
 {
     const char *name = NULL;
 
@@ -139,7 +145,8 @@ struct place *make_place(struct conf *conf, const struct column *columns, size_t
 
 struct place *make_simple(struct conf *conf)
 {
-    static const struct column columns[] = {COLUMN("id", INT), COLUMN("name", TEXT), COLUMN("amount", INT)};
+    static const struct column columns[] = {COLUMN("id", INT), COLUMN("name", TEXT),
+                                            COLUMN("amount", INT)};
     static const size_t key[] = {0};
 
     return make_place(conf, columns, COUNT(columns), key, 1, -1);
@@ -154,7 +161,8 @@ struct ls_value value_for(struct place *place, size_t field, const char *text)
     if (!text)
         return v;
     assert_ls(ls_value_from_text(like->type, text, strlen(text), &place->conf->mem, &v, &err));
-    assert_ls(ls_value_convert(&v, &place->schema->fields[field], NULL, &place->conf->mem, &ret, &err));
+    assert_ls(
+        ls_value_convert(&v, &place->schema->fields[field], NULL, &place->conf->mem, &ret, &err));
     assert_true(ls_value_copy(&place->conf->mem, &ret, &v));
     return v;
 }
@@ -178,7 +186,8 @@ struct ls_value *key_of(struct place *place, const struct ls_value *record)
     return key;
 }
 
-static struct ls_write_op op_of(struct place *place, enum ls_change_kind kind, const char *const *texts)
+static struct ls_write_op op_of(struct place *place, enum ls_change_kind kind,
+                                const char *const *texts)
 {
     struct ls_value *record = record_of(place, texts);
 
@@ -334,7 +343,8 @@ const char *contents(struct place *place)
     return ret;
 }
 
-static bool applies(const struct conf_test *test, const struct conformance_kind *kind, unsigned caps)
+static bool applies(const struct conf_test *test, const struct conformance_kind *kind,
+                    unsigned caps)
 {
     return (caps & test->caps) == test->caps && !(test->many && kind->one_collection) &&
            !(test->snapshots && kind->no_snapshots);
@@ -368,7 +378,8 @@ int conformance_run(const struct conformance_kind *kind, int argc, char **argv)
     size_t count = 0;
 
     if ((conf.ops->caps & CAN_MOST) != CAN_MOST) {
-        fprintf(stderr, "conformance: %s cannot create and write, which the tests need\n", kind->name);
+        fprintf(stderr, "conformance: %s cannot create and write, which the tests need\n",
+                kind->name);
         return 1;
     }
     for (size_t i = 0; i < COUNT(files); i++)

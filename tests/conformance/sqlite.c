@@ -20,7 +20,8 @@ static void run_sql(const char *path, const char *sql)
     sqlite3 *db = NULL;
     char *message = NULL;
 
-    if (sqlite3_open(path, &db) != SQLITE_OK || sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) {
+    if (sqlite3_open(path, &db) != SQLITE_OK ||
+        sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) {
         fprintf(stderr, "%s: %s\n", sql, message ? message : sqlite3_errmsg(db));
         exit(1);
     }
@@ -40,8 +41,8 @@ static char *make(void)
 
 static void unique(const char *url, const char *collection, const char *field)
 {
-    char *sql = sqlite3_mprintf("CREATE UNIQUE INDEX \"%w by %w\" ON \"%w\" (\"%w\")", collection, field,
-                                collection, field);
+    char *sql = sqlite3_mprintf("CREATE UNIQUE INDEX \"%w by %w\" ON \"%w\" (\"%w\")", collection,
+                                field, collection, field);
 
     run_sql(url + 7, sql);
     sqlite3_free(sql);

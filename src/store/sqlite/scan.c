@@ -46,16 +46,18 @@ struct cursor {
     struct ls_arena mem;
     struct ls_sqlite_table table;
     struct ls_sieve sieve;
-    size_t column_count; /* what is selected: the scan's fields, then those that only the filter reads */
-    size_t *columns;     /* schema indexes */
+    size_t
+        column_count; /* what is selected: the scan's fields, then those that only the filter reads */
+    size_t *columns; /* schema indexes */
     struct ls_sqlite_codec *codecs;
     struct ls_value *record; /* by schema index */
 
-    const char *sql, *sql_next; /* sql_next: behind the last key, for slices of a WITHOUT ROWID table */
-    size_t param_count;         /* of the filter, before those for rowids or keys */
+    const char *sql,
+        *sql_next;      /* sql_next: behind the last key, for slices of a WITHOUT ROWID table */
+    size_t param_count; /* of the filter, before those for rowids or keys */
     struct ls_value *params;
     bool by_rowid, sliced, began; /* began: this scan opened a transaction for its snapshot */
-    size_t lead;                  /* columns selected before the fields: the rowid or the tree's key */
+    size_t lead; /* columns selected before the fields: the rowid or the tree's key */
     struct range *ranges;
     size_t range_count, range_at;
 
@@ -98,7 +100,8 @@ static bool key_is_tree(const struct ls_scan *scan, const struct ls_sqlite_table
     if (!t->pk_count || t->pk_count != scan->key_count)
         return false;
     for (size_t i = 0; i < t->pk_count; i++)
-        if (strcmp(key_field(scan, i)->name, t->pk[i]) != 0 || (key_field(scan, i)->flags & LS_FIELD_FOLDS))
+        if (strcmp(key_field(scan, i)->name, t->pk[i]) != 0 ||
+            (key_field(scan, i)->flags & LS_FIELD_FOLDS))
             return false;
     return true;
 }
@@ -111,8 +114,8 @@ bool ls_sqlite_snapshots(struct ls_sqlite *s)
 
     if (s->base.in_transaction)
         return true;
-    wal = ls_sql_one(s->db, "PRAGMA main.journal_mode", NULL, 0, &stmt, &row, &ignored) == LS_OK && row &&
-          !strcmp(ls_sql_text(stmt, 0, NULL), "wal");
+    wal = ls_sql_one(s->db, "PRAGMA main.journal_mode", NULL, 0, &stmt, &row, &ignored) == LS_OK &&
+          row && !strcmp(ls_sql_text(stmt, 0, NULL), "wal");
     ls_sql_finish(stmt);
     return wal;
 }
@@ -123,14 +126,15 @@ static bool is_utf8(struct ls_sqlite *s)
     struct ls_error ignored;
     bool row = false, yes;
 
-    yes = ls_sql_one(s->db, "PRAGMA main.encoding", NULL, 0, &stmt, &row, &ignored) == LS_OK && row &&
-          !strcmp(ls_sql_text(stmt, 0, NULL), "UTF-8");
+    yes = ls_sql_one(s->db, "PRAGMA main.encoding", NULL, 0, &stmt, &row, &ignored) == LS_OK &&
+          row && !strcmp(ls_sql_text(stmt, 0, NULL), "UTF-8");
     ls_sql_finish(stmt);
     return yes;
 }
 
 /* SELECT 1 FROM t WHERE NOT ((...) AND (...)) LIMIT 1; false when a field's type never sorts alike. */
-static bool odd_value_sql(struct ls_buf *sql, const struct ls_scan *scan, const struct ls_sqlite_table *t)
+static bool odd_value_sql(struct ls_buf *sql, const struct ls_scan *scan,
+                          const struct ls_sqlite_table *t)
 {
     struct ls_buf name;
 
@@ -165,7 +169,8 @@ static bool odd_value_sql(struct ls_buf *sql, const struct ls_scan *scan, const 
     return false;
 }
 
-static bool values_sort_alike(struct ls_sqlite *s, const struct ls_scan *scan, const struct ls_sqlite_table *t)
+static bool values_sort_alike(struct ls_sqlite *s, const struct ls_scan *scan,
+                              const struct ls_sqlite_table *t)
 {
     struct ls_sql_stmt *stmt = NULL;
     struct ls_error ignored;
@@ -191,16 +196,16 @@ bool ls_sqlite_orders(struct ls_store *store, const struct ls_scan *scan)
 
     ls_arena_init(&mem, 0);
     if (ls_sqlite_find(s, scan->schema->collection, &mem, &t, &ignored) == LS_OK)
-        yes = key_is_rowid(scan, &t) ||
-              ((key_is_tree(scan, &t) || ls_sqlite_snapshots(s)) && is_utf8(s) && values_sort_alike(s, scan, &t));
+        yes = key_is_rowid(scan, &t) || ((key_is_tree(scan, &t) || ls_sqlite_snapshots(s)) &&
+                                         is_utf8(s) && values_sort_alike(s, scan, &t));
     ls_arena_done(&mem);
     return yes;
 }
 
 /* ---- what is asked of SQLite */
 
-static void add_name(struct ls_buf *sql, const char *separator, const char *prefix, const char *name,
-                     const char *suffix)
+static void add_name(struct ls_buf *sql, const char *separator, const char *prefix,
+                     const char *name, const char *suffix)
 {
     ls_buf_text(sql, separator);
     ls_buf_text(sql, prefix);
@@ -215,7 +220,8 @@ static bool can_push(const struct ls_condition *c, const struct ls_field *f)
 
     if (c->op != LS_OP_EQ && c->op != LS_OP_IN)
         return false;
-    if (!(f->type == LS_T_INT && affinity == LS_AFF_INTEGER) && !(f->type == LS_T_TEXT && affinity == LS_AFF_TEXT))
+    if (!(f->type == LS_T_INT && affinity == LS_AFF_INTEGER) &&
+        !(f->type == LS_T_TEXT && affinity == LS_AFF_TEXT))
         return false;
     for (size_t i = 0; i < c->value_count; i++)
         if (c->values[i].type != f->type)
@@ -314,7 +320,8 @@ static bool choose_columns(struct cursor *c)
     const struct ls_scan *scan = c->scan;
     const struct ls_filter *filter = scan->filter;
 
-    c->columns = ls_arena_array(&c->mem, scan->field_count + (filter ? filter->count : 0), sizeof(size_t));
+    c->columns =
+        ls_arena_array(&c->mem, scan->field_count + (filter ? filter->count : 0), sizeof(size_t));
     c->record = ls_arena_array(&c->mem, scan->schema->field_count, sizeof(*c->record));
     if (!c->columns || !c->record)
         return false;
@@ -349,7 +356,8 @@ static void order_by_key(const struct cursor *c, struct ls_buf *sql)
     const char *prefix = key_is_tree(c->scan, &c->table) ? "" : "+";
 
     for (size_t i = 0; i < c->scan->key_count; i++)
-        add_name(sql, i ? ", " : " ORDER BY ", prefix, key_field(c->scan, i)->name, " COLLATE BINARY");
+        add_name(sql, i ? ", " : " ORDER BY ", prefix, key_field(c->scan, i)->name,
+                 " COLLATE BINARY");
 }
 
 /* (k1, k2) > (?, ?) and ORDER BY k1, k2, in the tree's own collations */
@@ -376,7 +384,8 @@ static const char *build(struct cursor *c, const char *filter, bool from_rowid, 
         word = " AND ";
     }
     if (from_rowid) {
-        ls_buf_printf(&sql, "%s%s BETWEEN ? AND ? ORDER BY %s LIMIT ?", word, c->table.rowid, c->table.rowid);
+        ls_buf_printf(&sql, "%s%s BETWEEN ? AND ? ORDER BY %s LIMIT ?", word, c->table.rowid,
+                      c->table.rowid);
     } else if (c->sliced && !c->by_rowid) {
         if (after) {
             ls_buf_text(&sql, word);
@@ -402,8 +411,9 @@ static enum ls_code plan(struct cursor *c, struct ls_error *err)
 
     ls_buf_init(&filter, 0);
     c->by_rowid = c->table.rowid && (!c->scan->ordered || key_is_rowid(c->scan, &c->table));
-    c->sliced = !snapshots && (c->by_rowid || (c->table.pk_count && (!c->scan->ordered ||
-                                                                     key_is_tree(c->scan, &c->table))));
+    c->sliced = !snapshots &&
+                (c->by_rowid ||
+                 (c->table.pk_count && (!c->scan->ordered || key_is_tree(c->scan, &c->table))));
     if (!choose_columns(c) || !find_ranges(c) || !push_filter(c, &filter)) {
         rc = ls_error_nomem(err);
         goto done;
@@ -416,7 +426,9 @@ static enum ls_code plan(struct cursor *c, struct ls_error *err)
         c->range_count = c->range_count ? 1 : 0;
     c->by_rowid = from_rowid;
     c->sql = build(c, filter.size ? ls_buf_str(&filter) : "", from_rowid, false);
-    c->sql_next = c->sliced && !from_rowid ? build(c, filter.size ? ls_buf_str(&filter) : "", false, true) : c->sql;
+    c->sql_next = c->sliced && !from_rowid
+                      ? build(c, filter.size ? ls_buf_str(&filter) : "", false, true)
+                      : c->sql;
     if (!c->last_key || !c->sql || !c->sql_next)
         rc = ls_error_nomem(err);
 done:
@@ -448,8 +460,8 @@ void ls_sqlite_end(struct ls_cursor *base)
     free(c);
 }
 
-enum ls_code ls_sqlite_scan(struct ls_store *store, const struct ls_scan *scan, struct ls_cursor **ret,
-                            struct ls_error *err)
+enum ls_code ls_sqlite_scan(struct ls_store *store, const struct ls_scan *scan,
+                            struct ls_cursor **ret, struct ls_error *err)
 {
     struct ls_sqlite *s = (struct ls_sqlite *)store;
     struct cursor *c = calloc(1, sizeof(*c));
@@ -551,10 +563,11 @@ static enum ls_code decode(struct cursor *c, struct ls_error *err)
     }
     for (size_t i = 0; scan->ordered && i < scan->key_count; i++)
         if (c->record[scan->fields[scan->key[i]]].type != key_field(scan, i)->type)
-            return ls_error_set(err, LS_CHANGED,
-                                "a key of another type came up while reading in order (collection=%s, field=%s). "
-                                "Run again",
-                                scan->schema->collection, key_field(scan, i)->name);
+            return ls_error_set(
+                err, LS_CHANGED,
+                "a key of another type came up while reading in order (collection=%s, field=%s). "
+                "Run again",
+                scan->schema->collection, key_field(scan, i)->name);
     return LS_OK;
 }
 
@@ -681,8 +694,8 @@ static enum ls_code digest_all(struct cursor *c, const struct ls_as *as, const u
     return rc;
 }
 
-enum ls_code ls_sqlite_digest(struct ls_store *store, const struct ls_scan *scan, const uint64_t seeds[2],
-                              struct ls_segment *ret, struct ls_error *err)
+enum ls_code ls_sqlite_digest(struct ls_store *store, const struct ls_scan *scan,
+                              const uint64_t seeds[2], struct ls_segment *ret, struct ls_error *err)
 {
     struct ls_scan unordered = *scan;
     struct ls_cursor *cursor = NULL;

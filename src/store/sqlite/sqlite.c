@@ -101,10 +101,13 @@ static enum ls_code sqlite_mark(struct ls_store *store, const char *tag, struct 
 
     if (!marker)
         return ls_error_nomem(err);
-    rc = ls_sql_exec(db, "CREATE TABLE IF NOT EXISTS main." LS_SQLITE_MARKS
-                         " (tag TEXT NOT NULL PRIMARY KEY, made_at INTEGER NOT NULL) WITHOUT ROWID", err);
+    rc = ls_sql_exec(db,
+                     "CREATE TABLE IF NOT EXISTS main." LS_SQLITE_MARKS
+                     " (tag TEXT NOT NULL PRIMARY KEY, made_at INTEGER NOT NULL) WITHOUT ROWID",
+                     err);
     if (rc == LS_OK)
-        rc = ls_sql_prepare(db, "INSERT INTO main." LS_SQLITE_MARKS " (tag, made_at) VALUES (?, ?)", &stmt, err);
+        rc = ls_sql_prepare(db, "INSERT INTO main." LS_SQLITE_MARKS " (tag, made_at) VALUES (?, ?)",
+                            &stmt, err);
     if (rc == LS_OK)
         rc = ls_sql_change(stmt, params, 2, NULL, err);
     ls_sql_finish(stmt);
@@ -118,22 +121,25 @@ static enum ls_code has_mark(struct ls_sql *db, const char *tag, bool *ret, stru
     const struct ls_value name = ls_value_text(tag);
     struct ls_sql_stmt *stmt = NULL;
     bool made = false;
-    enum ls_code rc = ls_sql_one(db, "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = '" LS_SQLITE_MARKS "'",
-                                 NULL, 0, &stmt, &made, err);
+    enum ls_code rc = ls_sql_one(
+        db,
+        "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = '" LS_SQLITE_MARKS "'",
+        NULL, 0, &stmt, &made, err);
 
     ls_sql_finish(stmt);
     *ret = false;
     if (rc != LS_OK || !made)
         return rc;
     stmt = NULL;
-    rc = ls_sql_one(db, "SELECT 1 FROM main." LS_SQLITE_MARKS " WHERE tag = ?", &name, 1, &stmt, ret, err);
+    rc = ls_sql_one(db, "SELECT 1 FROM main." LS_SQLITE_MARKS " WHERE tag = ?", &name, 1, &stmt,
+                    ret, err);
     ls_sql_finish(stmt);
     return rc;
 }
 
 /* A read-only session cannot take the write lock: it sees what is committed. */
-static enum ls_code sqlite_settle(struct ls_store *store, const struct ls_schema *schema, const char *marker,
-                                  enum ls_outcome *ret, struct ls_error *err)
+static enum ls_code sqlite_settle(struct ls_store *store, const struct ls_schema *schema,
+                                  const char *marker, enum ls_outcome *ret, struct ls_error *err)
 {
     struct ls_sql *db = session_of(store)->db;
     bool committed = false;
@@ -160,8 +166,8 @@ static void sqlite_forget(struct ls_store *store, const char *tag)
 
     /* When it fails, the marks stay and do no harm. */
     if (ls_sql_prepare(session_of(store)->db,
-                       "DELETE FROM main." LS_SQLITE_MARKS " WHERE substr(tag, 1, length(?)) = ?", &stmt,
-                       &ignored) == LS_OK)
+                       "DELETE FROM main." LS_SQLITE_MARKS " WHERE substr(tag, 1, length(?)) = ?",
+                       &stmt, &ignored) == LS_OK)
         (void)!ls_sql_change(stmt, params, 2, NULL, &ignored);
     ls_sql_finish(stmt);
 }
@@ -213,7 +219,8 @@ static enum ls_code sqlite_lock(struct ls_store *store, const char *name, struct
     }
     lock->file = LS_FILE_UNLOCKED;
     memcpy(lock->name, name, strlen(name) + 1);
-    rc = ls_file_lock(&lock->file, path, (off_t)(ls_hash64(name, strlen(name), 0) >> 2), false, err);
+    rc =
+        ls_file_lock(&lock->file, path, (off_t)(ls_hash64(name, strlen(name), 0) >> 2), false, err);
     free(path);
     if (rc == LS_OK) {
         lock->next = s->locks;
@@ -222,17 +229,19 @@ static enum ls_code sqlite_lock(struct ls_store *store, const char *name, struct
     }
     free(lock);
     if (rc == LS_BUSY)
-        rc = ls_error_set(err, LS_LOCKED, "another run holds the lock %s (store=%s). Wait for its end", name,
+        rc = ls_error_set(err, LS_LOCKED,
+                          "another run holds the lock %s (store=%s). Wait for its end", name,
                           ls_sql_identity(s->db));
     return rc;
 }
 
 const struct ls_store_ops ls_sqlite_ops = {
     .scheme = "sqlite",
-    .summary = "Tables and views of an SQLite file, in any journal mode; sources are opened read-only.",
+    .summary =
+        "Tables and views of an SQLite file, in any journal mode; sources are opened read-only.",
     .example = "sqlite:shop.db#customers",
-    .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK | LS_CAP_FETCH |
-            LS_CAP_BATCHES,
+    .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK |
+            LS_CAP_FETCH | LS_CAP_BATCHES,
     .open = sqlite_open,
     .close = sqlite_close,
     .identity = sqlite_identity,

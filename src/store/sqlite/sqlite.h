@@ -50,19 +50,21 @@ LS_MUST_CHECK enum ls_code ls_sqlite_encode(struct ls_sqlite_codec *codec, const
 /* ---- table.c: what a table is like; describe and create */
 
 struct ls_sqlite_table {
-    const char *name;    /* exactly */
-    const char *quoted;  /* "main"."name" */
-    const char *rowid;   /* a name that means the rowid here; NULL: it has none that can be used */
-    const char *alias;   /* the column that is the rowid, or NULL */
+    const char *name;   /* exactly */
+    const char *quoted; /* "main"."name" */
+    const char *rowid;  /* a name that means the rowid here; NULL: it has none that can be used */
+    const char *alias;  /* the column that is the rowid, or NULL */
     bool view, without_rowid, strict;
     size_t pk_count; /* of a WITHOUT ROWID table whose key is in plain ascending order; else 0 */
     const char **pk;
 };
 /* Looks a collection up, in mem. LS_NOT_FOUND with the nearest name. */
-LS_MUST_CHECK enum ls_code ls_sqlite_find(struct ls_sqlite *s, const char *collection, struct ls_arena *mem,
-                                          struct ls_sqlite_table *ret, struct ls_error *err);
-LS_MUST_CHECK enum ls_code ls_sqlite_list(struct ls_store *store, struct ls_arena *mem, size_t *ret_count,
-                                          const char *const **ret, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_sqlite_find(struct ls_sqlite *s, const char *collection,
+                                          struct ls_arena *mem, struct ls_sqlite_table *ret,
+                                          struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_sqlite_list(struct ls_store *store, struct ls_arena *mem,
+                                          size_t *ret_count, const char *const **ret,
+                                          struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_sqlite_describe(struct ls_store *store, const char *collection,
                                               struct ls_arena *mem, struct ls_schema **ret,
                                               struct ls_error *err);
@@ -88,9 +90,9 @@ bool ls_sqlite_snapshots(struct ls_sqlite *s);
 
 /* ---- write.c */
 LS_MUST_CHECK enum ls_code ls_sqlite_fetch(struct ls_store *store, const struct ls_scan *what,
-                                           size_t key_count, const struct ls_value *keys, bool for_update,
-                                           struct ls_arena *mem, struct ls_rows *ret,
-                                           struct ls_error *err);
+                                           size_t key_count, const struct ls_value *keys,
+                                           bool for_update, struct ls_arena *mem,
+                                           struct ls_rows *ret, struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_sqlite_write(struct ls_store *store, const struct ls_write *write,
                                            struct ls_error *err);
 

@@ -27,8 +27,8 @@ struct column {
 };
 
 /* Prepares and runs; rows follow by ls_sql_step(). */
-static enum ls_code query(struct ls_sqlite *s, const char *sql, const struct ls_value *params, size_t count,
-                          struct ls_sql_stmt **ret, struct ls_error *err)
+static enum ls_code query(struct ls_sqlite *s, const char *sql, const struct ls_value *params,
+                          size_t count, struct ls_sql_stmt **ret, struct ls_error *err)
 {
     enum ls_code rc = ls_sql_prepare(s->db, sql, ret, err);
 
@@ -38,9 +38,10 @@ static enum ls_code query(struct ls_sqlite *s, const char *sql, const struct ls_
 enum ls_code ls_sqlite_list(struct ls_store *store, struct ls_arena *mem, size_t *ret_count,
                             const char *const **ret, struct ls_error *err)
 {
-    static const char sql[] = "SELECT name FROM pragma_table_list WHERE schema = 'main'"
-                              " AND type IN ('table', 'view', 'virtual') AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
-                              " AND name NOT LIKE 'lockstep~_%' ESCAPE '~' ORDER BY name";
+    static const char sql[] =
+        "SELECT name FROM pragma_table_list WHERE schema = 'main'"
+        " AND type IN ('table', 'view', 'virtual') AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
+        " AND name NOT LIKE 'lockstep~_%' ESCAPE '~' ORDER BY name";
     struct ls_sql_stmt *stmt = NULL;
     const char **names = NULL;
     size_t count = 0, capacity = 0;
@@ -94,10 +95,11 @@ static enum ls_code look_up(struct ls_sqlite *s, const char *name, struct ls_sql
     *ret_found = false;
     if (!*name || is_ours(name))
         return LS_OK;
-    rc = ls_sql_one(s->db,
-                    "SELECT type, wr, strict FROM pragma_table_list(?) WHERE schema = 'main' AND name = ?"
-                    " AND type <> 'shadow'",
-                    params, 2, &stmt, ret_found, err);
+    rc = ls_sql_one(
+        s->db,
+        "SELECT type, wr, strict FROM pragma_table_list(?) WHERE schema = 'main' AND name = ?"
+        " AND type <> 'shadow'",
+        params, 2, &stmt, ret_found, err);
     if (rc == LS_OK && *ret_found) {
         const char *type = ls_sql_text(stmt, 0, NULL);
 
@@ -164,7 +166,8 @@ static enum ls_code read_columns(struct ls_sqlite *s, const char *table, struct 
         }
         c = &columns[count++];
         c->name = ls_arena_text(mem, ls_sql_text(stmt, 0, NULL));
-        c->declared = ls_arena_text(mem, ls_sql_text(stmt, 1, NULL) ? ls_sql_text(stmt, 1, NULL) : "");
+        c->declared =
+            ls_arena_text(mem, ls_sql_text(stmt, 1, NULL) ? ls_sql_text(stmt, 1, NULL) : "");
         c->not_null = ls_sql_i64(stmt, 2) != 0;
         c->has_default = ls_sql_i64(stmt, 3) != 0;
         c->pk = (int)ls_sql_i64(stmt, 4);
@@ -188,8 +191,8 @@ static bool has_column(const struct column *columns, size_t count, const char *n
 
 /* The column that is the rowid: the only key column, declared INTEGER, without an index for the key (which INTEGER PRIMARY
  * KEY DESC has). */
-static enum ls_code find_alias(struct ls_sqlite *s, struct ls_sqlite_table *t, const struct column *columns,
-                               size_t count, struct ls_error *err)
+static enum ls_code find_alias(struct ls_sqlite *s, struct ls_sqlite_table *t,
+                               const struct column *columns, size_t count, struct ls_error *err)
 {
     const struct ls_value name = ls_value_text(t->name);
     const struct column *only = NULL;
@@ -205,8 +208,8 @@ static enum ls_code find_alias(struct ls_sqlite *s, struct ls_sqlite_table *t, c
     }
     if (!t->rowid || !only || strcasecmp(only->declared, "INTEGER") != 0)
         return LS_OK;
-    rc = ls_sql_one(s->db, "SELECT 1 FROM pragma_index_list(?, 'main') WHERE origin = 'pk'", &name, 1, &stmt,
-                    &has_index, err);
+    rc = ls_sql_one(s->db, "SELECT 1 FROM pragma_index_list(?, 'main') WHERE origin = 'pk'", &name,
+                    1, &stmt, &has_index, err);
     ls_sql_finish(stmt);
     if (rc == LS_OK && !has_index)
         t->alias = only->name;
@@ -214,12 +217,13 @@ static enum ls_code find_alias(struct ls_sqlite *s, struct ls_sqlite_table *t, c
 }
 
 /* The names of a WITHOUT ROWID table's key, when its tree is in their plain order. */
-static enum ls_code read_tree_key(struct ls_sqlite *s, struct ls_sqlite_table *t, struct ls_arena *mem,
-                                  size_t columns, struct ls_error *err)
+static enum ls_code read_tree_key(struct ls_sqlite *s, struct ls_sqlite_table *t,
+                                  struct ls_arena *mem, size_t columns, struct ls_error *err)
 {
-    static const char sql[] = "SELECT x.name, x.\"desc\" FROM pragma_index_list(?, 'main') AS l,"
-                              " pragma_index_xinfo(l.name, 'main') AS x WHERE l.origin = 'pk' AND x.key"
-                              " ORDER BY x.seqno";
+    static const char sql[] =
+        "SELECT x.name, x.\"desc\" FROM pragma_index_list(?, 'main') AS l,"
+        " pragma_index_xinfo(l.name, 'main') AS x WHERE l.origin = 'pk' AND x.key"
+        " ORDER BY x.seqno";
     const struct ls_value name = ls_value_text(t->name);
     struct ls_sql_stmt *stmt = NULL;
     bool row = false, plain = true;
@@ -228,7 +232,8 @@ static enum ls_code read_tree_key(struct ls_sqlite *s, struct ls_sqlite_table *t
     t->pk = ls_arena_array(mem, columns, sizeof(*t->pk));
     if (rc == LS_OK && !t->pk)
         rc = ls_error_nomem(err);
-    while (rc == LS_OK && (rc = ls_sql_step(stmt, &row, err)) == LS_OK && row && t->pk_count < columns) {
+    while (rc == LS_OK && (rc = ls_sql_step(stmt, &row, err)) == LS_OK && row &&
+           t->pk_count < columns) {
         plain &= ls_sql_i64(stmt, 1) == 0;
         t->pk[t->pk_count] = ls_arena_text(mem, ls_sql_text(stmt, 0, NULL));
         if (!t->pk[t->pk_count++])
@@ -241,8 +246,8 @@ static enum ls_code read_tree_key(struct ls_sqlite *s, struct ls_sqlite_table *t
 }
 
 static enum ls_code find_table(struct ls_sqlite *s, const char *collection, struct ls_arena *mem,
-                               struct ls_sqlite_table *ret, size_t *ret_count, struct column **ret_columns,
-                               struct ls_error *err)
+                               struct ls_sqlite_table *ret, size_t *ret_count,
+                               struct column **ret_columns, struct ls_error *err)
 {
     static const char *const rowid_names[] = {"rowid", "_rowid_", "oid"};
     bool found = false;
@@ -285,8 +290,8 @@ enum ls_code ls_sqlite_find(struct ls_sqlite *s, const char *collection, struct 
 }
 
 /* SELECT q."a" = 'A' OR q."a" = 'a ', ... FROM (SELECT "a", ... FROM t WHERE 0 UNION ALL SELECT 'a', ...) AS q */
-static void probe_sql(struct ls_buf *sql, const struct ls_sqlite_table *t, const struct column *columns,
-                      size_t count)
+static void probe_sql(struct ls_buf *sql, const struct ls_sqlite_table *t,
+                      const struct column *columns, size_t count)
 {
     ls_buf_text(sql, "SELECT ");
     for (size_t i = 0; i < count; i++)
@@ -408,7 +413,8 @@ static enum ls_code add_unique(struct ls_sqlite *s, struct ls_schema *schema, st
     static const char sql[] =
         "SELECT l.name, l.origin, x.name, x.cid, max(x.seqno) OVER (PARTITION BY l.name), x.seqno"
         " FROM pragma_index_list(?, 'main') AS l, pragma_index_xinfo(l.name, 'main') AS x"
-        " WHERE l.\"unique\" AND NOT l.partial AND l.origin <> 'pk' AND x.key ORDER BY l.seq DESC, x.seqno";
+        " WHERE l.\"unique\" AND NOT l.partial AND l.origin <> 'pk' AND x.key ORDER BY l.seq DESC, "
+        "x.seqno";
     const struct ls_value name = ls_value_text(table);
     size_t *fields = ls_arena_array(mem, schema->field_count, sizeof(*fields)), n = 0;
     struct ls_sql_stmt *stmt = NULL;
@@ -425,8 +431,8 @@ static enum ls_code add_unique(struct ls_sqlite *s, struct ls_schema *schema, st
         if (at >= 0 && n < schema->field_count)
             fields[n++] = (size_t)at;
         if (seqno == last && n == (size_t)last + 1 &&
-            !add_key(schema, keys, constraint ? "" : ls_arena_text(mem, ls_sql_text(stmt, 0, NULL)), false,
-                     fields, n, mem))
+            !add_key(schema, keys, constraint ? "" : ls_arena_text(mem, ls_sql_text(stmt, 0, NULL)),
+                     false, fields, n, mem))
             rc = ls_error_nomem(err);
     }
     ls_sql_finish(stmt);
@@ -473,10 +479,12 @@ static enum ls_code foreign_flags(struct ls_sqlite *s, struct ls_schema *schema,
         "SELECT coalesce(max(f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')"
         " OR f.on_update IN ('CASCADE', 'SET NULL', 'SET DEFAULT')), 0),"
         " coalesce(max(m.name = ? COLLATE NOCASE), 0),"
-        " (SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE)"
+        " (SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE "
+        "NOCASE)"
         " FROM sqlite_schema AS m, pragma_foreign_key_list(m.name, 'main') AS f"
         " WHERE m.type = 'table' AND f.\"table\" = ? COLLATE NOCASE";
-    const struct ls_value params[] = {ls_value_text(table), ls_value_text(table), ls_value_text(table)};
+    const struct ls_value params[] = {ls_value_text(table), ls_value_text(table),
+                                      ls_value_text(table)};
     struct ls_sql_stmt *stmt = NULL;
     bool row = false;
     enum ls_code rc = ls_sql_one(s->db, sql, params, 3, &stmt, &row, err);
@@ -501,28 +509,31 @@ static enum ls_code estimate_rows(struct ls_sqlite *s, struct ls_schema *schema,
     const char *sql;
     enum ls_code rc;
 
-    if (one_number(s, "SELECT CAST(stat AS INTEGER) FROM sqlite_stat1 WHERE tbl = ? AND stat > 0", &name, 1,
-                   &schema->rows_estimate, &ignored) == LS_OK &&
+    if (one_number(s, "SELECT CAST(stat AS INTEGER) FROM sqlite_stat1 WHERE tbl = ? AND stat > 0",
+                   &name, 1, &schema->rows_estimate, &ignored) == LS_OK &&
         schema->rows_estimate >= 0)
         return LS_OK;
     schema->rows_estimate = -1;
     if (!t->rowid)
         return LS_OK;
-    sql = ls_arena_printf(mem,
-                          "SELECT CASE WHEN a IS NULL THEN 0 WHEN CAST(b AS REAL) - a > 1e15 THEN 1e15 ELSE b - a + 1 END"
-                          " FROM (SELECT (SELECT min(%s) FROM %s) AS a, (SELECT max(%s) FROM %s) AS b)",
-                          t->rowid, t->quoted, t->rowid, t->quoted);
+    sql = ls_arena_printf(
+        mem,
+        "SELECT CASE WHEN a IS NULL THEN 0 WHEN CAST(b AS REAL) - a > 1e15 THEN 1e15 ELSE b - a + "
+        "1 END"
+        " FROM (SELECT (SELECT min(%s) FROM %s) AS a, (SELECT max(%s) FROM %s) AS b)",
+        t->rowid, t->quoted, t->rowid, t->quoted);
     rc = sql ? one_number(s, sql, NULL, 0, &span, err) : ls_error_nomem(err);
     if (rc == LS_OK)
-        rc = one_number(s, "SELECT page_count * page_size / 16 FROM pragma_page_count, pragma_page_size", NULL, 0,
-                        &room, err);
+        rc = one_number(
+            s, "SELECT page_count * page_size / 16 FROM pragma_page_count, pragma_page_size", NULL,
+            0, &room, err);
     if (rc == LS_OK)
         schema->rows_estimate = span < room ? span : room;
     return rc;
 }
 
-enum ls_code ls_sqlite_describe(struct ls_store *store, const char *collection, struct ls_arena *mem,
-                                struct ls_schema **ret, struct ls_error *err)
+enum ls_code ls_sqlite_describe(struct ls_store *store, const char *collection,
+                                struct ls_arena *mem, struct ls_schema **ret, struct ls_error *err)
 {
     struct ls_sqlite *s = (struct ls_sqlite *)store;
     struct ls_schema *schema = ls_arena_alloc(mem, sizeof(*schema));
@@ -554,8 +565,8 @@ enum ls_code ls_sqlite_describe(struct ls_store *store, const char *collection, 
     return rc;
 }
 
-static void create_sql(struct ls_buf *sql, const char *table, const struct ls_schema *like, size_t key_count,
-                       const size_t *key)
+static void create_sql(struct ls_buf *sql, const char *table, const struct ls_schema *like,
+                       size_t key_count, const size_t *key)
 {
     bool rowid_key = key_count == 1 && like->fields[key[0]].type == LS_T_INT, first = true;
 
@@ -595,18 +606,21 @@ static enum ls_code new_name(struct ls_sqlite *s, const char *collection, struct
         return rc;
     if (schema && strcmp(schema, "main") != 0)
         return ls_error_set(err, LS_USAGE,
-                            "cannot create %s: SQLite has no schemas (store=%s). Give the table's name alone, or the "
+                            "cannot create %s: SQLite has no schemas (store=%s). Give the table's "
+                            "name alone, or the "
                             "whole name in double quotes",
                             collection, ls_sql_identity(s->db));
     if (!**ret || is_ours(*ret))
         return ls_error_set(err, LS_USAGE,
-                            "cannot create %s: a name may not be empty nor begin with sqlite_ or lockstep_ (store=%s)",
+                            "cannot create %s: a name may not be empty nor begin with sqlite_ or "
+                            "lockstep_ (store=%s)",
                             collection ? collection : "a collection", ls_sql_identity(s->db));
     return LS_OK;
 }
 
-enum ls_code ls_sqlite_create(struct ls_store *store, const char *collection, const struct ls_schema *like,
-                              size_t key_count, const size_t *key, struct ls_error *err)
+enum ls_code ls_sqlite_create(struct ls_store *store, const char *collection,
+                              const struct ls_schema *like, size_t key_count, const size_t *key,
+                              struct ls_error *err)
 {
     struct ls_sqlite *s = (struct ls_sqlite *)store;
     const char *name = NULL;
@@ -622,10 +636,13 @@ enum ls_code ls_sqlite_create(struct ls_store *store, const char *collection, co
     if (rc != LS_OK)
         goto done;
     param = ls_value_text(name);
-    rc = one_number(s, "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ? COLLATE NOCASE",
-                    &param, 1, &there, err);
+    rc = one_number(
+        s,
+        "SELECT 1 FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ? COLLATE NOCASE",
+        &param, 1, &there, err);
     if (rc == LS_OK && there == 1)
-        rc = ls_error_set(err, LS_CONFLICT, "cannot create %s: there is a table of that name (store=%s)", collection,
+        rc = ls_error_set(err, LS_CONFLICT,
+                          "cannot create %s: there is a table of that name (store=%s)", collection,
                           ls_sql_identity(s->db));
     if (rc != LS_OK)
         goto done;

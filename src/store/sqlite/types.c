@@ -35,10 +35,12 @@ static const struct {
     enum ls_type type;
 } words[] = {
     {"BOOL", LS_T_BOOL},           {"BOOLEAN", LS_T_BOOL},
-    {"DECIMAL", LS_T_DECIMAL},     {"NUMERIC", LS_T_DECIMAL},   {"NUMBER", LS_T_DECIMAL},
-    {"DATE", LS_T_DATE},           {"TIME", LS_T_TIME},         {"DATETIME", LS_T_TIMESTAMP},
+    {"DECIMAL", LS_T_DECIMAL},     {"NUMERIC", LS_T_DECIMAL},
+    {"NUMBER", LS_T_DECIMAL},      {"DATE", LS_T_DATE},
+    {"TIME", LS_T_TIME},           {"DATETIME", LS_T_TIMESTAMP},
     {"TIMESTAMP", LS_T_TIMESTAMP}, {"TIMESTAMPTZ", LS_T_TIMESTAMPTZ},
-    {"UUID", LS_T_UUID},           {"JSON", LS_T_JSON},         {"JSONB", LS_T_JSON},
+    {"UUID", LS_T_UUID},           {"JSON", LS_T_JSON},
+    {"JSONB", LS_T_JSON},
 };
 
 /* SQLite's rules, in its order: the first part found in the name decides. */
@@ -47,8 +49,9 @@ static const struct {
     enum ls_affinity affinity;
     enum ls_type type;
 } parts[] = {
-    {"INT", LS_AFF_INTEGER, LS_T_INT}, {"CHAR", LS_AFF_TEXT, LS_T_TEXT}, {"CLOB", LS_AFF_TEXT, LS_T_TEXT},
-    {"TEXT", LS_AFF_TEXT, LS_T_TEXT},  {"BLOB", LS_AFF_BLOB, LS_T_BYTES}, {"REAL", LS_AFF_REAL, LS_T_DOUBLE},
+    {"INT", LS_AFF_INTEGER, LS_T_INT},  {"CHAR", LS_AFF_TEXT, LS_T_TEXT},
+    {"CLOB", LS_AFF_TEXT, LS_T_TEXT},   {"TEXT", LS_AFF_TEXT, LS_T_TEXT},
+    {"BLOB", LS_AFF_BLOB, LS_T_BYTES},  {"REAL", LS_AFF_REAL, LS_T_DOUBLE},
     {"FLOA", LS_AFF_REAL, LS_T_DOUBLE}, {"DOUB", LS_AFF_REAL, LS_T_DOUBLE},
 };
 
@@ -92,13 +95,20 @@ enum ls_type ls_sqlite_type(const char *declared)
 void ls_sqlite_declare(struct ls_buf *out, const struct ls_field *field)
 {
     static const char *const names[LS_TYPE_COUNT] = {
-        [LS_T_NULL] = "TEXT",          [LS_T_BOOL] = "BOOLEAN",
-        [LS_T_INT] = "INTEGER",        [LS_T_DECIMAL] = "DECIMAL_TEXT",
-        [LS_T_DOUBLE] = "REAL",        [LS_T_TEXT] = "TEXT",
-        [LS_T_BYTES] = "BLOB",         [LS_T_DATE] = "DATE_TEXT",
-        [LS_T_TIME] = "TIME_TEXT",     [LS_T_TIMESTAMP] = "TIMESTAMP_TEXT",
-        [LS_T_TIMESTAMPTZ] = "TIMESTAMPTZ_TEXT", [LS_T_UUID] = "UUID_TEXT",
-        [LS_T_JSON] = "JSON_TEXT",     [LS_T_NATIVE] = "TEXT",
+        [LS_T_NULL] = "TEXT",
+        [LS_T_BOOL] = "BOOLEAN",
+        [LS_T_INT] = "INTEGER",
+        [LS_T_DECIMAL] = "DECIMAL_TEXT",
+        [LS_T_DOUBLE] = "REAL",
+        [LS_T_TEXT] = "TEXT",
+        [LS_T_BYTES] = "BLOB",
+        [LS_T_DATE] = "DATE_TEXT",
+        [LS_T_TIME] = "TIME_TEXT",
+        [LS_T_TIMESTAMP] = "TIMESTAMP_TEXT",
+        [LS_T_TIMESTAMPTZ] = "TIMESTAMPTZ_TEXT",
+        [LS_T_UUID] = "UUID_TEXT",
+        [LS_T_JSON] = "JSON_TEXT",
+        [LS_T_NATIVE] = "TEXT",
     };
 
     ls_buf_text(out, names[field->type]);
@@ -163,14 +173,15 @@ static bool looks_like(const char *text, const char *shape, size_t size)
 /* Nothing, or a point and 1 to 6 digits of which the last is not 0. */
 static bool plain_fraction(const char *text, size_t size)
 {
-    return !size || (size >= 2 && size <= 7 && looks_like(text, ".dddddd", size) && text[size - 1] != '0');
+    return !size ||
+           (size >= 2 && size <= 7 && looks_like(text, ".dddddd", size) && text[size - 1] != '0');
 }
 
 /* Whether reading this text and printing it again surely gives the same text; saves the printing for nearly all. */
 static bool plain_time(const char *text, size_t size)
 {
-    return size >= 8 && looks_like(text, "dd:dd:dd", 8) && memcmp(text, "24", 2) < 0 && text[6] < '6' &&
-           plain_fraction(text + 8, size - 8);
+    return size >= 8 && looks_like(text, "dd:dd:dd", 8) && memcmp(text, "24", 2) < 0 &&
+           text[6] < '6' && plain_fraction(text + 8, size - 8);
 }
 
 static bool plain_date(const char *text, size_t size)
@@ -180,7 +191,8 @@ static bool plain_date(const char *text, size_t size)
 
 static bool plain_timestamp(const char *text, size_t size)
 {
-    return size >= 19 && plain_date(text, 10) && text[10] == ' ' && plain_time(text + 11, size - 11);
+    return size >= 19 && plain_date(text, 10) && text[10] == ' ' &&
+           plain_time(text + 11, size - 11);
 }
 
 static bool same_text(const char *text, size_t size, const char *printed)
@@ -228,7 +240,8 @@ static struct ls_value decode_timestamp(const struct ls_value *stored, enum ls_t
 
     if (!ls_scan_timestamp(stored->data, size, &us, &absolute) || absolute != zoned)
         return *stored;
-    plain = zoned ? size > 3 && !memcmp(stored->data + size - 3, "+00", 3) && plain_timestamp(stored->data, size - 3)
+    plain = zoned ? size > 3 && !memcmp(stored->data + size - 3, "+00", 3) &&
+                        plain_timestamp(stored->data, size - 3)
                   : plain_timestamp(stored->data, size);
     if (!plain) {
         char printed[LS_PRINT_MAX];
@@ -294,7 +307,8 @@ static bool numeric(enum ls_affinity a)
 
 /* What a numeric affinity will make of a text that is a number: itself as INT or DOUBLE if that is the
  * same number; else false. */
-static bool number_of(struct ls_sqlite_codec *c, const char *text, size_t size, struct ls_value *ret)
+static bool number_of(struct ls_sqlite_codec *c, const char *text, size_t size,
+                      struct ls_value *ret)
 {
     int64_t i;
     double d;
@@ -316,8 +330,8 @@ static bool number_of(struct ls_sqlite_codec *c, const char *text, size_t size, 
 
 static enum ls_code refuse(const struct ls_field *field, const char *why, struct ls_error *err)
 {
-    return ls_error_set(err, LS_TYPE, "a value does not fit: %s (field=%s, type=%s)", why, field->name,
-                        field->native);
+    return ls_error_set(err, LS_TYPE, "a value does not fit: %s (field=%s, type=%s)", why,
+                        field->name, field->native);
 }
 
 /* NaN and the infinities are decimals, but plain text to SQLite. */
@@ -342,7 +356,8 @@ static void trim(const char **text, size_t *size)
 
 /* Text for a column that turns texts into numbers: fine when it is none, or when the number reads the same. */
 static enum ls_code encode_text(struct ls_sqlite_codec *c, const struct ls_value *v,
-                                const struct ls_field *field, struct ls_value *ret, struct ls_error *err)
+                                const struct ls_field *field, struct ls_value *ret,
+                                struct ls_error *err)
 {
     const char *text = v->data;
     size_t size = v->size;
@@ -366,8 +381,11 @@ static enum ls_code encode_text(struct ls_sqlite_codec *c, const struct ls_value
     if (same)
         *ret = number;
     return same ? LS_OK
-                : refuse(field, "SQLite keeps numbers in this column as numbers and would change it. Declare the "
-                                "column as text (DECIMAL_TEXT, JSON_TEXT, TEXT)", err);
+                : refuse(field,
+                         "SQLite keeps numbers in this column as numbers and would change it. "
+                         "Declare the "
+                         "column as text (DECIMAL_TEXT, JSON_TEXT, TEXT)",
+                         err);
 }
 
 static enum ls_code encode_decimal(struct ls_sqlite_codec *c, const struct ls_value *v,
@@ -379,8 +397,11 @@ static enum ls_code encode_decimal(struct ls_sqlite_codec *c, const struct ls_va
         return LS_OK;
     if (number_of(c, v->data, v->size, ret))
         return LS_OK;
-    return refuse(field, "SQLite keeps decimals in this column as 64-bit floating point, which has not that many "
-                         "digits. Declare the column DECIMAL_TEXT", err);
+    return refuse(
+        field,
+        "SQLite keeps decimals in this column as 64-bit floating point, which has not that many "
+        "digits. Declare the column DECIMAL_TEXT",
+        err);
 }
 
 static enum ls_code encode_double(struct ls_sqlite_codec *c, const struct ls_value *v,
@@ -399,7 +420,8 @@ static enum ls_code encode_double(struct ls_sqlite_codec *c, const struct ls_val
 }
 
 enum ls_code ls_sqlite_encode(struct ls_sqlite_codec *codec, const struct ls_value *v,
-                              const struct ls_field *field, struct ls_value *ret, struct ls_error *err)
+                              const struct ls_field *field, struct ls_value *ret,
+                              struct ls_error *err)
 {
     switch (v->type) {
     case LS_T_BOOL:

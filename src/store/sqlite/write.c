@@ -46,14 +46,19 @@ static const struct ls_field *field_at(const struct work *w, size_t i)
     return &w->schema->fields[w->fields[i]];
 }
 
-static enum ls_code prepare_work(struct work *w, struct ls_sqlite *s, const struct ls_schema *schema,
-                                 size_t field_count, const size_t *fields, size_t key_count,
-                                 const size_t *key, struct ls_error *err)
+static enum ls_code prepare_work(struct work *w, struct ls_sqlite *s,
+                                 const struct ls_schema *schema, size_t field_count,
+                                 const size_t *fields, size_t key_count, const size_t *key,
+                                 struct ls_error *err)
 {
     enum ls_code rc;
 
-    *w = (struct work){.s = s, .schema = schema, .field_count = field_count, .fields = fields,
-                       .key_count = key_count, .key = key};
+    *w = (struct work){.s = s,
+                       .schema = schema,
+                       .field_count = field_count,
+                       .fields = fields,
+                       .key_count = key_count,
+                       .key = key};
     ls_arena_init(&w->mem, 0);
     rc = ls_sqlite_find(s, schema->collection, &w->mem, &w->table, err);
     if (rc != LS_OK)
@@ -169,13 +174,15 @@ static void select_sql(const struct work *w, struct ls_buf *sql, struct statemen
 
 typedef void sql_fn(const struct work *w, struct ls_buf *sql, struct statement *st);
 
-static enum ls_code prepare(struct work *w, sql_fn *write_sql, struct statement *st, struct ls_error *err)
+static enum ls_code prepare(struct work *w, sql_fn *write_sql, struct statement *st,
+                            struct ls_error *err)
 {
     struct ls_buf sql;
     enum ls_code rc;
 
     ls_buf_init(&sql, 0);
-    *st = (struct statement){.source = ls_arena_array(&w->mem, w->field_count + 2 * w->key_count, sizeof(size_t))};
+    *st = (struct statement){
+        .source = ls_arena_array(&w->mem, w->field_count + 2 * w->key_count, sizeof(size_t))};
     if (st->source)
         write_sql(w, &sql, st);
     rc = st->source && !sql.failed ? ls_sql_prepare(w->s->db, ls_buf_str(&sql), &st->stmt, err)
@@ -194,7 +201,8 @@ static enum ls_code bind(struct work *w, const struct statement *st, const struc
         size_t at = st->source[i] & ~KEY_FLAG;
 
         if (st->source[i] & KEY_FLAG)
-            rc = ls_sqlite_encode(&w->key_codecs[at], &key[at], field_at(w, w->key[at]), &w->params[i], err);
+            rc = ls_sqlite_encode(&w->key_codecs[at], &key[at], field_at(w, w->key[at]),
+                                  &w->params[i], err);
         else
             rc = ls_sqlite_encode(&w->codecs[at], &record[at], field_at(w, at), &w->params[i], err);
     }
@@ -228,8 +236,8 @@ enum ls_code ls_sqlite_fetch(struct ls_store *store, const struct ls_scan *what,
     struct ls_rows rows = {.width = what->field_count};
     struct statement st = {0};
     struct work w;
-    enum ls_code rc = prepare_work(&w, (struct ls_sqlite *)store, what->schema, what->field_count, what->fields,
-                                   what->key_count, what->key, err);
+    enum ls_code rc = prepare_work(&w, (struct ls_sqlite *)store, what->schema, what->field_count,
+                                   what->fields, what->key_count, what->key, err);
 
     (void)for_update; /* a write transaction has the file for itself from its beginning */
     rows.values = ls_arena_array(mem, key_count * rows.width, sizeof(*rows.values));
@@ -258,8 +266,8 @@ enum ls_code ls_sqlite_fetch(struct ls_store *store, const struct ls_scan *what,
 
 static enum ls_code conflict(const struct work *w, const char *why, struct ls_error *err)
 {
-    return ls_error_set(err, LS_CONFLICT, "a record changed since it was read: %s (collection=%s)", why,
-                        w->schema->collection);
+    return ls_error_set(err, LS_CONFLICT, "a record changed since it was read: %s (collection=%s)",
+                        why, w->schema->collection);
 }
 
 /* Runs a statement that must change one record. */
@@ -289,7 +297,8 @@ static enum ls_code run_deletes(struct work *w, const struct ls_write *write, st
 }
 
 /* A refused insert is a conflict when a record of its key is there, whatever SQLite complained about first. */
-static enum ls_code explain_insert(struct work *w, const struct ls_write_op *op, struct ls_error *err)
+static enum ls_code explain_insert(struct work *w, const struct ls_write_op *op,
+                                   struct ls_error *err)
 {
     const struct ls_error refused = err ? *err : (struct ls_error){.code = LS_CONSTRAINT};
     struct statement st = {0};
@@ -334,7 +343,8 @@ struct pending {
 };
 
 /* Tries each; keeps those that a constraint refuses. The last refusal stays in err. */
-static enum ls_code try_updates(struct work *w, struct statement *st, struct pending *p, struct ls_error *err)
+static enum ls_code try_updates(struct work *w, struct statement *st, struct pending *p,
+                                struct ls_error *err)
 {
     size_t kept = 0;
     enum ls_code rc;
@@ -364,13 +374,16 @@ static enum ls_code try_while_it_helps(struct work *w, struct statement *st, str
 }
 
 /* The written fields that some unique index is over; of the rowid too. Positions in fields. */
-static enum ls_code unique_fields(struct work *w, size_t *ret_count, size_t *ret, struct ls_error *err)
+static enum ls_code unique_fields(struct work *w, size_t *ret_count, size_t *ret,
+                                  struct ls_error *err)
 {
-    static const char sql[] = "SELECT DISTINCT x.name FROM pragma_index_list(?, 'main') AS l,"
-                              " pragma_index_xinfo(l.name, 'main') AS x WHERE l.\"unique\" AND x.key AND x.cid >= 0"
-                              " UNION SELECT ?";
+    static const char sql[] =
+        "SELECT DISTINCT x.name FROM pragma_index_list(?, 'main') AS l,"
+        " pragma_index_xinfo(l.name, 'main') AS x WHERE l.\"unique\" AND x.key AND x.cid >= 0"
+        " UNION SELECT ?";
     const struct ls_value params[] = {ls_value_text(w->table.name),
-                                      w->table.alias ? ls_value_text(w->table.alias) : ls_value_null()};
+                                      w->table.alias ? ls_value_text(w->table.alias)
+                                                     : ls_value_null()};
     struct ls_sql_stmt *stmt = NULL;
     bool row = false;
     size_t count = 0;
@@ -418,11 +431,11 @@ static struct ls_value parked_value(const struct work *w, size_t position, char 
 }
 
 /* UPDATE t SET u1 = ?, u2 = ? WHERE key for every pending record. */
-static enum ls_code park(struct work *w, const struct pending *p, size_t count, const size_t *unique,
-                         struct ls_error *err)
+static enum ls_code park(struct work *w, const struct pending *p, size_t count,
+                         const size_t *unique, struct ls_error *err)
 {
     struct statement where = {.source = ls_arena_array(&w->mem, 2 * w->key_count, sizeof(size_t))};
-    char (*texts)[64] = ls_arena_array(&w->mem, count, sizeof(*texts));
+    char(*texts)[64] = ls_arena_array(&w->mem, count, sizeof(*texts));
     struct ls_value *params = ls_arena_array(&w->mem, count + 2 * w->key_count, sizeof(*params));
     struct ls_sql_stmt *stmt = NULL;
     struct ls_buf sql;
@@ -458,7 +471,8 @@ done:
 
 static enum ls_code run_updates(struct work *w, const struct ls_write *write, struct ls_error *err)
 {
-    struct pending p = {.ops = ls_arena_array(&w->mem, write->count, sizeof(const struct ls_write_op *))};
+    struct pending p = {
+        .ops = ls_arena_array(&w->mem, write->count, sizeof(const struct ls_write_op *))};
     size_t *unique = ls_arena_array(&w->mem, w->field_count, sizeof(*unique)), unique_count = 0;
     struct ls_error refused = {0};
     struct statement st = {0};
@@ -472,7 +486,8 @@ static enum ls_code run_updates(struct work *w, const struct ls_write *write, st
     rc = try_while_it_helps(w, &st, &p, &refused);
     if (rc == LS_OK && p.count) {
         rc = unique_fields(w, &unique_count, unique, &refused);
-        if (rc == LS_OK && unique_count && park(w, &p, unique_count, unique, &(struct ls_error){0}) == LS_OK)
+        if (rc == LS_OK && unique_count &&
+            park(w, &p, unique_count, unique, &(struct ls_error){0}) == LS_OK)
             rc = try_while_it_helps(w, &st, &p, &refused);
         if (rc == LS_OK && p.count)
             rc = LS_CONSTRAINT;
@@ -495,13 +510,14 @@ static enum ls_code run_all(struct work *w, const struct ls_write *write, struct
     return rc;
 }
 
-enum ls_code ls_sqlite_write(struct ls_store *store, const struct ls_write *write, struct ls_error *err)
+enum ls_code ls_sqlite_write(struct ls_store *store, const struct ls_write *write,
+                             struct ls_error *err)
 {
     struct ls_sqlite *s = (struct ls_sqlite *)store;
     struct ls_error ignored;
     struct work w;
-    enum ls_code rc = prepare_work(&w, s, write->schema, write->field_count, write->fields, write->key_count,
-                                   write->key, err);
+    enum ls_code rc = prepare_work(&w, s, write->schema, write->field_count, write->fields,
+                                   write->key_count, write->key, err);
 
     if (rc == LS_OK && (write->schema->flags & LS_SCHEMA_SELF_REF))
         rc = ls_sql_exec(s->db, "PRAGMA defer_foreign_keys = ON", err);
@@ -511,8 +527,10 @@ enum ls_code ls_sqlite_write(struct ls_store *store, const struct ls_write *writ
         rc = run_all(&w, write, err);
         if (rc == LS_OK)
             rc = ls_sql_exec(s->db, "RELEASE lockstep_write", err);
-        else if (ls_sql_exec(s->db, "ROLLBACK TO lockstep_write; RELEASE lockstep_write", &ignored) != LS_OK)
-            rc = err ? err->code : rc; /* the transaction is gone as a whole: the caller rolls back anyway */
+        else if (ls_sql_exec(s->db, "ROLLBACK TO lockstep_write; RELEASE lockstep_write",
+                             &ignored) != LS_OK)
+            rc = err ? err->code
+                     : rc; /* the transaction is gone as a whole: the caller rolls back anyway */
     }
     work_done(&w);
     return rc;

@@ -64,7 +64,8 @@ static void equal_keys_of_two_types_are_in_one_segment(void **state)
 
     (void)state;
     ls_buf_init(&scratch, 0);
-    assert_int_equal(ls_partition_of(&p, &a, &as, 1, &scratch), ls_partition_of(&p, &b, &as, 1, &scratch));
+    assert_int_equal(ls_partition_of(&p, &a, &as, 1, &scratch),
+                     ls_partition_of(&p, &b, &as, 1, &scratch));
     ls_buf_done(&scratch);
 }
 
@@ -81,14 +82,17 @@ static struct ls_store *open_memory(struct ls_arena *mem, const char *name, bool
     return store;
 }
 
-static struct ls_schema *fill(struct ls_store *store, struct ls_arena *mem, const int64_t *ids, size_t count)
+static struct ls_schema *fill(struct ls_store *store, struct ls_arena *mem, const int64_t *ids,
+                              size_t count)
 {
     static const struct ls_field fields[] = {{"id", LS_T_INT, "int", "", -1, -1, 0}};
     static const size_t zero[] = {0};
-    const struct ls_schema like = {.collection = "t", .field_count = 1, .fields = fields, .fingerprint = ""};
+    const struct ls_schema like = {
+        .collection = "t", .field_count = 1, .fields = fields, .fingerprint = ""};
     struct ls_write_op *ops = ls_arena_array(mem, count, sizeof(*ops));
     struct ls_value *values = ls_arena_array(mem, count, sizeof(*values));
-    struct ls_write write = {.field_count = 1, .fields = zero, .key_count = 1, .key = zero, .count = count, .ops = ops};
+    struct ls_write write = {
+        .field_count = 1, .fields = zero, .key_count = 1, .key = zero, .count = count, .ops = ops};
     struct ls_schema *schema = NULL;
     struct ls_error err;
 
@@ -108,7 +112,8 @@ static struct ls_schema *fill(struct ls_store *store, struct ls_arena *mem, cons
 static void a_sample_of_many_records_stays_even(void **state)
 {
     static const size_t zero[] = {0};
-    const size_t total = 300000; /* more than the sample holds, so that it is thinned several times */
+    const size_t total =
+        300000; /* more than the sample holds, so that it is thinned several times */
     struct ls_arena mem;
     struct ls_store *store;
     struct ls_scan scan = {.field_count = 1, .fields = zero, .key_count = 1, .key = zero};
@@ -183,7 +188,8 @@ static void every_kind_fills_what_its_capabilities_promise(void **state)
         assert_true(ops->open && ops->close && ops->identity && ops->list && ops->describe);
         assert_true(ops->scan && ops->next && ops->end && ops->fetch);
         if (ops->caps & LS_CAP_WRITE)
-            assert_true(ops->begin && ops->write && ops->mark && ops->commit && ops->rollback && ops->settle);
+            assert_true(ops->begin && ops->write && ops->mark && ops->commit && ops->rollback &&
+                        ops->settle);
         if (ops->caps & LS_CAP_DIGEST)
             assert_true(ops->digest_family && ops->digest && ops->bounds);
         assert_true(!(ops->caps & LS_CAP_CREATE) || ops->create);

@@ -20,11 +20,13 @@
 #define assert_ls(call) assert_code(LS_OK, call)
 #define assert_code(want, call) check_code((want), (call), &err, #call, __LINE__)
 
-static void check_code(enum ls_code want, enum ls_code got, const struct ls_error *err, const char *call, int line)
+static void check_code(enum ls_code want, enum ls_code got, const struct ls_error *err,
+                       const char *call, int line)
 {
     if (want == got)
         return;
-    print_error("%s: %s instead of %s: %s\n", call, ls_code_name(got), ls_code_name(want), got ? err->text : "");
+    print_error("%s: %s instead of %s: %s\n", call, ls_code_name(got), ls_code_name(want),
+                got ? err->text : "");
     _fail(__FILE__, line);
 }
 
@@ -69,6 +71,11 @@ static const char *ask(struct env *env, const char *sql)
     return ret;
 }
 
+static long number(struct env *env, const char *sql)
+{
+    return strtol(ask(env, sql), NULL, 10);
+}
+
 static struct ls_store *open_store(struct env *env, bool writable)
 {
     const struct ls_store_options options = {.writable = writable, .lock_timeout_ms = 100};
@@ -76,7 +83,8 @@ static struct ls_store *open_store(struct env *env, bool writable)
     struct ls_store *store = NULL;
     struct ls_url url;
 
-    assert_ls(ls_url_parse(ls_arena_printf(&env->mem, "sqlite:%s", env->path), &env->mem, &url, &err));
+    assert_ls(
+        ls_url_parse(ls_arena_printf(&env->mem, "sqlite:%s", env->path), &env->mem, &url, &err));
     assert_ls(ls_store_open(&url, &options, &store, &err));
     return store;
 }
@@ -86,7 +94,8 @@ static int setup(void **state)
     struct env *env = calloc(1, sizeof(*env));
     char *folder = testdir_new();
 
-    if (asprintf(&env->path, "%s/data.db", folder) < 0 || sqlite3_open(env->path, &env->app) != SQLITE_OK)
+    if (asprintf(&env->path, "%s/data.db", folder) < 0 ||
+        sqlite3_open(env->path, &env->app) != SQLITE_OK)
         return -1;
     free(folder);
     ls_arena_init(&env->mem, 0);
@@ -128,7 +137,8 @@ static struct ls_schema *describe(struct env *env, const char *name)
     struct ls_schema *schema = NULL;
     struct ls_error err = {0};
 
-    assert_ls(ls_store_describe(env->writer ? env->writer : reader(env), name, &env->mem, &schema, &err));
+    assert_ls(
+        ls_store_describe(env->writer ? env->writer : reader(env), name, &env->mem, &schema, &err));
     return schema;
 }
 
@@ -138,11 +148,13 @@ struct look {
     size_t fields[32], key[8];
 };
 
-static struct ls_scan *look_at(struct env *env, const struct ls_schema *schema, const char *const *key, size_t count)
+static struct ls_scan *look_at(struct env *env, const struct ls_schema *schema,
+                               const char *const *key, size_t count)
 {
     struct look *look = ls_arena_alloc(&env->mem, sizeof(*look));
 
-    look->scan = (struct ls_scan){.schema = schema, .fields = look->fields, .key_count = count, .key = look->key};
+    look->scan = (struct ls_scan){
+        .schema = schema, .fields = look->fields, .key_count = count, .key = look->key};
     for (size_t i = 0; i < schema->field_count; i++)
         if (!(schema->fields[i].flags & LS_FIELD_GENERATED))
             look->fields[look->scan.field_count++] = i;
@@ -220,7 +232,11 @@ static const char *keys_text(struct env *env, const char *table)
         const struct ls_key *key = &schema->keys[k];
 
         for (size_t i = 0; i < key->field_count; i++)
-            ls_buf_printf(&out, "%s%s", i ? "," : k ? " " : "", schema->fields[key->fields[i]].name);
+            ls_buf_printf(&out, "%s%s",
+                          i   ? ","
+                          : k ? " "
+                              : "",
+                          schema->fields[key->fields[i]].name);
         ls_buf_printf(&out, ":%s%s", key->primary ? "p" : "", key->not_null ? "n" : "");
     }
     ret = ls_arena_text(&env->mem, ls_buf_str(&out));
@@ -238,7 +254,8 @@ static void keys_are_what_sqlite_enforces(void **state)
              "CREATE TABLE text_not_null (id TEXT NOT NULL PRIMARY KEY, x);"
              "CREATE TABLE tree (b TEXT, a INT, PRIMARY KEY (a, b)) WITHOUT ROWID;"
              "CREATE TABLE strict_key (id TEXT PRIMARY KEY, x ANY) STRICT;"
-             "CREATE TABLE two (a INT NOT NULL, b INT NOT NULL, c INT, PRIMARY KEY (b, a), UNIQUE (c), UNIQUE (a, c));"
+             "CREATE TABLE two (a INT NOT NULL, b INT NOT NULL, c INT, PRIMARY KEY (b, a), UNIQUE "
+             "(c), UNIQUE (a, c));"
              "CREATE TABLE indexed (a INT NOT NULL, b TEXT, c INT);"
              "CREATE UNIQUE INDEX by_a ON indexed (a);"
              "CREATE UNIQUE INDEX by_part ON indexed (b) WHERE c > 0;"
@@ -264,7 +281,8 @@ static void fields_tell_their_collation_and_how_they_are_made(void **state)
     struct env *env = *state;
     const struct ls_schema *schema;
 
-    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT COLLATE NOCASE, b TEXT COLLATE RTRIM, c TEXT,"
+    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT COLLATE NOCASE, b TEXT COLLATE RTRIM, "
+             "c TEXT,"
              " d INT DEFAULT 5, e INT NOT NULL, f INT AS (d + e), g INT AS (d * e) STORED, h)");
     schema = describe(env, "t");
     assert_int_equal(schema->field_count, 9);
@@ -314,16 +332,17 @@ static void what_a_write_sets_off_is_flagged(void **state)
     struct env *env = *state;
     const unsigned all = LS_SCHEMA_TRIGGERS | LS_SCHEMA_CASCADES | LS_SCHEMA_SELF_REF;
 
-    run(env, "CREATE TABLE plain (id INTEGER PRIMARY KEY);"
-             "CREATE TABLE watched (id INTEGER PRIMARY KEY);"
-             "CREATE TRIGGER t AFTER DELETE ON watched BEGIN SELECT 1; END;"
-             "CREATE TABLE parent (id INTEGER PRIMARY KEY);"
-             "CREATE TABLE nulled (id INTEGER PRIMARY KEY);"
-             "CREATE TABLE strong (id INTEGER PRIMARY KEY);"
-             "CREATE TABLE child (id INTEGER PRIMARY KEY, p REFERENCES Parent ON DELETE CASCADE,"
-             " n REFERENCES nulled ON UPDATE SET NULL, s REFERENCES strong ON DELETE RESTRICT);"
-             "CREATE TABLE tree (id INTEGER PRIMARY KEY, up REFERENCES tree);"
-             "CREATE TABLE pruned (id INTEGER PRIMARY KEY, up REFERENCES pruned ON DELETE CASCADE)");
+    run(env,
+        "CREATE TABLE plain (id INTEGER PRIMARY KEY);"
+        "CREATE TABLE watched (id INTEGER PRIMARY KEY);"
+        "CREATE TRIGGER t AFTER DELETE ON watched BEGIN SELECT 1; END;"
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY);"
+        "CREATE TABLE nulled (id INTEGER PRIMARY KEY);"
+        "CREATE TABLE strong (id INTEGER PRIMARY KEY);"
+        "CREATE TABLE child (id INTEGER PRIMARY KEY, p REFERENCES Parent ON DELETE CASCADE,"
+        " n REFERENCES nulled ON UPDATE SET NULL, s REFERENCES strong ON DELETE RESTRICT);"
+        "CREATE TABLE tree (id INTEGER PRIMARY KEY, up REFERENCES tree);"
+        "CREATE TABLE pruned (id INTEGER PRIMARY KEY, up REFERENCES pruned ON DELETE CASCADE)");
     for (size_t i = 0; i < COUNT(cases); i++)
         assert_int_equal(describe(env, cases[i].table)->flags & all, cases[i].flags);
 }
@@ -336,9 +355,11 @@ static void views_are_read_and_not_written(void **state)
     const struct ls_write_op op = {LS_DELETE, &one, NULL};
     struct ls_error err = {0};
     struct ls_schema *schema;
-    struct ls_write write = {.field_count = 1, .fields = zero, .key_count = 1, .key = zero, .count = 1, .ops = &op};
+    struct ls_write write = {
+        .field_count = 1, .fields = zero, .key_count = 1, .key = zero, .count = 1, .ops = &op};
 
-    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT); INSERT INTO t VALUES (1, 10), (2, 20), (3, 30);"
+    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT); INSERT INTO t VALUES (1, 10), (2, "
+             "20), (3, 30);"
              "CREATE VIEW v AS SELECT id, a * 2 AS b FROM t WHERE a > 10");
     writer(env);
     schema = describe(env, "v");
@@ -358,17 +379,23 @@ static void names_are_found_by_their_exact_case_only(void **state)
     struct ls_error err = {0};
 
     run(env, "CREATE TABLE Customers (Id INTEGER PRIMARY KEY); CREATE TABLE \"a.b\" (x);"
-             "CREATE TABLE lockstep_batches (tag); CREATE TABLE seq (id INTEGER PRIMARY KEY AUTOINCREMENT)");
+             "CREATE TABLE lockstep_batches (tag); CREATE TABLE seq (id INTEGER PRIMARY KEY "
+             "AUTOINCREMENT)");
     assert_string_equal(describe(env, "Customers")->collection, "Customers");
     assert_string_equal(describe(env, "main.Customers")->collection, "Customers");
     assert_string_equal(describe(env, "a.b")->collection, "\"a.b\"");
     assert_string_equal(describe(env, "\"a.b\"")->collection, "\"a.b\"");
-    assert_code(LS_NOT_FOUND, ls_store_describe(reader(env), "customers", &env->mem, &schema, &err));
+    assert_code(LS_NOT_FOUND,
+                ls_store_describe(reader(env), "customers", &env->mem, &schema, &err));
     assert_non_null(strstr(err.text, "Customers"));
-    assert_code(LS_NOT_FOUND, ls_store_describe(reader(env), "temp.Customers", &env->mem, &schema, &err));
-    assert_code(LS_NOT_FOUND, ls_store_describe(reader(env), "lockstep_batches", &env->mem, &schema, &err));
-    assert_code(LS_NOT_FOUND, ls_store_describe(reader(env), "sqlite_schema", &env->mem, &schema, &err));
-    assert_code(LS_NOT_FOUND, ls_store_describe(reader(env), "sqlite_sequence", &env->mem, &schema, &err));
+    assert_code(LS_NOT_FOUND,
+                ls_store_describe(reader(env), "temp.Customers", &env->mem, &schema, &err));
+    assert_code(LS_NOT_FOUND,
+                ls_store_describe(reader(env), "lockstep_batches", &env->mem, &schema, &err));
+    assert_code(LS_NOT_FOUND,
+                ls_store_describe(reader(env), "sqlite_schema", &env->mem, &schema, &err));
+    assert_code(LS_NOT_FOUND,
+                ls_store_describe(reader(env), "sqlite_sequence", &env->mem, &schema, &err));
 }
 
 static void only_collections_of_users_are_listed(void **state)
@@ -378,8 +405,10 @@ static void only_collections_of_users_are_listed(void **state)
     struct ls_error err = {0};
     size_t count = 0;
 
-    run(env, "CREATE TABLE b (id INTEGER PRIMARY KEY AUTOINCREMENT); CREATE VIEW a AS SELECT 1 AS x;"
-             "CREATE TABLE lockstep_batches (tag); CREATE VIRTUAL TABLE words USING fts5(word); ANALYZE");
+    run(env,
+        "CREATE TABLE b (id INTEGER PRIMARY KEY AUTOINCREMENT); CREATE VIEW a AS SELECT 1 AS x;"
+        "CREATE TABLE lockstep_batches (tag); CREATE VIRTUAL TABLE words USING fts5(word); "
+        "ANALYZE");
     assert_ls(ls_store_list(reader(env), &env->mem, &count, &names, &err));
     assert_int_equal(count, 3);
     assert_string_equal(names[0], "a");
@@ -391,7 +420,8 @@ static void hidden_columns_of_virtual_tables_are_no_fields(void **state)
 {
     struct env *env = *state;
 
-    run(env, "CREATE VIRTUAL TABLE words USING fts5(word, place); INSERT INTO words VALUES ('one', 'here')");
+    run(env, "CREATE VIRTUAL TABLE words USING fts5(word, place); INSERT INTO words VALUES ('one', "
+             "'here')");
     assert_int_equal(describe(env, "words")->field_count, 2);
     assert_string_equal(read_text(env, reader(env), look_by(env, "words", "word")), "one|here");
 }
@@ -400,23 +430,33 @@ static void values_come_as_they_are_stored_where_the_type_does_not_fit(void **st
 {
     struct env *env = *state;
 
-    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY, i INT, d DATE, p DECIMAL(10,2), b BOOLEAN, u UUID, t TEXT, n);"
-             "INSERT INTO t VALUES (1, 5, '2024-01-05', 1.5, 1, 'a0000000-0000-0000-0000-000000000000', 'x', 'y'),"
-             " (2, 'five', '5.1.2024', 'free', 'yes', X'00ff', X'41', 7), (3, 5.5, 20240105, 7, 2, 'A0', '', 1.5)");
-    assert_string_equal(read_text(env, reader(env), look_by(env, "t", "id")),
-                        "1|5|2024-01-05|1.5|true|a0000000-0000-0000-0000-000000000000|x|y;"
-                        "2|text:five|text:5.1.2024|text:free|text:yes|bytes:\\x00ff|bytes:\\x41|int:7;"
-                        "3|double:5.5|int:20240105|7|int:2|text:A0||double:1.5");
+    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY, i INT, d DATE, p DECIMAL(10,2), b BOOLEAN, u "
+             "UUID, t TEXT, n);"
+             "INSERT INTO t VALUES (1, 5, '2024-01-05', 1.5, 1, "
+             "'a0000000-0000-0000-0000-000000000000', 'x', 'y'),"
+             " (2, 'five', '5.1.2024', 'free', 'yes', X'00ff', X'41', 7), (3, 5.5, 20240105, 7, 2, "
+             "'A0', '', 1.5)");
+    assert_string_equal(
+        read_text(env, reader(env), look_by(env, "t", "id")),
+        "1|5|2024-01-05|1.5|true|a0000000-0000-0000-0000-000000000000|x|y;"
+        "2|text:five|text:5.1.2024|text:free|text:yes|bytes:\\x00ff|bytes:\\x41|int:7;"
+        "3|double:5.5|int:20240105|7|int:2|text:A0||double:1.5");
 }
 
-static struct ls_write write_for(const struct ls_scan *scan, const struct ls_write_op *ops, size_t count)
+static struct ls_write write_for(const struct ls_scan *scan, const struct ls_write_op *ops,
+                                 size_t count)
 {
-    return (struct ls_write){.schema = scan->schema, .field_count = scan->field_count, .fields = scan->fields,
-                             .key_count = scan->key_count, .key = scan->key, .count = count, .ops = ops};
+    return (struct ls_write){.schema = scan->schema,
+                             .field_count = scan->field_count,
+                             .fields = scan->fields,
+                             .key_count = scan->key_count,
+                             .key = scan->key,
+                             .count = count,
+                             .ops = ops};
 }
 
-static enum ls_code write_all(struct env *env, const struct ls_scan *scan, const struct ls_write_op *ops,
-                              size_t count, struct ls_error *err)
+static enum ls_code write_all(struct env *env, const struct ls_scan *scan,
+                              const struct ls_write_op *ops, size_t count, struct ls_error *err)
 {
     const struct ls_write write = write_for(scan, ops, count);
     enum ls_code rc = ls_store_begin(writer(env), err);
@@ -431,7 +471,8 @@ static enum ls_code write_all(struct env *env, const struct ls_scan *scan, const
 
 static void what_was_read_is_written_back_byte_by_byte(void **state)
 {
-    static const char dump[] = "SELECT id, typeof(a), quote(a), typeof(b), quote(b), typeof(c), quote(c), typeof(d), quote(d),"
+    static const char dump[] = "SELECT id, typeof(a), quote(a), typeof(b), quote(b), typeof(c), "
+                               "quote(c), typeof(d), quote(d),"
                                " typeof(e), quote(e), typeof(f), quote(f) FROM t ORDER BY id";
     struct env *env = *state;
     struct ls_scan *scan;
@@ -442,12 +483,16 @@ static void what_was_read_is_written_back_byte_by_byte(void **state)
     struct ls_value keys[8];
     const char *before;
 
-    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY, a DATE, b DECIMAL(10,2), c DATETIME, d UUID, e JSON, f BOOLEAN);"
-             "INSERT INTO t VALUES (1, '2024-01-05', 1.5, '2024-01-05T10:00:00Z', 'A0000000-0000-0000-0000-000000000000', '{}', 1),"
-             " (2, '05.01.2024', '1,5', 1704445200, X'00112233445566778899aabbccddeeff', 5, 'true'),"
-             " (3, 20240105, 0.1, '2024-01-05 10:00:00.500', 'a0000000-0000-0000-0000-000000000000', 1.5, 0),"
-             " (4, '2024-1-5', 5, '2024-01-05 10:00', 12, '[1, 2.50]', 7),"
-             " (5, NULL, 1e300, 2460315.5, NULL, '\"x\"', 't')");
+    run(env,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a DATE, b DECIMAL(10,2), c DATETIME, d UUID, e "
+        "JSON, f BOOLEAN);"
+        "INSERT INTO t VALUES (1, '2024-01-05', 1.5, '2024-01-05T10:00:00Z', "
+        "'A0000000-0000-0000-0000-000000000000', '{}', 1),"
+        " (2, '05.01.2024', '1,5', 1704445200, X'00112233445566778899aabbccddeeff', 5, 'true'),"
+        " (3, 20240105, 0.1, '2024-01-05 10:00:00.500', 'a0000000-0000-0000-0000-000000000000', "
+        "1.5, 0),"
+        " (4, '2024-1-5', 5, '2024-01-05 10:00', 12, '[1, 2.50]', 7),"
+        " (5, NULL, 1e300, 2460315.5, NULL, '\"x\"', 't')");
     writer(env);
     before = ask(env, dump);
     scan = look_by(env, "t", "id");
@@ -472,9 +517,12 @@ static void names_of_the_rowid_may_be_taken(void **state)
     struct env *env = *state;
 
     run(env, "CREATE TABLE one (rowid TEXT, x INT); INSERT INTO one VALUES ('b', 1), ('a', 2);"
-             "CREATE TABLE two (rowid TEXT, _ROWID_ TEXT, x INT); INSERT INTO two VALUES ('b', 'q', 1), ('a', 'p', 2);"
-             "CREATE TABLE all3 (rowid TEXT, _rowid_ TEXT, oid TEXT); INSERT INTO all3 VALUES ('c', 'b', 'a');"
-             "CREATE TABLE alias (oid INTEGER PRIMARY KEY, rowid TEXT, _rowid_ TEXT); INSERT INTO alias VALUES (7, 'b', 'c')");
+             "CREATE TABLE two (rowid TEXT, _ROWID_ TEXT, x INT); INSERT INTO two VALUES ('b', "
+             "'q', 1), ('a', 'p', 2);"
+             "CREATE TABLE all3 (rowid TEXT, _rowid_ TEXT, oid TEXT); INSERT INTO all3 VALUES "
+             "('c', 'b', 'a');"
+             "CREATE TABLE alias (oid INTEGER PRIMARY KEY, rowid TEXT, _rowid_ TEXT); INSERT INTO "
+             "alias VALUES (7, 'b', 'c')");
     assert_string_equal(read_text(env, reader(env), look_by(env, "one", "x")), "b|1;a|2");
     assert_string_equal(read_text(env, reader(env), look_by(env, "two", "x")), "b|q|1;a|p|2");
     assert_string_equal(read_text(env, reader(env), look_by(env, "all3", "oid")), "c|b|a");
@@ -491,15 +539,18 @@ static void an_order_is_promised_only_where_it_holds(void **state)
     struct env *env = *state;
 
     run(env, "PRAGMA journal_mode = wal;"
-             "CREATE TABLE t (id INTEGER PRIMARY KEY, i INT, x TEXT, u UUID, d DATE, p DECIMAL_TEXT, ts DATETIME);"
-             "INSERT INTO t VALUES (1, 5, 'a', 'a0000000-0000-0000-0000-000000000000', '2024-01-05', '10', '2024-01-05 10:00:00')");
+             "CREATE TABLE t (id INTEGER PRIMARY KEY, i INT, x TEXT, u UUID, d DATE, p "
+             "DECIMAL_TEXT, ts DATETIME);"
+             "INSERT INTO t VALUES (1, 5, 'a', 'a0000000-0000-0000-0000-000000000000', "
+             "'2024-01-05', '10', '2024-01-05 10:00:00')");
     assert_true(orders(env, "t", "id"));
     assert_true(orders(env, "t", "i"));
     assert_true(orders(env, "t", "x"));
     assert_true(orders(env, "t", "u"));
     assert_true(orders(env, "t", "d"));
     assert_false(orders(env, "t", "p"));
-    run(env, "INSERT INTO t VALUES (2, 5.5, X'41', 'A0000000-0000-0000-0000-000000000000', '2024-02-30', '9', NULL)");
+    run(env, "INSERT INTO t VALUES (2, 5.5, X'41', 'A0000000-0000-0000-0000-000000000000', "
+             "'2024-02-30', '9', NULL)");
     assert_true(orders(env, "t", "id"));
     assert_false(orders(env, "t", "i"));
     assert_false(orders(env, "t", "x"));
@@ -527,7 +578,8 @@ static void a_utf16_file_sorts_text_in_its_own_way(void **state)
     sqlite3_close(env->app);
     unlink(env->path);
     assert_int_equal(sqlite3_open(env->path, &env->app), SQLITE_OK);
-    run(env, "PRAGMA encoding = 'UTF-16le'; PRAGMA journal_mode = wal; CREATE TABLE t (x TEXT PRIMARY KEY NOT NULL);"
+    run(env, "PRAGMA encoding = 'UTF-16le'; PRAGMA journal_mode = wal; CREATE TABLE t (x TEXT "
+             "PRIMARY KEY NOT NULL);"
              "INSERT INTO t VALUES ('\xC3\xA9'), ('\xF0\x9F\x98\x80'), ('\xEF\xBF\xBD'), ('a')");
     assert_false(orders(env, "t", "x"));
     assert_int_equal(read_count(env, reader(env), look_by(env, "t", "x")), 4);
@@ -543,7 +595,8 @@ static void an_application_writes_between_two_batches_of_a_scan(void **state)
         run(env, ls_arena_printf(&env->mem, "PRAGMA journal_mode = %s", modes[m]));
         run(env, "DROP TABLE IF EXISTS t; DROP TABLE IF EXISTS tree; DROP TABLE IF EXISTS keyless;"
                  "CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT);"
-                 "CREATE TABLE tree (a TEXT COLLATE NOCASE, id INT, x TEXT, PRIMARY KEY (a, id)) WITHOUT ROWID;"
+                 "CREATE TABLE tree (a TEXT COLLATE NOCASE, id INT, x TEXT, PRIMARY KEY (a, id)) "
+                 "WITHOUT ROWID;"
                  "CREATE TABLE keyless (id INT, x TEXT);"
                  "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
                  " INSERT INTO t SELECT i * 2, 'x' FROM n;"
@@ -561,8 +614,8 @@ static void an_application_writes_between_two_batches_of_a_scan(void **state)
             do {
                 assert_ls(ls_cursor_next(cursor, &env->mem, &rows, &err));
                 count += rows.count;
-                run(env, ls_arena_printf(&env->mem, "UPDATE %s SET x = 'changed' WHERE id = %zu", tables[t],
-                                         2 + 2 * (count * 7 % 5000)));
+                run(env, ls_arena_printf(&env->mem, "UPDATE %s SET x = 'changed' WHERE id = %zu",
+                                         tables[t], 2 + 2 * (count * 7 % 5000)));
             } while (rows.count);
             ls_cursor_end(cursor);
             assert_int_equal(count, 5000);
@@ -599,13 +652,16 @@ static void a_digest_in_slices_covers_every_record(void **state)
 static void the_outermost_rowids_are_read(void **state)
 {
     struct env *env = *state;
-    const struct ls_value bounds[] = {ls_value_int(INT64_MIN), ls_value_int(0), ls_value_int(INT64_MAX)};
+    const struct ls_value bounds[] = {ls_value_int(INT64_MIN), ls_value_int(0),
+                                      ls_value_int(INT64_MAX)};
     const uint8_t wanted[] = {0xA};
     const struct ls_partition all = {.by_range = true, .count = 4, .bounds = bounds},
-                              some = {.by_range = true, .count = 4, .bounds = bounds, .wanted = wanted};
+                              some = {
+                                  .by_range = true, .count = 4, .bounds = bounds, .wanted = wanted};
     struct ls_scan *scan;
 
-    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (-9223372036854775808), (-1), (0),"
+    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES "
+             "(-9223372036854775808), (-1), (0),"
              " (9223372036854775806), (9223372036854775807)");
     scan = look_by(env, "t", "id");
     for (size_t batch = 1; batch < 7; batch++) {
@@ -616,20 +672,23 @@ static void the_outermost_rowids_are_read(void **state)
         scan->partition = &all;
         assert_int_equal(read_count(env, reader(env), scan), 5);
         scan->partition = &some;
-        assert_string_equal(read_text(env, reader(env), scan), "-9223372036854775808;-1;9223372036854775807");
+        assert_string_equal(read_text(env, reader(env), scan),
+                            "-9223372036854775808;-1;9223372036854775807");
     }
 }
 
 static void folding_keys_name_the_exact_record_only(void **state)
 {
     struct env *env = *state;
-    const struct ls_value lower[] = {ls_value_text("a"), ls_value_text("changed")}, upper = ls_value_text("A");
+    const struct ls_value lower[] = {ls_value_text("a"), ls_value_text("changed")},
+                          upper = ls_value_text("A");
     struct ls_write_op op = {LS_UPDATE, &lower[0], lower};
     struct ls_error err = {0};
     struct ls_rows rows = {0};
     struct ls_scan *scan;
 
-    run(env, "CREATE TABLE t (k TEXT COLLATE NOCASE NOT NULL PRIMARY KEY, x TEXT); INSERT INTO t VALUES ('A', 'kept')");
+    run(env, "CREATE TABLE t (k TEXT COLLATE NOCASE NOT NULL PRIMARY KEY, x TEXT); INSERT INTO t "
+             "VALUES ('A', 'kept')");
     writer(env);
     scan = look_by(env, "t", "k");
     assert_ls(ls_store_fetch(writer(env), scan, 1, &lower[0], false, &env->mem, &rows, &err));
@@ -652,7 +711,8 @@ static void on_conflict_replace_does_not_delete_others(void **state)
     struct ls_error err = {0};
     struct ls_scan *scan;
 
-    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY ON CONFLICT REPLACE, x TEXT UNIQUE ON CONFLICT REPLACE);"
+    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY ON CONFLICT REPLACE, x TEXT UNIQUE ON "
+             "CONFLICT REPLACE);"
              "INSERT INTO t VALUES (1, 'a'), (3, 'c')");
     writer(env);
     scan = look_by(env, "t", "id");
@@ -686,35 +746,40 @@ static void swap(struct env *env, const char *table)
 
 static void unique_values_of_every_kind_change_places(void **state)
 {
-    static const char *const types[] = {"INT NOT NULL", "INT", "TEXT NOT NULL", "BLOB NOT NULL", "REAL NOT NULL",
-                                        "DATE NOT NULL", "NOT NULL", "UUID", "BOOLEAN NOT NULL"};
+    static const char *const types[] = {"INT NOT NULL",  "INT",           "TEXT NOT NULL",
+                                        "BLOB NOT NULL", "REAL NOT NULL", "DATE NOT NULL",
+                                        "NOT NULL",      "UUID",          "BOOLEAN NOT NULL"};
     struct env *env = *state;
 
     writer(env);
     for (size_t i = 0; i < COUNT(types); i++)
         for (int kind = 0; kind < 3; kind++) {
             run(env, "DROP TABLE IF EXISTS t");
-            run(env, ls_arena_printf(&env->mem, "CREATE TABLE t (id INTEGER PRIMARY KEY, u %s%s, other INT DEFAULT 1)",
-                                     types[i], kind == 0 ? " UNIQUE" : ""));
+            run(env, ls_arena_printf(
+                         &env->mem,
+                         "CREATE TABLE t (id INTEGER PRIMARY KEY, u %s%s, other INT DEFAULT 1)",
+                         types[i], kind == 0 ? " UNIQUE" : ""));
             if (kind == 1)
                 run(env, "CREATE UNIQUE INDEX part ON t (u) WHERE other > 0");
             if (kind == 2)
                 run(env, "CREATE UNIQUE INDEX both ON t (other, u COLLATE NOCASE)");
             run(env, "INSERT INTO t (id, u) VALUES (1, 0), (2, 1), (3, 7)");
             swap(env, "t");
-            assert_int_equal(atoi(ask(env, "SELECT u FROM t WHERE id = 1")), 1);
-            assert_int_equal(atoi(ask(env, "SELECT u FROM t WHERE id = 2")), 0);
+            assert_int_equal(number(env, "SELECT u FROM t WHERE id = 1"), 1);
+            assert_int_equal(number(env, "SELECT u FROM t WHERE id = 2"), 0);
         }
 }
 
 static void keys_of_another_kind_change_places_too(void **state)
 {
     struct env *env = *state;
-    const struct ls_value a[] = {ls_value_int(2), ls_value_text("a")}, b[] = {ls_value_int(1), ls_value_text("b")};
+    const struct ls_value a[] = {ls_value_int(2), ls_value_text("a")},
+                          b[] = {ls_value_int(1), ls_value_text("b")};
     const struct ls_write_op ops[] = {{LS_UPDATE, &a[1], a}, {LS_UPDATE, &b[1], b}};
     struct ls_error err = {0};
 
-    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE); INSERT INTO t VALUES (1, 'a'), (2, 'b')");
+    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE); INSERT INTO t "
+             "VALUES (1, 'a'), (2, 'b')");
     writer(env);
     assert_ls(write_all(env, look_by(env, "t", "code"), ops, 2, &err));
     assert_string_equal(ask(env, "SELECT * FROM t ORDER BY id"), "1|b;2|a");
@@ -723,7 +788,8 @@ static void keys_of_another_kind_change_places_too(void **state)
 static void records_of_one_write_may_refer_to_each_other(void **state)
 {
     struct env *env = *state;
-    const struct ls_value child[] = {ls_value_int(1), ls_value_int(2)}, parent[] = {ls_value_int(2), ls_value_null()},
+    const struct ls_value child[] = {ls_value_int(1), ls_value_int(2)},
+                          parent[] = {ls_value_int(2), ls_value_null()},
                           lost[] = {ls_value_int(3), ls_value_int(9)};
     const struct ls_write_op inserts[] = {{LS_INSERT, child, child}, {LS_INSERT, parent, parent}},
                              deletes[] = {{LS_DELETE, parent, NULL}, {LS_DELETE, child, NULL}},
@@ -744,7 +810,8 @@ static void records_of_one_write_may_refer_to_each_other(void **state)
 static void a_reference_to_nothing_is_refused(void **state)
 {
     struct env *env = *state;
-    const struct ls_value good[] = {ls_value_int(1), ls_value_int(1)}, bad[] = {ls_value_int(2), ls_value_int(9)};
+    const struct ls_value good[] = {ls_value_int(1), ls_value_int(1)},
+                          bad[] = {ls_value_int(2), ls_value_int(9)};
     const struct ls_write_op ops[] = {{LS_INSERT, good, good}, {LS_INSERT, bad, bad}};
     struct ls_error err = {0};
 
@@ -759,7 +826,8 @@ static void a_refused_write_leaves_the_transaction_as_it_was(void **state)
 {
     struct env *env = *state;
     const struct ls_value one[] = {ls_value_int(1)}, two[] = {ls_value_int(2)};
-    const struct ls_write_op good[] = {{LS_INSERT, one, one}}, bad[] = {{LS_INSERT, two, two}, {LS_INSERT, one, one}};
+    const struct ls_write_op good[] = {{LS_INSERT, one, one}},
+                             bad[] = {{LS_INSERT, two, two}, {LS_INSERT, one, one}};
     struct ls_write write;
     struct ls_error err = {0};
     struct ls_scan *scan;
@@ -779,7 +847,8 @@ static void a_refused_write_leaves_the_transaction_as_it_was(void **state)
 static void a_value_that_does_not_fit_the_column_is_refused(void **state)
 {
     struct env *env = *state;
-    const struct ls_value record[] = {ls_value_int(1), ls_value_data(LS_T_DECIMAL, "12345678901234567890.5", 22)};
+    const struct ls_value record[] = {ls_value_int(1),
+                                      ls_value_data(LS_T_DECIMAL, "12345678901234567890.5", 22)};
     const struct ls_write_op op = {LS_INSERT, record, record};
     struct ls_error err = {0};
 
@@ -811,7 +880,8 @@ static void reading_leaves_the_journal_mode_and_no_tables(void **state)
 
     run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY)");
     for (size_t i = 0; i < COUNT(modes); i++) {
-        assert_string_equal(ask(env, ls_arena_printf(&env->mem, "PRAGMA journal_mode = %s", modes[i])), modes[i]);
+        assert_string_equal(
+            ask(env, ls_arena_printf(&env->mem, "PRAGMA journal_mode = %s", modes[i])), modes[i]);
         read_text(env, reader(env), look_by(env, "t", "id"));
         assert_ls(ls_store_settle(reader(env), describe(env, "t"), "never-made", &outcome, &err));
         assert_int_equal(outcome, LS_OUTCOME_ABORTED);
@@ -833,7 +903,8 @@ static void the_run_lock_is_a_file_beside_the_database(void **state)
     assert_ls(ls_store_lock(writer(env), "sync", &err));
     assert_ls(ls_store_lock(writer(env), "sync", &err));
     slash = strrchr(env->path, '/');
-    assert_int_equal(access(ls_arena_printf(&env->mem, "%.*s/.data.db.lockstep-lock", (int)(slash - env->path), env->path),
+    assert_int_equal(access(ls_arena_printf(&env->mem, "%.*s/.data.db.lockstep-lock",
+                                            (int)(slash - env->path), env->path),
                             F_OK),
                      0);
     run(env, "INSERT INTO t VALUES (1)");
@@ -844,7 +915,8 @@ static void estimates_come_from_analyze_or_the_rowids(void **state)
     struct env *env = *state;
 
     run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY, x); CREATE INDEX i ON t (x);"
-             "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100) INSERT INTO t SELECT i, 1 FROM n");
+             "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100) "
+             "INSERT INTO t SELECT i, 1 FROM n");
     assert_int_equal(describe(env, "t")->rows_estimate, 100);
     run(env, "INSERT INTO t VALUES (9000000000000000000, 1), (-9000000000000000000, 1)");
     assert_in_range(describe(env, "t")->rows_estimate, 100, 100000);
@@ -852,7 +924,8 @@ static void estimates_come_from_analyze_or_the_rowids(void **state)
     ls_store_close(env->reader);
     env->reader = NULL;
     assert_int_equal(describe(env, "t")->rows_estimate, 102);
-    run(env, "CREATE TABLE empty (id INTEGER PRIMARY KEY); CREATE TABLE tree (id INT PRIMARY KEY) WITHOUT ROWID");
+    run(env, "CREATE TABLE empty (id INTEGER PRIMARY KEY); CREATE TABLE tree (id INT PRIMARY KEY) "
+             "WITHOUT ROWID");
     assert_int_equal(describe(env, "empty")->rows_estimate, 0);
     assert_int_equal(describe(env, "tree")->rows_estimate, -1);
 }
@@ -866,14 +939,16 @@ static void what_is_created_keeps_decimals_and_times_exact(void **state)
         {"doc", LS_T_JSON, "jsonb", "postgres", -1, -1, 0},
     };
     static const size_t key[] = {0};
-    const struct ls_schema like = {.collection = "x", .field_count = 4, .fields = fields, .fingerprint = ""};
+    const struct ls_schema like = {
+        .collection = "x", .field_count = 4, .fields = fields, .fingerprint = ""};
     struct env *env = *state;
     struct ls_error err = {0};
 
     assert_ls(ls_store_create(writer(env), "made", &like, 1, key, &err));
-    assert_string_equal(ask(env, "SELECT sql FROM sqlite_schema WHERE name = 'made'"),
-                        "CREATE TABLE \"made\" (\"id\" TEXT NOT NULL, \"price\" DECIMAL_TEXT(20,4) NOT NULL,"
-                        " \"at\" TIMESTAMPTZ_TEXT, \"doc\" JSON_TEXT, PRIMARY KEY (\"id\"))");
+    assert_string_equal(
+        ask(env, "SELECT sql FROM sqlite_schema WHERE name = 'made'"),
+        "CREATE TABLE \"made\" (\"id\" TEXT NOT NULL, \"price\" DECIMAL_TEXT(20,4) NOT NULL,"
+        " \"at\" TIMESTAMPTZ_TEXT, \"doc\" JSON_TEXT, PRIMARY KEY (\"id\"))");
     assert_code(LS_USAGE, ls_store_create(writer(env), "public.made", &like, 1, key, &err));
     assert_code(LS_USAGE, ls_store_create(writer(env), "lockstep_x", &like, 1, key, &err));
     assert_code(LS_CONFLICT, ls_store_create(writer(env), "MADE", &like, 1, key, &err));
@@ -882,9 +957,11 @@ static void what_is_created_keeps_decimals_and_times_exact(void **state)
 static void missing_and_foreign_files_are_named(void **state)
 {
     struct env *env = *state;
-    char *text = testdir_file("not-a-database.db", "this is a text file, long enough to have a header of a hundred bytes, "
-                                                    "and then some more of it to be sure",
-                              100);
+    char *text =
+        testdir_file("not-a-database.db",
+                     "this is a text file, long enough to have a header of a hundred bytes, "
+                     "and then some more of it to be sure",
+                     100);
     const char *const paths[] = {"/nowhere/at/all.db", text};
     const enum ls_code want[] = {LS_NOT_FOUND, LS_CORRUPT};
 
@@ -893,7 +970,8 @@ static void missing_and_foreign_files_are_named(void **state)
         struct ls_error err = {0};
         struct ls_url url;
 
-        assert_ls(ls_url_parse(ls_arena_printf(&env->mem, "sqlite:%s", paths[i]), &env->mem, &url, &err));
+        assert_ls(
+            ls_url_parse(ls_arena_printf(&env->mem, "sqlite:%s", paths[i]), &env->mem, &url, &err));
         assert_code(want[i], ls_store_open(&url, NULL, &store, &err));
         assert_non_null(strstr(err.text, paths[i]));
     }

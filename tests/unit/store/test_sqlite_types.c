@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of sqlite/types.c: declared names, and stored values as typed ones and back. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,7 +62,8 @@ static void declared_names_say_what_people_mean(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         if (ls_sqlite_type(cases[i].declared) != cases[i].type ||
             ls_sqlite_affinity(cases[i].declared) != cases[i].affinity)
-            fail_msg("%s is %s", cases[i].declared, ls_type_word(ls_sqlite_type(cases[i].declared)));
+            fail_msg("%s is %s", cases[i].declared,
+                     ls_type_word(ls_sqlite_type(cases[i].declared)));
     }
 }
 
@@ -70,7 +71,8 @@ static void what_is_declared_is_read_back_as_the_same_type(void **state)
 {
     (void)state;
     for (int t = LS_T_BOOL; t < LS_T_NATIVE; t++) {
-        const struct ls_field field = {.name = "x", .type = (enum ls_type)t, .native = "", .precision = 10, .scale = 2};
+        const struct ls_field field = {
+            .name = "x", .type = (enum ls_type)t, .native = "", .precision = 10, .scale = 2};
         struct ls_buf declared;
 
         ls_buf_init(&declared, 0);
@@ -93,7 +95,8 @@ static struct ls_value double_value(double d)
 /* Decodes a stored value and checks that encoding gives the stored one again. */
 static enum ls_type decoded_type(const char *declared, struct ls_value stored)
 {
-    const struct ls_field field = {.name = "x", .type = ls_sqlite_type(declared), .native = declared, .engine = "sqlite"};
+    const struct ls_field field = {
+        .name = "x", .type = ls_sqlite_type(declared), .native = declared, .engine = "sqlite"};
     struct ls_sqlite_codec there, back;
     struct ls_value v, again = ls_value_null();
     struct ls_error err;
@@ -183,8 +186,10 @@ static void a_stored_value_is_typed_only_where_it_would_be_stored_again_alike(vo
 
 static void numbers_keep_their_value_whatever_the_column_is_called(void **state)
 {
-    static const double doubles[] = {0.1, 1.5, -2.25, 1e300, 5e-324, 0.30000000000000004, 123456789.125, 1e21};
-    static const char *const declared[] = {"DECIMAL(10,2)", "REAL", "INTEGER", "TEXT x", "DATE", "", "UUID"};
+    static const double doubles[] = {0.1,           1.5, -2.25, 1e300, 5e-324, 0.30000000000000004,
+                                     123456789.125, 1e21};
+    static const char *const declared[] = {"DECIMAL(10,2)", "REAL", "INTEGER", "TEXT x",
+                                           "DATE",          "",     "UUID"};
 
     (void)state;
     for (size_t i = 0; i < COUNT(doubles); i++)
@@ -199,12 +204,14 @@ static void numbers_keep_their_value_whatever_the_column_is_called(void **state)
     assert_int_equal(decoded_type("BOOLEAN", ls_value_int(2)), LS_T_INT);
     assert_int_equal(decoded_type("DATE", ls_value_int(20240229)), LS_T_INT);
     assert_int_equal(decoded_type("JSON", ls_value_int(5)), LS_T_JSON);
-    assert_int_equal(decoded_type("UUID", ls_value_data(LS_T_BYTES, "0123456789abcdef", 16)), LS_T_BYTES);
+    assert_int_equal(decoded_type("UUID", ls_value_data(LS_T_BYTES, "0123456789abcdef", 16)),
+                     LS_T_BYTES);
 }
 
 static enum ls_code encoded(const char *declared, struct ls_value v)
 {
-    const struct ls_field field = {.name = "x", .type = ls_sqlite_type(declared), .native = declared, .engine = "sqlite"};
+    const struct ls_field field = {
+        .name = "x", .type = ls_sqlite_type(declared), .native = declared, .engine = "sqlite"};
     struct ls_sqlite_codec codec;
     struct ls_value ret;
     struct ls_error err;
@@ -250,8 +257,8 @@ static void what_sqlite_would_change_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        enum ls_code rc = encoded(cases[i].declared,
-                                  ls_value_data(cases[i].type, cases[i].text, strlen(cases[i].text)));
+        enum ls_code rc = encoded(
+            cases[i].declared, ls_value_data(cases[i].type, cases[i].text, strlen(cases[i].text)));
 
         if (rc != cases[i].want)
             fail_msg("%s '%s': %s", cases[i].declared, cases[i].text, ls_code_name(rc));
