@@ -22,13 +22,13 @@ void ls_state_close(struct ls_state *state);
 const char *ls_state_where(const struct ls_state *state); /* its identity, without credentials */
 
 /*    name, word, is an end */
-#define LS_RUN_STATUSES(X)                                                                 \
-    X(RUNNING, "running", 0)                                                               \
-    X(COMPLETED, "completed", 1)                                                           \
-    X(PARTIAL, "partial_success", 1) /* some records failed or were conflicts */           \
-    X(FAILED, "failed", 1)                                                                 \
-    X(INTERRUPTED, "interrupted", 1) /* the process died; found by the next one */         \
-    X(CANCELLED, "cancelled", 1)                                                           \
+#define LS_RUN_STATUSES(X)                                                         \
+    X(RUNNING, "running", 0)                                                       \
+    X(COMPLETED, "completed", 1)                                                   \
+    X(PARTIAL, "partial_success", 1) /* some records failed or were conflicts */   \
+    X(FAILED, "failed", 1)                                                         \
+    X(INTERRUPTED, "interrupted", 1) /* the process died; found by the next one */ \
+    X(CANCELLED, "cancelled", 1)                                                   \
     X(STOPPED, "stopped", 1) /* by a brake */
 #define X(name, word, end) LS_RUN_##name,
 enum ls_run_status { LS_RUN_STATUSES(X) LS_RUN_STATUS_COUNT };
@@ -41,10 +41,11 @@ bool ls_run_may_become(enum ls_run_status from, enum ls_run_status to);
 struct ls_run {
     int64_t number; /* 1, 2, ...; 0 before ls_state_run_begin() */
     char id[37];
-    const char *sync, *kind; /* kind: sync, apply, undo */
-    const char *mode;        /* full; later delta, stream */
+    const char *sync, *kind;     /* kind: sync, apply, undo */
+    const char *mode;            /* full; later delta, stream */
     const char *source, *target; /* identities with collection */
-    const char *config_json;     /* what opens the job again: URLs without passwords, collections, key, ... */
+    const char
+        *config_json; /* what opens the job again: URLs without passwords, collections, key, ... */
     const char *digest, *fingerprint; /* of the job */
     enum ls_run_status status;
     int64_t started_us, finished_us; /* finished 0: not yet */
@@ -62,40 +63,48 @@ LS_MUST_CHECK enum ls_code ls_state_lock(struct ls_state *state, const char *syn
 void ls_state_unlock(struct ls_state_lock *lock);
 
 /* Writes a new run with status running; sets number and id. Holding the sync's lock. */
-LS_MUST_CHECK enum ls_code ls_state_run_begin(struct ls_state *state, struct ls_run *run, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_run_begin(struct ls_state *state, struct ls_run *run,
+                                              struct ls_error *err);
 /* Writes counts, status, times, error. LS_INTERNAL for a move that the table does not allow. */
-LS_MUST_CHECK enum ls_code ls_state_run_save(struct ls_state *state, const struct ls_run *run, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_run_save(struct ls_state *state, const struct ls_run *run,
+                                             struct ls_error *err);
 /* A line of the run's log: phase words, counts, verdicts (U1, U15). At most 10 000 a run. */
-LS_MUST_CHECK enum ls_code ls_state_run_log(struct ls_state *state, const char *run_id, const char *text,
-                                            struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_run_log(struct ls_state *state, const char *run_id,
+                                            const char *text, struct ls_error *err);
 /* A failed record. The first 10 000 of a run are kept. */
-LS_MUST_CHECK enum ls_code ls_state_run_error(struct ls_state *state, const char *run_id, const char *key_json,
-                                              enum ls_code code, const char *text, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_run_error(struct ls_state *state, const char *run_id,
+                                              const char *key_json, enum ls_code code,
+                                              const char *text, struct ls_error *err);
 struct ls_run_line {
     int64_t at_us;
     const char *key_json; /* errors only */
     const char *code;     /* errors only */
     const char *text;
 };
-LS_MUST_CHECK enum ls_code ls_state_run_lines(struct ls_state *state, const char *run_id, bool errors,
-                                              size_t max, struct ls_arena *mem, size_t *ret_count,
-                                              struct ls_run_line **ret, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_run_lines(struct ls_state *state, const char *run_id,
+                                              bool errors, size_t max, struct ls_arena *mem,
+                                              size_t *ret_count, struct ls_run_line **ret,
+                                              struct ls_error *err);
 /* By number ("12") or UUID (or its first 8 digits). LS_NOT_FOUND says how many runs there are. */
-LS_MUST_CHECK enum ls_code ls_state_run_find(struct ls_state *state, const char *which, struct ls_arena *mem,
-                                             struct ls_run *ret, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_run_find(struct ls_state *state, const char *which,
+                                             struct ls_arena *mem, struct ls_run *ret,
+                                             struct ls_error *err);
 /* Newest first; sync NULL: of all. */
 LS_MUST_CHECK enum ls_code ls_state_runs(struct ls_state *state, const char *sync, size_t max,
-                                         struct ls_arena *mem, size_t *ret_count, struct ls_run **ret,
-                                         struct ls_error *err);
+                                         struct ls_arena *mem, size_t *ret_count,
+                                         struct ls_run **ret, struct ls_error *err);
 /* What the brakes remember of the last finished run of this sync that changed or verified something. */
-LS_MUST_CHECK enum ls_code ls_state_last(struct ls_state *state, const char *sync, struct ls_arena *mem,
-                                         struct ls_brake_memory *ret, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_last(struct ls_state *state, const char *sync,
+                                         struct ls_arena *mem, struct ls_brake_memory *ret,
+                                         struct ls_error *err);
 
 /* Journal of a run: zstd blobs of at most 1 MiB with a checksum each. The struct borrows state. */
 LS_MUST_CHECK enum ls_code ls_state_journal(struct ls_state *state, const char *run_id,
-                                            struct ls_arena *mem, struct ls_journal *ret, struct ls_error *err);
+                                            struct ls_arena *mem, struct ls_journal *ret,
+                                            struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_state_journal_source(struct ls_state *state, const char *run_id,
-                                                   struct ls_arena *mem, struct ls_journal_source *ret,
+                                                   struct ls_arena *mem,
+                                                   struct ls_journal_source *ret,
                                                    struct ls_error *err);
 /* Batches that were opened and not closed, of runs of this sync: to be settled under the sync's lock before anything else. */
 struct ls_open_batch {
@@ -103,37 +112,45 @@ struct ls_open_batch {
     uint64_t batch;
     const char *marker;
 };
-LS_MUST_CHECK enum ls_code ls_state_open_batches(struct ls_state *state, const char *sync, struct ls_arena *mem,
-                                                 size_t *ret_count, struct ls_open_batch **ret,
+LS_MUST_CHECK enum ls_code ls_state_open_batches(struct ls_state *state, const char *sync,
+                                                 struct ls_arena *mem, size_t *ret_count,
+                                                 struct ls_open_batch **ret, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_batch_settle(struct ls_state *state, const char *run_id,
+                                                 uint64_t batch, bool committed,
                                                  struct ls_error *err);
-LS_MUST_CHECK enum ls_code ls_state_batch_settle(struct ls_state *state, const char *run_id, uint64_t batch,
-                                                 bool committed, struct ls_error *err);
 /* Runs of this sync that are `running` although the caller holds their lock become `interrupted`. Their numbers in mem. */
-LS_MUST_CHECK enum ls_code ls_state_interrupt_dead(struct ls_state *state, const char *sync, struct ls_arena *mem,
-                                                   size_t *ret_count, int64_t **ret, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_interrupt_dead(struct ls_state *state, const char *sync,
+                                                   struct ls_arena *mem, size_t *ret_count,
+                                                   int64_t **ret, struct ls_error *err);
 
 /* Receipts: body is canonical JSON without prev and hash; each is chained to the one before by SHA-256 of (prev hash, body). */
-LS_MUST_CHECK enum ls_code ls_state_receipt_add(struct ls_state *state, const char *run_id, const char *body_json,
-                                                struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_receipt_add(struct ls_state *state, const char *run_id,
+                                                const char *body_json, struct ls_error *err);
 /* The receipt as one JSON object with "prev" and "hash"; LS_CORRUPT when its chain does not fit. */
-LS_MUST_CHECK enum ls_code ls_state_receipt_get(struct ls_state *state, const char *run_id, struct ls_arena *mem,
-                                                const char **ret_json, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_receipt_get(struct ls_state *state, const char *run_id,
+                                                struct ls_arena *mem, const char **ret_json,
+                                                struct ls_error *err);
 
 /* Audit log: append-only, hash-chained. */
 struct ls_audit {
     int64_t seq, at_us;
-    const char *actor, *action, *subject, *detail_json; /* actor: cli:root@host, later token and user names */
+    const char *actor, *action, *subject,
+        *detail_json; /* actor: cli:root@host, later token and user names */
 };
-LS_MUST_CHECK enum ls_code ls_state_audit_add(struct ls_state *state, const char *actor, const char *action,
-                                              const char *subject, const char *detail_json, struct ls_error *err);
-LS_MUST_CHECK enum ls_code ls_state_audit_list(struct ls_state *state, size_t max, struct ls_arena *mem,
-                                               size_t *ret_count, struct ls_audit **ret, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_audit_add(struct ls_state *state, const char *actor,
+                                              const char *action, const char *subject,
+                                              const char *detail_json, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_audit_list(struct ls_state *state, size_t max,
+                                               struct ls_arena *mem, size_t *ret_count,
+                                               struct ls_audit **ret, struct ls_error *err);
 /* Walks both chains (audit and receipts). LS_CORRUPT names the first bad entry. *ret_count: entries that were checked. */
-LS_MUST_CHECK enum ls_code ls_state_audit_verify(struct ls_state *state, uint64_t *ret_count, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_audit_verify(struct ls_state *state, uint64_t *ret_count,
+                                                 struct ls_error *err);
 
 /* Drops journals of finished runs older than keep_days, and the oldest ones until all together take at most keep_bytes. Runs, receipts and
  * audit stay. 0: the defaults (30 days, 10 GiB). */
-LS_MUST_CHECK enum ls_code ls_state_prune(struct ls_state *state, int keep_days, int64_t keep_bytes, int64_t now_us,
-                                          uint64_t *ret_runs, int64_t *ret_bytes, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_state_prune(struct ls_state *state, int keep_days, int64_t keep_bytes,
+                                          int64_t now_us, uint64_t *ret_runs, int64_t *ret_bytes,
+                                          struct ls_error *err);
 
 #endif
