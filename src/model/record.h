@@ -23,8 +23,8 @@ struct ls_layout {
     const struct ls_field *fields; /* as the target has them */
     const struct ls_as *as;        /* how each is compared */
     size_t key_count;
-    const size_t *key;            /* positions in fields */
-    const struct ls_as *key_as;   /* as[key[i]], gathered */
+    const size_t *key;          /* positions in fields */
+    const struct ls_as *key_as; /* as[key[i]], gathered */
 };
 
 enum ls_change_kind { LS_INSERT, LS_UPDATE, LS_DELETE };
@@ -39,10 +39,19 @@ struct ls_change {
     const struct ls_value *after;
 };
 
-enum ls_status { LS_IN_SYNC, LS_SOURCE_ONLY, LS_TARGET_ONLY, LS_INCONSISTENT, LS_MOVING, LS_CONFLICTED, LS_STATUS_COUNT };
+enum ls_status {
+    LS_IN_SYNC,
+    LS_SOURCE_ONLY,
+    LS_TARGET_ONLY,
+    LS_INCONSISTENT,
+    LS_MOVING,
+    LS_CONFLICTED,
+    LS_STATUS_COUNT
+};
 const char *ls_status_word(enum ls_status status); /* in_sync, source_only, ..., moving, conflict */
 
 /* Gathers the key values of a record of the layout into out (key_count values). */
-void ls_layout_key(const struct ls_layout *layout, const struct ls_value *record, struct ls_value *out);
+void ls_layout_key(const struct ls_layout *layout, const struct ls_value *record,
+                   struct ls_value *out);
 
 #endif

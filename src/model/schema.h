@@ -10,24 +10,25 @@ enum ls_field_flags {
     LS_FIELD_GENERATED = 1 << 1, /* computed by the store: neither compared nor written */
     LS_FIELD_IDENTITY = 1 << 2,  /* numbers itself; ALWAYS is written with OVERRIDING */
     LS_FIELD_DEFAULT = 1 << 3,   /* has a default */
-    LS_FIELD_FOLDS = 1 << 4,     /* a collation that folds case or accents, or is not deterministic */
-    LS_FIELD_PADDED = 1 << 5,    /* char(n) */
-    LS_FIELD_DYNAMIC = 1 << 6,   /* SQLite: any record may hold another type */
+    LS_FIELD_FOLDS = 1 << 4,   /* a collation that folds case or accents, or is not deterministic */
+    LS_FIELD_PADDED = 1 << 5,  /* char(n) */
+    LS_FIELD_DYNAMIC = 1 << 6, /* SQLite: any record may hold another type */
 };
 
 struct ls_field {
     const char *name;   /* exactly as the store has it */
     enum ls_type type;  /* what values of it are, mostly (see LS_FIELD_DYNAMIC) */
     const char *native; /* the store's own name of the type: "numeric(10,2)"; never NULL */
-    const char *engine; /* whose types `native` speaks of: "postgres", "sqlite", ""; equal engines and
+    const char
+        *engine;   /* whose types `native` speaks of: "postgres", "sqlite", ""; equal engines and
                            natives pass NATIVE values exactly */
-    int precision;      /* DECIMAL: digits; TEXT: most characters; DOUBLE: bits (24, 53); -1: none */
-    int scale;          /* DECIMAL: digits behind the point; times: digits of a second; -1: none */
+    int precision; /* DECIMAL: digits; TEXT: most characters; DOUBLE: bits (24, 53); -1: none */
+    int scale;     /* DECIMAL: digits behind the point; times: digits of a second; -1: none */
     unsigned flags;
 };
 
 struct ls_key {
-    const char *name;     /* of the constraint or index; "" when it has none */
+    const char *name; /* of the constraint or index; "" when it has none */
     size_t field_count;
     const size_t *fields; /* indexes into ls_schema.fields */
     bool primary;
@@ -48,10 +49,12 @@ struct ls_schema {
     const char *collection; /* canonical name, as messages and URLs show it: public.customers */
     size_t field_count;
     const struct ls_field *fields;
-    size_t key_count; /* unique constraints, the primary one first; those with not_null can serve as key */
+    size_t
+        key_count; /* unique constraints, the primary one first; those with not_null can serve as key */
     const struct ls_key *keys;
-    int64_t rows_estimate;   /* -1: unknown */
-    const char *fingerprint; /* changes when the collection is another one: "system id/database/table OID"; "" : none */
+    int64_t rows_estimate; /* -1: unknown */
+    const char *
+        fingerprint; /* changes when the collection is another one: "system id/database/table OID"; "" : none */
     unsigned flags;
     const void *native; /* the store's own notes, in the same arena; NULL for most */
 };

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+/* clang-format off */
 /*    name, word in plan files, configuration and docs */
 #define LS_TYPES(X)                                                                     \
     X(NULL, "null")               /* no value */                                        \
@@ -32,6 +33,7 @@
     X(UUID, "uuid")               /* data: 16 bytes */                                  \
     X(JSON, "json")               /* data: JSON text as the store gave it */            \
     X(NATIVE, "native")           /* data: the store's own exact text of its own type */
+/* clang-format on */
 #define X(name, word) LS_T_##name,
 enum ls_type { LS_TYPES(X) LS_TYPE_COUNT };
 #undef X
@@ -57,7 +59,7 @@ bool ls_type_has_data(enum ls_type type); /* DECIMAL, TEXT, BYTES, UUID, JSON, N
 
 struct ls_value ls_value_null(void);
 struct ls_value ls_value_int(int64_t i);
-struct ls_value ls_value_text(const char *nul_ended);                       /* borrows */
+struct ls_value ls_value_text(const char *nul_ended);                         /* borrows */
 struct ls_value ls_value_data(enum ls_type type, const void *p, size_t size); /* borrows */
 /* A copy whose data lives in mem. false when out of memory. */
 bool ls_value_copy(struct ls_arena *mem, const struct ls_value *v, struct ls_value *ret);
@@ -79,7 +81,7 @@ bool ls_value_equal(const struct ls_value *a, const struct ls_value *b, const st
 
 /* A total order that agrees with equality: NULL, then numbers and the other scalars by
  * value (NaN above all numbers), text and native by bytes, bytes, uuid by bytes; values that could not be
- * brought to as->type come after those that could, by type, then by bytes. <0, 0, >0. */
+ * brought to as->type come after those that could, by type, then by value. JSON has an order of its own. <0, 0, >0. */
 int ls_value_order(const struct ls_value *a, const struct ls_value *b, const struct ls_as *as);
 
 /* Appends the canonical form: self-delimiting, and the same bytes exactly for equal
@@ -95,11 +97,12 @@ void ls_values_canon(struct ls_buf *out, const struct ls_value *v, const struct 
                      size_t count);
 
 /* Appends the text form: what CSV files hold, people read and a PostgreSQL server of
- * fixed settings (UTC, ISO, extra_float_digits 3) takes and gives. NULL appends nothing. Bytes as \x hex. */
+ * fixed settings (UTC, ISO, extra_float_digits 3) takes. NULL appends nothing; booleans true and false; bytes \x hex. */
 void ls_value_to_text(struct ls_buf *out, const struct ls_value *v);
 
 /* The inverse: reads the text form of `type` (also the usual variants: T between date and time,
- * Z or +hh[:mm], t/true/yes/on/1, upper-case UUIDs with or without dashes, exponents). data lives in mem.
+ * Z or +hh[:mm], t/true/yes/on/1, upper-case UUIDs with or without dashes, exponents). A timestamptz needs its zone, a
+ * timestamp must have none; digits behind the sixth of a second must be zeros. data lives in mem.
  * LS_TYPE when the text is no such value; the message names the type, never the value. */
 LS_MUST_CHECK enum ls_code ls_value_from_text(enum ls_type type, const char *text, size_t size,
                                               struct ls_arena *mem, struct ls_value *ret,
