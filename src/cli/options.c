@@ -44,7 +44,8 @@ const struct option_spec option_specs[] = {
 };
 const size_t option_count = sizeof option_specs / sizeof *option_specs;
 
-static int bad(const char *fmt, const char *what)
+/* fmt has one %s, for what. */
+__attribute__((format(printf, 1, 0))) static int bad(const char *fmt, const char *what)
 {
     fputs("lockstep: ", stderr);
     fprintf(stderr, fmt, what);
