@@ -23,7 +23,12 @@
 #define DAY_US INT64_C(86400000000)
 #define EPOCH_US (EPOCH_DAYS * DAY_US)
 
-enum { NUMERIC_NEGATIVE = 0x4000, NUMERIC_NAN = 0xC000, NUMERIC_PINF = 0xD000, NUMERIC_NINF = 0xF000 };
+enum {
+    NUMERIC_NEGATIVE = 0x4000,
+    NUMERIC_NAN = 0xC000,
+    NUMERIC_PINF = 0xD000,
+    NUMERIC_NINF = 0xF000
+};
 
 static uint64_t load(const uint8_t *p, size_t size)
 {
@@ -122,8 +127,8 @@ static bool far_future(int64_t us, bool zoned, struct ls_arena *mem, struct ls_v
     char text[64];
 
     civil(us / DAY_US, &year, &month, &day);
-    length = snprintf(text, sizeof(text), "%lld-%02d-%02d %02d:%02d:%02d.%06d", (long long)year, month,
-                      day, (int)(second / 3600), (int)(second / 60 % 60), (int)(second % 60),
+    length = snprintf(text, sizeof(text), "%lld-%02d-%02d %02d:%02d:%02d.%06d", (long long)year,
+                      month, day, (int)(second / 3600), (int)(second / 60 % 60), (int)(second % 60),
                       (int)(rest % 1000000));
     while (text[length - 1] == '0')
         length--;
@@ -292,8 +297,8 @@ static enum ls_code bad(struct ls_error *err, const char *what)
 }
 
 enum ls_code ls_pgs_record(struct ls_reader *in, const enum ls_type *types, size_t width,
-                          struct ls_arena *mem, struct ls_value *values, bool *ret_row,
-                          struct ls_error *err)
+                           struct ls_arena *mem, struct ls_value *values, bool *ret_row,
+                           struct ls_error *err)
 {
     uint16_t count = ls_reader_u16(in);
     enum ls_code rc;

@@ -13,10 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SAMPLE_A_PART 32  /* sampled keys for each part: their sizes differ by some 20 % then */
-#define BLOCKS_A_PART 16  /* of 8 KiB: read no more than that */
-#define ROWS_A_BLOCK 80   /* guess for a table that was never analyzed */
-#define MOST_KEYS ((size_t)4 << 20) /* a guard against statistics that are far off: 64 MiB of values */
+#define SAMPLE_A_PART 32 /* sampled keys for each part: their sizes differ by some 20 % then */
+#define BLOCKS_A_PART 16 /* of 8 KiB: read no more than that */
+#define ROWS_A_BLOCK 80  /* guess for a table that was never analyzed */
+#define MOST_KEYS \
+    ((size_t)4 << 20) /* a guard against statistics that are far off: 64 MiB of values */
 
 static bool can_cut(const struct ls_pgs_table *table, const struct ls_scan *scan)
 {
@@ -44,14 +45,15 @@ static double wanted_part(const struct ls_partition *p)
 }
 
 /* Blocks and records as the server has them now, not when the table was described. */
-static enum ls_code size_up(struct ls_pgs *pg, const struct ls_pgs_table *table, double *blocks, double *rows,
-                            struct ls_error *err)
+static enum ls_code size_up(struct ls_pgs *pg, const struct ls_pgs_table *table, double *blocks,
+                            double *rows, struct ls_error *err)
 {
     static const char sql[] =
         "WITH r AS (SELECT c.reltuples, c.relpages, pg_relation_size(c.oid) / 8192.0 AS blocks"
         " FROM pg_class c WHERE c.relkind IN ('r', 'm') AND c.oid IN"
         " (SELECT ?::oid UNION SELECT relid FROM pg_partition_tree(?::oid)))"
-        " SELECT coalesce(sum(blocks), 0)::float8, coalesce(sum(CASE WHEN reltuples > 0 AND relpages > 0"
+        " SELECT coalesce(sum(blocks), 0)::float8, coalesce(sum(CASE WHEN reltuples > 0 AND "
+        "relpages > 0"
         " THEN reltuples / relpages * blocks ELSE blocks * ? END), 0)::float8 FROM r";
     const struct ls_value params[] = {ls_value_int(table->oid), ls_value_int(table->oid),
                                       ls_value_int(ROWS_A_BLOCK)};
@@ -67,8 +69,9 @@ static enum ls_code size_up(struct ls_pgs *pg, const struct ls_pgs_table *table,
     return rc;
 }
 
-static enum ls_code plan_draw(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_scan *scan,
-                              size_t wanted, struct draw *ret, struct ls_error *err)
+static enum ls_code plan_draw(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                              const struct ls_scan *scan, size_t wanted, struct draw *ret,
+                              struct ls_error *err)
 {
     const bool filtered = scan->filter && scan->filter->count > 0;
     double blocks = 0, rows = 0, most = (double)wanted * BLOCKS_A_PART;
@@ -86,7 +89,8 @@ static enum ls_code plan_draw(struct ls_pgs *pg, const struct ls_pgs_table *tabl
 }
 
 static enum ls_code sample_query(struct ls_buf *sql, const struct ls_pgs_table *table,
-                                 const struct ls_scan *scan, const struct draw *draw, struct ls_error *err)
+                                 const struct ls_scan *scan, const struct draw *draw,
+                                 struct ls_error *err)
 {
     enum ls_code rc;
 
@@ -106,8 +110,9 @@ static enum ls_code sample_query(struct ls_buf *sql, const struct ls_pgs_table *
 }
 
 /* The sorted sample, in mem. */
-static enum ls_code sample(struct ls_pgs *pg, const char *query, enum ls_type type, struct ls_arena *mem,
-                           size_t *ret_count, struct ls_value **ret, struct ls_error *err)
+static enum ls_code sample(struct ls_pgs *pg, const char *query, enum ls_type type,
+                           struct ls_arena *mem, size_t *ret_count, struct ls_value **ret,
+                           struct ls_error *err)
 {
     struct ls_pgs_reader *reader = NULL;
     struct ls_value *values = NULL, *grown, one;
@@ -139,8 +144,9 @@ static enum ls_code sample(struct ls_pgs *pg, const char *query, enum ls_type ty
 }
 
 /* Every n-th value, each once. */
-static enum ls_code pick(const struct ls_value *values, size_t count, size_t wanted, struct ls_arena *mem,
-                         size_t *ret_count, struct ls_value **ret, struct ls_error *err)
+static enum ls_code pick(const struct ls_value *values, size_t count, size_t wanted,
+                         struct ls_arena *mem, size_t *ret_count, struct ls_value **ret,
+                         struct ls_error *err)
 {
     struct ls_value *bounds = ls_arena_array(mem, wanted, sizeof(*bounds));
     struct ls_as as = {.type = count ? values[0].type : LS_T_INT, .fraction = 6, .bits = 53};
@@ -163,8 +169,8 @@ static enum ls_code pick(const struct ls_value *values, size_t count, size_t wan
 }
 
 enum ls_code ls_pgs_bounds(struct ls_store *store, const struct ls_scan *scan, size_t wanted,
-                          struct ls_arena *mem, size_t *ret_count, struct ls_value **ret,
-                          struct ls_error *err)
+                           struct ls_arena *mem, size_t *ret_count, struct ls_value **ret,
+                           struct ls_error *err)
 {
     struct ls_pgs *pg = ls_pgs_of(store);
     const struct ls_pgs_table *table;
@@ -188,8 +194,8 @@ enum ls_code ls_pgs_bounds(struct ls_store *store, const struct ls_scan *scan, s
     if (rc == LS_OK)
         rc = sample_query(&sql, table, scan, &draw, err);
     if (rc == LS_OK)
-        rc = sample(pg, ls_buf_str(&sql), table->columns[scan->fields[scan->key[0]]].type->type, &work, &count,
-                    &values, err);
+        rc = sample(pg, ls_buf_str(&sql), table->columns[scan->fields[scan->key[0]]].type->type,
+                    &work, &count, &values, err);
     if (rc == LS_OK)
         rc = pick(values, count, wanted, mem, ret_count, ret, err);
 done:

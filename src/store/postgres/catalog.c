@@ -26,9 +26,11 @@
 static const char own_path[] =
     "SELECT set_config('search_path', coalesce("
     " (SELECT nullif(reset_val, '') FROM pg_settings WHERE name = 'search_path'),"
-    " (SELECT substr(c, length('search_path=') + 1) FROM pg_db_role_setting s, unnest(s.setconfig) c"
+    " (SELECT substr(c, length('search_path=') + 1) FROM pg_db_role_setting s, unnest(s.setconfig) "
+    "c"
     "   WHERE c LIKE 'search\\_path=%'"
-    "     AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))"
+    "     AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = "
+    "current_database()))"
     "     AND s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))"
     "   ORDER BY s.setrole <> 0 AND s.setdatabase <> 0 DESC, s.setrole <> 0 DESC LIMIT 1),"
     " '\"$user\", public'), false)";
@@ -42,7 +44,8 @@ static enum ls_code find_path(struct ls_pgs *pg, struct ls_error *err)
         return LS_OK;
     rc = ls_pgs_ask(pg, own_path, NULL, 0, &pg->mem, &ignored, err);
     if (rc == LS_OK)
-        rc = ls_pgs_ask(pg, "SELECT current_schemas(false)::text", NULL, 0, &pg->mem, &pg->path, err);
+        rc = ls_pgs_ask(pg, "SELECT current_schemas(false)::text", NULL, 0, &pg->mem, &pg->path,
+                        err);
     if (rc == LS_OK)
         rc = ls_sql_exec(pg->db, "SET search_path = ''", err);
     if (rc != LS_OK)
@@ -51,7 +54,7 @@ static enum ls_code find_path(struct ls_pgs *pg, struct ls_error *err)
 }
 
 enum ls_code ls_pgs_locate(struct ls_pgs *pg, const char *collection, struct ls_arena *mem,
-                          const char **ret_schema, const char **ret_table, struct ls_error *err)
+                           const char **ret_schema, const char **ret_table, struct ls_error *err)
 {
     static const char sql[] =
         "SELECT coalesce((SELECT n.nspname FROM unnest(?::text[]) WITH ORDINALITY AS p(name, place)"
@@ -78,7 +81,7 @@ enum ls_code ls_pgs_locate(struct ls_pgs *pg, const char *collection, struct ls_
 }
 
 enum ls_code ls_pgs_list(struct ls_store *store, struct ls_arena *mem, size_t *ret_count,
-                        const char *const **ret, struct ls_error *err)
+                         const char *const **ret, struct ls_error *err)
 {
     static const char sql[] =
         "SELECT n.nspname, c.relname, count(*) OVER () FROM pg_class c"
@@ -97,7 +100,8 @@ enum ls_code ls_pgs_list(struct ls_store *store, struct ls_arena *mem, size_t *r
         if (!names)
             names = ls_arena_array(mem, (size_t)ls_sql_i64(stmt, 2), sizeof(*names));
         if (names)
-            names[count] = ls_collection_join(mem, ls_sql_text(stmt, 0, NULL), ls_sql_text(stmt, 1, NULL));
+            names[count] =
+                ls_collection_join(mem, ls_sql_text(stmt, 0, NULL), ls_sql_text(stmt, 1, NULL));
         if (!names || !names[count++])
             rc = ls_error_nomem(err);
     }
@@ -124,7 +128,8 @@ struct draft {
 
 static const char *keep(struct draft *d, struct ls_sql_stmt *stmt, int col)
 {
-    const char *text = ls_arena_text(d->mem, ls_sql_is_null(stmt, col) ? "" : ls_sql_text(stmt, col, NULL));
+    const char *text =
+        ls_arena_text(d->mem, ls_sql_is_null(stmt, col) ? "" : ls_sql_text(stmt, col, NULL));
 
     d->failed |= !text;
     return text;
@@ -148,8 +153,8 @@ static const char *quoted(struct draft *d, const char *first, const char *second
 }
 
 /* Runs a query and hands each row to `each`; `start` gets their count before the first (the last column). */
-static enum ls_code rows(struct draft *d, const char *sql, const struct ls_value *params, size_t count,
-                         void (*start)(struct draft *d, size_t count),
+static enum ls_code rows(struct draft *d, const char *sql, const struct ls_value *params,
+                         size_t count, void (*start)(struct draft *d, size_t count),
                          void (*each)(struct draft *d, struct ls_sql_stmt *stmt, size_t i),
                          struct ls_error *err)
 {
@@ -179,7 +184,8 @@ static const char relation_sql[] =
     " tree AS (SELECT oid FROM c UNION SELECT p.relid FROM c, pg_partition_tree(c.oid) p"
     "  WHERE c.relkind = 'p')"
     " SELECT c.oid, c.relkind, c.relrowsecurity, c.relhasrules,"
-    "  (SELECT CASE WHEN bool_or(r.reltuples < 0 OR r.reltuples = 0 AND pg_relation_size(r.oid) > 0)"
+    "  (SELECT CASE WHEN bool_or(r.reltuples < 0 OR r.reltuples = 0 AND pg_relation_size(r.oid) > "
+    "0)"
     "     THEN -1 ELSE sum(r.reltuples)::int8 END"
     "   FROM pg_class r JOIN tree ON tree.oid = r.oid WHERE r.relkind IN ('r', 'm', 'f')),"
     "  has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')"
@@ -211,8 +217,8 @@ static void take_relation(struct draft *d, struct ls_sql_stmt *stmt, size_t i)
     flags |= ls_sql_i64(stmt, 7) ? LS_SCHEMA_CASCADES : 0;
     flags |= ls_sql_i64(stmt, 8) ? LS_SCHEMA_SELF_REF : 0;
     d->schema->flags = flags;
-    d->schema->fingerprint = ls_arena_printf(d->mem, "%s/%s/%lld", d->pg->system_id, d->pg->database_oid,
-                                             (long long)table->oid);
+    d->schema->fingerprint = ls_arena_printf(d->mem, "%s/%s/%lld", d->pg->system_id,
+                                             d->pg->database_oid, (long long)table->oid);
     d->failed |= !d->schema->fingerprint;
 }
 
@@ -249,7 +255,8 @@ static void take_modifier(struct ls_field *field, unsigned oid, int typmod)
     case LS_T_DECIMAL:
         if (typmod >= 4) {
             field->precision = (typmod - 4) >> 16 & 0xffff;
-            field->scale = (((typmod - 4) & 0x7ff) ^ 1024) - 1024; /* 11 bits with a sign since version 15 */
+            field->scale =
+                (((typmod - 4) & 0x7ff) ^ 1024) - 1024; /* 11 bits with a sign since version 15 */
         }
         break;
     case LS_T_TEXT:
@@ -320,7 +327,8 @@ static const char uniques_sql[] =
     "  (SELECT string_agg(u.n::text, ' ' ORDER BY u.place)"
     "   FROM unnest(i.indkey) WITH ORDINALITY AS u(n, place) WHERE u.place <= i.indnkeyatts),"
     "  (SELECT string_agg(z.n::text, ' ' ORDER BY z.n) FROM ("
-    "   SELECT u.n::int4 FROM unnest(i.indkey) WITH ORDINALITY AS u(n, place) WHERE u.place <= i.indnkeyatts"
+    "   SELECT u.n::int4 FROM unnest(i.indkey) WITH ORDINALITY AS u(n, place) WHERE u.place <= "
+    "i.indnkeyatts"
     "   UNION SELECT p.refobjsubid FROM pg_depend p WHERE p.classid = 'pg_class'::regclass"
     "    AND p.objid = i.indexrelid AND p.refclassid = 'pg_class'::regclass"
     "    AND p.refobjid = i.indrelid AND p.refobjsubid > 0) z(n) WHERE z.n > 0),"
@@ -384,7 +392,8 @@ static void take_unique(struct draft *d, struct ls_sql_stmt *stmt, size_t i)
         take_key(d, stmt, unique->name);
 }
 
-static enum ls_code no_such_table(struct ls_store *store, const char *collection, struct ls_error *err)
+static enum ls_code no_such_table(struct ls_store *store, const char *collection,
+                                  struct ls_error *err)
 {
     struct ls_arena mem;
     const char *const *names = NULL;
@@ -420,15 +429,16 @@ static enum ls_code read_table(struct draft *d, struct ls_error *err)
 }
 
 enum ls_code ls_pgs_describe(struct ls_store *store, const char *collection, struct ls_arena *mem,
-                            struct ls_schema **ret, struct ls_error *err)
+                             struct ls_schema **ret, struct ls_error *err)
 {
     struct draft d = {.pg = ls_pgs_of(store), .mem = mem};
     enum ls_code rc;
 
     if (!collection)
-        return ls_error_set(err, LS_USAGE,
-                            "no table is named (store=%s). Put it behind a #: postgres://host/db#schema.table",
-                            ls_sql_identity(d.pg->db));
+        return ls_error_set(
+            err, LS_USAGE,
+            "no table is named (store=%s). Put it behind a #: postgres://host/db#schema.table",
+            ls_sql_identity(d.pg->db));
     if (!*collection)
         return no_such_table(store, collection, err);
     rc = ls_pgs_locate(d.pg, collection, mem, &d.schema_name, &d.table_name, err);
@@ -457,13 +467,14 @@ static bool same_fields(const struct ls_schema *a, const struct ls_schema *b)
     if (a->field_count != b->field_count)
         return false;
     for (size_t i = 0; i < a->field_count; i++)
-        if (strcmp(a->fields[i].name, b->fields[i].name) != 0 || a->fields[i].type != b->fields[i].type)
+        if (strcmp(a->fields[i].name, b->fields[i].name) != 0 ||
+            a->fields[i].type != b->fields[i].type)
             return false;
     return true;
 }
 
 enum ls_code ls_pgs_table(struct ls_pgs *pg, const struct ls_schema *schema,
-                         const struct ls_pgs_table **ret, struct ls_error *err)
+                          const struct ls_pgs_table **ret, struct ls_error *err)
 {
     enum ls_code rc = LS_OK;
 

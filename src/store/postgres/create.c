@@ -14,11 +14,19 @@
 static void plain_type(struct ls_buf *sql, const struct ls_field *f)
 {
     static const char *const names[LS_TYPE_COUNT] = {
-        [LS_T_NULL] = "text",           [LS_T_BOOL] = "boolean",     [LS_T_INT] = "bigint",
-        [LS_T_DECIMAL] = "numeric",     [LS_T_DOUBLE] = "double precision",
-        [LS_T_TEXT] = "text",           [LS_T_BYTES] = "bytea",      [LS_T_DATE] = "date",
-        [LS_T_TIME] = "time",           [LS_T_TIMESTAMP] = "timestamp",
-        [LS_T_TIMESTAMPTZ] = "timestamptz", [LS_T_UUID] = "uuid",    [LS_T_JSON] = "json",
+        [LS_T_NULL] = "text",
+        [LS_T_BOOL] = "boolean",
+        [LS_T_INT] = "bigint",
+        [LS_T_DECIMAL] = "numeric",
+        [LS_T_DOUBLE] = "double precision",
+        [LS_T_TEXT] = "text",
+        [LS_T_BYTES] = "bytea",
+        [LS_T_DATE] = "date",
+        [LS_T_TIME] = "time",
+        [LS_T_TIMESTAMP] = "timestamp",
+        [LS_T_TIMESTAMPTZ] = "timestamptz",
+        [LS_T_UUID] = "uuid",
+        [LS_T_JSON] = "json",
         [LS_T_NATIVE] = "text",
     };
     bool time = f->type == LS_T_TIME || f->type == LS_T_TIMESTAMP || f->type == LS_T_TIMESTAMPTZ;
@@ -42,7 +50,8 @@ static enum ls_code knows_type(struct ls_pgs *pg, const char *name, struct ls_ar
     const struct ls_value param = ls_value_text(name);
     const char *answer = "";
     struct ls_error why = {0};
-    enum ls_code rc = ls_pgs_ask(pg, "SELECT to_regtype(?) IS NOT NULL", &param, 1, mem, &answer, &why);
+    enum ls_code rc =
+        ls_pgs_ask(pg, "SELECT to_regtype(?) IS NOT NULL", &param, 1, mem, &answer, &why);
 
     *ret = rc == LS_OK && *answer == 't';
     if (rc != LS_OK && ls_sql_alive(pg->db) && why.code != LS_CANCELLED && why.code != LS_NOMEM)
@@ -60,8 +69,8 @@ static bool in_key(size_t field, size_t key_count, const size_t *key)
     return false;
 }
 
-static enum ls_code column(struct ls_pgs *pg, struct ls_buf *sql, const struct ls_field *f, bool key,
-                           struct ls_arena *mem, struct ls_error *err)
+static enum ls_code column(struct ls_pgs *pg, struct ls_buf *sql, const struct ls_field *f,
+                           bool key, struct ls_arena *mem, struct ls_error *err)
 {
     bool same = false;
     enum ls_code rc = LS_OK;
@@ -107,8 +116,9 @@ static enum ls_code statement(struct ls_pgs *pg, const char *schema, const char 
     return rc == LS_OK ? ls_pgs_built(sql, err) : rc;
 }
 
-enum ls_code ls_pgs_create(struct ls_store *store, const char *collection, const struct ls_schema *like,
-                          size_t key_count, const size_t *key, struct ls_error *err)
+enum ls_code ls_pgs_create(struct ls_store *store, const char *collection,
+                           const struct ls_schema *like, size_t key_count, const size_t *key,
+                           struct ls_error *err)
 {
     struct ls_pgs *pg = ls_pgs_of(store);
     const char *schema, *table;
@@ -125,11 +135,12 @@ enum ls_code ls_pgs_create(struct ls_store *store, const char *collection, const
     if (rc == LS_OK)
         rc = ls_sql_exec(pg->db, ls_buf_str(&sql), &own);
     if (rc != LS_OK && strcmp(own.native, "42P07") == 0)
-        rc = ls_error_set(&own, LS_CONFLICT, "cannot create %s: it exists already (store=%s)", collection,
-                          ls_sql_identity(pg->db));
+        rc = ls_error_set(&own, LS_CONFLICT, "cannot create %s: it exists already (store=%s)",
+                          collection, ls_sql_identity(pg->db));
     else if (rc != LS_OK && strcmp(own.native, "3F000") == 0)
         rc = ls_error_set(&own, LS_NOT_FOUND,
-                          "cannot create %s: there is no schema \"%s\" (store=%s). Create it first: CREATE SCHEMA",
+                          "cannot create %s: there is no schema \"%s\" (store=%s). Create it "
+                          "first: CREATE SCHEMA",
                           collection, schema, ls_sql_identity(pg->db));
     if (rc != LS_OK && err)
         *err = own;

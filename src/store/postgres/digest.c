@@ -25,17 +25,20 @@
 #include <string.h>
 
 /* Every native hash function that types.c names, over values with all their bits in use. */
-#define PROBE_RECORD                                                                                 \
-    "SELECT hash_record_extended(ROW(int8send(-1234567890123), 12345.678, -0.5::float8, true,"       \
-    " 'Vien\\303\\240'::bytea, 'lockstep'::text COLLATE \"C\", date '2024-02-29', time_send('12:34:56.789'),"     \
-    " '00112233-4455-6677-8899-aabbccddeeff'::uuid, NULL::int4), 1234567890123456789)::text || '/' || "
-#define PROBE_KEY                                                                             \
-    "(hashint8extended(-1234567890123, 987654321) # hashtextextended('lockstep'::text COLLATE \"C\", 987654321)" \
+#define PROBE_RECORD                                                                             \
+    "SELECT hash_record_extended(ROW(int8send(-1234567890123), 12345.678, -0.5::float8, true,"   \
+    " 'Vien\\303\\240'::bytea, 'lockstep'::text COLLATE \"C\", date '2024-02-29', "              \
+    "time_send('12:34:56.789'),"                                                                 \
+    " '00112233-4455-6677-8899-aabbccddeeff'::uuid, NULL::int4), 1234567890123456789)::text || " \
+    "'/' || "
+#define PROBE_KEY                                                                               \
+    "(hashint8extended(-1234567890123, 987654321) # hashtextextended('lockstep'::text COLLATE " \
+    "\"C\", 987654321)"                                                                         \
     " # uuid_hash_extended('00112233-4455-6677-8899-aabbccddeeff', 987654321))::text"
 
 /* A field's text behind its length; long ones by their own md5, so that a record of many stays below 1 GB. */
-#define MD5_FIELD                                                              \
-    "coalesce(CASE WHEN octet_length(@) > 4096 THEN 'M' || md5(@)"             \
+#define MD5_FIELD                                                  \
+    "coalesce(CASE WHEN octet_length(@) > 4096 THEN 'M' || md5(@)" \
     " ELSE octet_length(@) || ':' || (@) END, 'N')"
 
 static enum ls_code probe(struct ls_pgs *pg, struct ls_error *err)
@@ -43,7 +46,7 @@ static enum ls_code probe(struct ls_pgs *pg, struct ls_error *err)
     if (pg->probe)
         return LS_OK;
     return ls_pgs_ask(pg, pg->md5 ? "SELECT " PROBE_KEY : PROBE_RECORD PROBE_KEY, NULL, 0, &pg->mem,
-                     &pg->probe, err);
+                      &pg->probe, err);
 }
 
 static const struct ls_as *as_of(const struct ls_scan *scan, size_t position)
@@ -56,15 +59,16 @@ static enum ls_code cannot(const struct ls_scan *scan, size_t position, struct l
     const struct ls_field *field = &scan->schema->fields[scan->fields[position]];
     const struct ls_as *as = as_of(scan, position);
 
-    return ls_error_set(err, LS_UNSUPPORTED,
-                        "%s is not digested on the server: its field \"%s\" (%s) is compared as %s there is no "
-                        "hash for",
-                        scan->schema->collection, field->name, field->native,
-                        as ? ls_type_word(as->type) : "a value");
+    return ls_error_set(
+        err, LS_UNSUPPORTED,
+        "%s is not digested on the server: its field \"%s\" (%s) is compared as %s there is no "
+        "hash for",
+        scan->schema->collection, field->name, field->native,
+        as ? ls_type_word(as->type) : "a value");
 }
 
-const char *ls_pgs_digest_family(struct ls_store *store, const struct ls_scan *scan, struct ls_arena *mem,
-                                struct ls_error *err)
+const char *ls_pgs_digest_family(struct ls_store *store, const struct ls_scan *scan,
+                                 struct ls_arena *mem, struct ls_error *err)
 {
     struct ls_pgs *pg = ls_pgs_of(store);
     const struct ls_pgs_table *table;
@@ -106,8 +110,8 @@ static enum ls_code hashed_column(struct ls_buf *out, const struct ls_pgs_table 
     const char *around;
     struct ls_buf name;
 
-    *ret_type = ls_pgs_hashed_as(&table->columns[field], &scan->schema->fields[field], as_of(scan, position),
-                                &around);
+    *ret_type = ls_pgs_hashed_as(&table->columns[field], &scan->schema->fields[field],
+                                 as_of(scan, position), &around);
     if (!*ret_type)
         return cannot(scan, position, err);
     ls_buf_init(&name, 0);
@@ -120,7 +124,8 @@ static enum ls_code hashed_column(struct ls_buf *out, const struct ls_pgs_table 
 }
 
 static enum ls_code record_hash(struct ls_buf *sql, const struct ls_pgs_table *table,
-                                const struct ls_scan *scan, const uint64_t seeds[2], struct ls_error *err)
+                                const struct ls_scan *scan, const uint64_t seeds[2],
+                                struct ls_error *err)
 {
     const struct ls_pgs_type *type;
     struct ls_buf column;
@@ -144,8 +149,9 @@ static enum ls_code record_hash(struct ls_buf *sql, const struct ls_pgs_table *t
     return rc;
 }
 
-static enum ls_code md5_hash(struct ls_buf *sql, const struct ls_pgs_table *table, const struct ls_scan *scan,
-                             const uint64_t seeds[2], struct ls_error *err)
+static enum ls_code md5_hash(struct ls_buf *sql, const struct ls_pgs_table *table,
+                             const struct ls_scan *scan, const uint64_t seeds[2],
+                             struct ls_error *err)
 {
     const struct ls_pgs_type *type;
     struct ls_buf column, text;
@@ -170,8 +176,8 @@ static enum ls_code md5_hash(struct ls_buf *sql, const struct ls_pgs_table *tabl
     return rc;
 }
 
-enum ls_code ls_pgs_digest_query(struct ls_pgs *pg, const struct ls_scan *scan, const uint64_t seeds[2],
-                                struct ls_buf *sql, struct ls_error *err)
+enum ls_code ls_pgs_digest_query(struct ls_pgs *pg, const struct ls_scan *scan,
+                                 const uint64_t seeds[2], struct ls_buf *sql, struct ls_error *err)
 {
     bool grouped = scan->partition && scan->partition->count > 1;
     const struct ls_pgs_table *table;
@@ -184,7 +190,8 @@ enum ls_code ls_pgs_digest_query(struct ls_pgs *pg, const struct ls_scan *scan, 
     if (rc != LS_OK)
         return rc;
     ls_buf_text(sql, " AS segment, count(*), coalesce(sum(");
-    rc = pg->md5 ? md5_hash(sql, table, scan, seeds, err) : record_hash(sql, table, scan, seeds, err);
+    rc = pg->md5 ? md5_hash(sql, table, scan, seeds, err)
+                 : record_hash(sql, table, scan, seeds, err);
     if (rc != LS_OK)
         return rc;
     ls_buf_printf(sql, "), 0) FROM %s AS t", table->ident);
@@ -218,7 +225,8 @@ static enum ls_code run(struct ls_pgs *pg, const char *sql, size_t count, struct
         uint64_t at = (uint64_t)ls_sql_i64(stmt, 0);
 
         if (at >= count) {
-            rc = ls_error_set(err, LS_DATA, "the server gave a segment that is none (segment=%" PRIu64 ")", at);
+            rc = ls_error_set(err, LS_DATA,
+                              "the server gave a segment that is none (segment=%" PRIu64 ")", at);
             break;
         }
         ret[at].count = (uint64_t)ls_sql_i64(stmt, 1);
@@ -228,8 +236,8 @@ static enum ls_code run(struct ls_pgs *pg, const char *sql, size_t count, struct
     return rc;
 }
 
-enum ls_code ls_pgs_digest(struct ls_store *store, const struct ls_scan *scan, const uint64_t seeds[2],
-                          struct ls_segment *ret, struct ls_error *err)
+enum ls_code ls_pgs_digest(struct ls_store *store, const struct ls_scan *scan,
+                           const uint64_t seeds[2], struct ls_segment *ret, struct ls_error *err)
 {
     struct ls_pgs *pg = ls_pgs_of(store);
     const size_t count = scan->partition ? scan->partition->count : 1;
@@ -243,7 +251,8 @@ enum ls_code ls_pgs_digest(struct ls_store *store, const struct ls_scan *scan, c
     if (rc != LS_OK)
         goto done;
     /* The settings go with what they were made in. */
-    rc = inside ? ls_sql_exec(pg->db, "SAVEPOINT lockstep_digest", err) : ls_sql_begin(pg->db, false, err);
+    rc = inside ? ls_sql_exec(pg->db, "SAVEPOINT lockstep_digest", err)
+                : ls_sql_begin(pg->db, false, err);
     if (rc != LS_OK)
         goto done;
     rc = ls_sql_exec(pg->db, LS_PGS_DIGEST_SETTINGS, err);

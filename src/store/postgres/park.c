@@ -30,8 +30,8 @@ static const struct {
     {LS_T_TEXT, "md5(w.n || ' ' || random())"},
     {LS_T_BYTES, "decode(md5(w.n || ' ' || random()), 'hex')"},
     {LS_T_DATE, "(SELECT coalesce(max(@), current_date) + 1 FROM % WHERE isfinite(@)) + w.n"},
-    {LS_T_TIMESTAMP,
-     "(SELECT coalesce(max(@), localtimestamp) FROM % WHERE isfinite(@)) + (1 + w.n) * interval '1 second'"},
+    {LS_T_TIMESTAMP, "(SELECT coalesce(max(@), localtimestamp) FROM % WHERE isfinite(@)) + (1 + "
+                     "w.n) * interval '1 second'"},
     {LS_T_TIMESTAMPTZ,
      "(SELECT coalesce(max(@), now()) FROM % WHERE isfinite(@)) + (1 + w.n) * interval '1 second'"},
     {LS_T_UUID, "md5(w.n || ' ' || random())::uuid"},
@@ -51,8 +51,9 @@ static int64_t greatest(const struct ls_pgs_column *col)
 }
 
 /* The expression a column is parked at. */
-static void parked(struct ls_buf *sql, const struct ls_pgs_table *table, const struct ls_pgs_column *col,
-                   const struct ls_field *field, const struct ls_pgs_unique *unique, size_t count)
+static void parked(struct ls_buf *sql, const struct ls_pgs_table *table,
+                   const struct ls_pgs_column *col, const struct ls_field *field,
+                   const struct ls_pgs_unique *unique, size_t count)
 {
     const char *form = free_value(field->type);
 
@@ -60,12 +61,14 @@ static void parked(struct ls_buf *sql, const struct ls_pgs_table *table, const s
         ls_buf_text(sql, "NULL");
         return;
     }
-    if (field->type == LS_T_INT) { /* behind the greatest when there is room, else before the least */
+    if (field->type ==
+        LS_T_INT) { /* behind the greatest when there is room, else before the least */
         ls_buf_printf(sql,
-                      "((SELECT CASE WHEN coalesce(max(%s), 0) < %" PRId64 " THEN coalesce(max(%s), 0)::int8"
+                      "((SELECT CASE WHEN coalesce(max(%s), 0) < %" PRId64
+                      " THEN coalesce(max(%s), 0)::int8"
                       " ELSE min(%s)::int8 - %zu END FROM %s) + 1 + w.n)::%s",
-                      col->ident, greatest(col) - (int64_t)count - 1, col->ident, col->ident, count + 1,
-                      table->ident, col->base);
+                      col->ident, greatest(col) - (int64_t)count - 1, col->ident, col->ident,
+                      count + 1, table->ident, col->base);
         return;
     }
     if (field->type == LS_T_TEXT && field->precision >= 0)
@@ -113,8 +116,8 @@ bool ls_pgs_may_park(const struct ls_pgs_table *table, const struct ls_write *wr
 }
 
 /* "(t.a, t.b) are not what they shall be", over the index's columns that are written. */
-static void changes(struct ls_buf *sql, const struct ls_pgs_table *table, const struct ls_write *write,
-                    const struct ls_pgs_unique *unique)
+static void changes(struct ls_buf *sql, const struct ls_pgs_table *table,
+                    const struct ls_write *write, const struct ls_pgs_unique *unique)
 {
     const char *glue = " AND (";
 
@@ -125,14 +128,16 @@ static void changes(struct ls_buf *sql, const struct ls_pgs_table *table, const 
 
             if (write->fields[i] != unique->fields[u] || !ls_pgs_is_set(table, write, i))
                 continue;
-            ls_buf_printf(sql, "%st.%s%s IS DISTINCT FROM w.f%zu%s", glue, col->ident, cast, i, cast);
+            ls_buf_printf(sql, "%st.%s%s IS DISTINCT FROM w.f%zu%s", glue, col->ident, cast, i,
+                          cast);
             glue = " OR ";
         }
     ls_buf_char(sql, ')');
 }
 
-static enum ls_code park_one(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
-                             const struct ls_pgs_unique *unique, struct ls_error *err)
+static enum ls_code park_one(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                             const struct ls_write *write, const struct ls_pgs_unique *unique,
+                             struct ls_error *err)
 {
     int at = choose(table, write, unique);
     struct ls_buf sql;
@@ -144,7 +149,8 @@ static enum ls_code park_one(struct ls_pgs *pg, const struct ls_pgs_table *table
     field = write->fields[at];
     ls_buf_init(&sql, 0);
     ls_buf_printf(&sql, "UPDATE %s AS t SET %s = ", table->ident, table->columns[field].ident);
-    parked(&sql, table, &table->columns[field], &write->schema->fields[field], unique, write->count);
+    parked(&sql, table, &table->columns[field], &write->schema->fields[field], unique,
+           write->count);
     ls_buf_text(&sql, " FROM " LS_PGS_TEMP " AS w WHERE w.op = 'u' AND ");
     ls_pgs_temp_match(&sql, table, write);
     changes(&sql, table, write, unique);
@@ -168,8 +174,8 @@ bool ls_pgs_park_named(const struct ls_pgs_table *table, const char *why, bool *
     return fresh;
 }
 
-enum ls_code ls_pgs_park(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
-                         const bool *parked, struct ls_error *err)
+enum ls_code ls_pgs_park(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                         const struct ls_write *write, const bool *parked, struct ls_error *err)
 {
     enum ls_code rc = LS_OK;
 

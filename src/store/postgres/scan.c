@@ -32,8 +32,8 @@ struct ls_pgs_reader {
     bool begun, ended; /* the header, the trailer were seen */
 };
 
-enum ls_code ls_pgs_read_open(struct ls_pgs *pg, const char *query, const enum ls_type *types, size_t width,
-                             struct ls_pgs_reader **ret, struct ls_error *err)
+enum ls_code ls_pgs_read_open(struct ls_pgs *pg, const char *query, const enum ls_type *types,
+                              size_t width, struct ls_pgs_reader **ret, struct ls_error *err)
 {
     struct ls_pgs_reader *reader = calloc(1, sizeof(*reader));
     struct ls_buf sql;
@@ -70,9 +70,10 @@ void ls_pgs_read_close(struct ls_pgs_reader *reader)
 
 static enum ls_code damaged(struct ls_error *err)
 {
-    return ls_error_set(err, LS_DATA,
-                        "cannot read the server's answer: it is no binary COPY. A proxy between may have "
-                        "damaged it");
+    return ls_error_set(
+        err, LS_DATA,
+        "cannot read the server's answer: it is no binary COPY. A proxy between may have "
+        "damaged it");
 }
 
 /* A database in SQL_ASCII holds whatever bytes it was given. */
@@ -84,16 +85,18 @@ static enum ls_code check_text(const struct ls_pgs_reader *reader, const struct 
 
         if ((v->type == LS_T_TEXT || v->type == LS_T_JSON || v->type == LS_T_NATIVE) &&
             ls_utf8_check(v->data, v->size) != v->size)
-            return ls_error_set(err, LS_DATA,
-                                "a text is not valid UTF-8 (store=%s, field=%zu). The database's encoding is "
-                                "SQL_ASCII, which checks nothing: repair the text, or leave the field out",
-                                ls_sql_identity(reader->pg->db), i + 1);
+            return ls_error_set(
+                err, LS_DATA,
+                "a text is not valid UTF-8 (store=%s, field=%zu). The database's encoding is "
+                "SQL_ASCII, which checks nothing: repair the text, or leave the field out",
+                ls_sql_identity(reader->pg->db), i + 1);
     }
     return LS_OK;
 }
 
-enum ls_code ls_pgs_read(struct ls_pgs_reader *reader, struct ls_arena *mem, struct ls_value *values,
-                        bool *ret_row, size_t *ret_bytes, struct ls_error *err)
+enum ls_code ls_pgs_read(struct ls_pgs_reader *reader, struct ls_arena *mem,
+                         struct ls_value *values, bool *ret_row, size_t *ret_bytes,
+                         struct ls_error *err)
 {
     const char *data;
     size_t size;
@@ -163,8 +166,8 @@ bool ls_pgs_orders(struct ls_store *store, const struct ls_scan *scan)
     if (ls_pgs_table(ls_pgs_of(store), scan->schema, &table, &ignored) != LS_OK)
         return false;
     for (size_t i = 0; i < scan->key_count; i++)
-        if (!ls_pgs_order(&table->columns[scan->fields[scan->key[i]]], as_of(scan, scan->key[i]), &form,
-                         &literal))
+        if (!ls_pgs_order(&table->columns[scan->fields[scan->key[i]]], as_of(scan, scan->key[i]),
+                          &form, &literal))
             return false;
     return true;
 }
@@ -181,10 +184,11 @@ static enum ls_code order_by(struct ls_buf *sql, const struct ls_pgs_table *tabl
 
         if (!ls_pgs_order(&table->columns[field], as_of(scan, scan->key[i]), &form, &literal)) {
             ls_buf_done(&name);
-            return ls_error_set(err, LS_UNSUPPORTED,
-                                "cannot read \"%s\" in key order: the server does not order \"%s\" as it is "
-                                "compared here",
-                                scan->schema->collection, scan->schema->fields[field].name);
+            return ls_error_set(
+                err, LS_UNSUPPORTED,
+                "cannot read \"%s\" in key order: the server does not order \"%s\" as it is "
+                "compared here",
+                scan->schema->collection, scan->schema->fields[field].name);
         }
         ls_buf_reset(&name);
         ls_pgs_column_ref(&name, table, field);
@@ -214,7 +218,8 @@ static enum ls_code scan_query(struct ls_buf *sql, const struct ls_pgs_table *ta
 
 static size_t rows_a_batch(const struct ls_scan *scan)
 {
-    size_t rows = scan->batch_rows ? scan->batch_rows : BATCH_ROWS, room = BATCH_VALUES / scan->field_count;
+    size_t rows = scan->batch_rows ? scan->batch_rows : BATCH_ROWS,
+           room = BATCH_VALUES / scan->field_count;
 
     if (room < 16)
         room = 16;
@@ -231,7 +236,7 @@ void ls_pgs_end(struct ls_cursor *base)
 }
 
 enum ls_code ls_pgs_scan(struct ls_store *store, const struct ls_scan *scan, struct ls_cursor **ret,
-                        struct ls_error *err)
+                         struct ls_error *err)
 {
     struct ls_pgs *pg = ls_pgs_of(store);
     const struct ls_pgs_table *table;
@@ -267,7 +272,7 @@ done:
 }
 
 enum ls_code ls_pgs_next(struct ls_cursor *base, struct ls_arena *mem, struct ls_rows *ret,
-                        struct ls_error *err)
+                         struct ls_error *err)
 {
     struct cursor *cursor = (struct cursor *)base;
     struct ls_rows rows = {.width = cursor->width};
@@ -291,8 +296,9 @@ enum ls_code ls_pgs_next(struct ls_cursor *base, struct ls_arena *mem, struct ls
 }
 
 /* The keys that columns of these types can hold at all, as the columns' types: count is cut to their number. */
-static enum ls_code usable_keys(const struct ls_scan *what, const struct ls_value *keys, size_t *count,
-                                struct ls_arena *mem, struct ls_value **ret, struct ls_error *err)
+static enum ls_code usable_keys(const struct ls_scan *what, const struct ls_value *keys,
+                                size_t *count, struct ls_arena *mem, struct ls_value **ret,
+                                struct ls_error *err)
 {
     size_t width = what->key_count, kept = 0;
     struct ls_value *values = ls_arena_array(mem, *count * width, sizeof(*values));
@@ -324,8 +330,8 @@ static enum ls_code usable_keys(const struct ls_scan *what, const struct ls_valu
 }
 
 static enum ls_code fetch_query(struct ls_buf *sql, const struct ls_pgs_table *table,
-                                const struct ls_scan *what, size_t count, const struct ls_value *keys,
-                                bool for_update, struct ls_error *err)
+                                const struct ls_scan *what, size_t count,
+                                const struct ls_value *keys, bool for_update, struct ls_error *err)
 {
     struct ls_buf left;
     enum ls_code rc = LS_OK;
@@ -348,9 +354,9 @@ static enum ls_code fetch_query(struct ls_buf *sql, const struct ls_pgs_table *t
 
         /* Integers of any width meet any integer column, and its index serves. */
         snprintf(right, sizeof(right), "u.k%zu::%s", k,
-                 col->type->type == LS_T_INT                     ? "int8"
+                 col->type->type == LS_T_INT                       ? "int8"
                  : col->type->type == LS_T_NATIVE && !col->catalog ? "text"
-                                                                 : col->base);
+                                                                   : col->base);
         ls_buf_reset(&left);
         ls_pgs_column_ref(&left, table, what->fields[what->key[k]]);
         ls_buf_text(sql, k ? " AND " : "");
@@ -379,9 +385,9 @@ static bool room_for_one_more(struct ls_rows *rows, size_t *capacity, struct ls_
 }
 
 static enum ls_code fetch_some(struct ls_pgs *pg, const struct ls_pgs_table *table,
-                               const struct ls_scan *what, size_t count, const struct ls_value *keys,
-                               bool for_update, struct ls_arena *mem, struct ls_rows *rows,
-                               size_t *capacity, struct ls_error *err)
+                               const struct ls_scan *what, size_t count,
+                               const struct ls_value *keys, bool for_update, struct ls_arena *mem,
+                               struct ls_rows *rows, size_t *capacity, struct ls_error *err)
 {
     const enum ls_type *types = field_types(table, what, mem);
     struct ls_pgs_reader *reader = NULL;
@@ -389,7 +395,8 @@ static enum ls_code fetch_some(struct ls_pgs *pg, const struct ls_pgs_table *tab
     struct ls_buf sql;
     size_t bytes = 0;
     bool row = true;
-    enum ls_code rc = types ? usable_keys(what, keys, &count, mem, &usable, err) : ls_error_nomem(err);
+    enum ls_code rc =
+        types ? usable_keys(what, keys, &count, mem, &usable, err) : ls_error_nomem(err);
 
     ls_buf_init(&sql, 0);
     if (rc != LS_OK || count == 0)
@@ -413,8 +420,8 @@ done:
 }
 
 enum ls_code ls_pgs_fetch(struct ls_store *store, const struct ls_scan *what, size_t key_count,
-                         const struct ls_value *keys, bool for_update, struct ls_arena *mem,
-                         struct ls_rows *ret, struct ls_error *err)
+                          const struct ls_value *keys, bool for_update, struct ls_arena *mem,
+                          struct ls_rows *ret, struct ls_error *err)
 {
     struct ls_rows rows = {.width = what->field_count};
     const struct ls_pgs_table *table;
@@ -428,8 +435,8 @@ enum ls_code ls_pgs_fetch(struct ls_store *store, const struct ls_scan *what, si
         return ls_error_nomem(err);
     for (size_t done = 0; done < key_count && rc == LS_OK; done += some) {
         some = key_count - done < LS_PGS_KEYS_A_CALL ? key_count - done : LS_PGS_KEYS_A_CALL;
-        rc = fetch_some(ls_pgs_of(store), table, what, some, keys + done * what->key_count, for_update, mem,
-                        &rows, &capacity, err);
+        rc = fetch_some(ls_pgs_of(store), table, what, some, keys + done * what->key_count,
+                        for_update, mem, &rows, &capacity, err);
     }
     if (rc == LS_OK)
         *ret = rows;

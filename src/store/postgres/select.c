@@ -44,13 +44,14 @@ static enum ls_code text_form(struct ls_buf *out, const struct ls_value *v, stru
     if (out->failed)
         return ls_error_nomem(err);
     if (out->size && memchr(out->data, 0, out->size))
-        return ls_error_set(err, LS_TYPE,
-                            "cannot hand a value to PostgreSQL: its text has no NUL byte, this one has");
+        return ls_error_set(
+            err, LS_TYPE,
+            "cannot hand a value to PostgreSQL: its text has no NUL byte, this one has");
     return LS_OK;
 }
 
 enum ls_code ls_pgs_literal(struct ls_buf *sql, const struct ls_value *v, const char *type,
-                           struct ls_error *err)
+                            struct ls_error *err)
 {
     struct ls_buf text;
     enum ls_code rc = LS_OK;
@@ -79,8 +80,8 @@ static void array_element(struct ls_buf *out, const char *text, size_t size)
     ls_buf_char(out, '"');
 }
 
-enum ls_code ls_pgs_array(struct ls_buf *sql, const struct ls_value *values, size_t count, size_t step,
-                         const char *type, struct ls_error *err)
+enum ls_code ls_pgs_array(struct ls_buf *sql, const struct ls_value *values, size_t count,
+                          size_t step, const char *type, struct ls_error *err)
 {
     struct ls_buf list, text;
     enum ls_code rc = LS_OK;
@@ -122,7 +123,8 @@ static const char *column_text(struct ls_buf *out, const struct ls_pgs_table *ta
     return out->failed ? "" : ls_buf_str(out);
 }
 
-void ls_pgs_select_list(struct ls_buf *sql, const struct ls_pgs_table *table, const struct ls_scan *scan)
+void ls_pgs_select_list(struct ls_buf *sql, const struct ls_pgs_table *table,
+                        const struct ls_scan *scan)
 {
     struct ls_buf name;
 
@@ -138,7 +140,8 @@ void ls_pgs_select_list(struct ls_buf *sql, const struct ls_pgs_table *table, co
     ls_buf_done(&name);
 }
 
-void ls_pgs_match(struct ls_buf *sql, const struct ls_pgs_column *col, const char *left, const char *right)
+void ls_pgs_match(struct ls_buf *sql, const struct ls_pgs_column *col, const char *left,
+                  const char *right)
 {
     bool own = col->type->type != LS_T_NATIVE || col->catalog;
 
@@ -154,8 +157,8 @@ void ls_pgs_match(struct ls_buf *sql, const struct ls_pgs_column *col, const cha
 static const char *op_text(enum ls_op op)
 {
     static const char *const texts[] = {
-        [LS_OP_EQ] = " = ",      [LS_OP_NE] = " <> ",       [LS_OP_LT] = " < ",
-        [LS_OP_LE] = " <= ",     [LS_OP_GT] = " > ",        [LS_OP_GE] = " >= ",
+        [LS_OP_EQ] = " = ",      [LS_OP_NE] = " <> ",          [LS_OP_LT] = " < ",
+        [LS_OP_LE] = " <= ",     [LS_OP_GT] = " > ",           [LS_OP_GE] = " >= ",
         [LS_OP_IN] = " = ANY (", [LS_OP_IS_NULL] = " IS NULL", [LS_OP_NOT_NULL] = " IS NOT NULL",
     };
 
@@ -173,13 +176,16 @@ static enum ls_code condition(struct ls_buf *sql, const struct ls_pgs_table *tab
     /* A plain column keeps its index; what folds or pads is compared by its text. */
     by_text = !test && (!col->type->literal || col->folds || strcmp(col->type->read, "@") != 0);
     ls_buf_init(&name, 0);
-    ls_pgs_expand(sql, by_text ? "(@)::text COLLATE \"C\"" : "@", column_text(&name, table, c->field), "");
+    ls_pgs_expand(sql, by_text ? "(@)::text COLLATE \"C\"" : "@",
+                  column_text(&name, table, c->field), "");
     if (test) /* of one element: a composite of nothing but NULLs is not NULL to us */
-        ls_buf_text(sql, c->op == LS_OP_IS_NULL ? " IS NOT DISTINCT FROM NULL" : " IS DISTINCT FROM NULL");
+        ls_buf_text(sql, c->op == LS_OP_IS_NULL ? " IS NOT DISTINCT FROM NULL"
+                                                : " IS DISTINCT FROM NULL");
     else
         ls_buf_text(sql, op_text(c->op));
     if (c->op == LS_OP_IN) {
-        rc = ls_pgs_array(sql, c->values, c->value_count, 1, by_text ? "text" : col->type->literal, err);
+        rc = ls_pgs_array(sql, c->values, c->value_count, 1, by_text ? "text" : col->type->literal,
+                          err);
         ls_buf_char(sql, ')');
     } else if (!test) {
         rc = ls_pgs_literal(sql, c->values, by_text ? "text" : col->type->literal, err);
@@ -200,10 +206,11 @@ static enum ls_code first_key(struct ls_buf *out, const struct ls_pgs_table *tab
     struct ls_buf name;
 
     if (!ls_pgs_order(col, scan->as ? &scan->as[at] : NULL, &form, ret_literal))
-        return ls_error_set(err, LS_UNSUPPORTED,
-                            "cannot cut \"%s\" into ranges: the server does not order its key as it is "
-                            "compared here",
-                            scan->schema->collection);
+        return ls_error_set(
+            err, LS_UNSUPPORTED,
+            "cannot cut \"%s\" into ranges: the server does not order its key as it is "
+            "compared here",
+            scan->schema->collection);
     ls_buf_init(&name, 0);
     ls_pgs_expand(out, form, column_text(&name, table, scan->fields[at]), "");
     out->failed |= name.failed;
@@ -216,8 +223,8 @@ static bool nullable_key(const struct ls_pgs_table *table, const struct ls_scan 
     return table->columns[scan->fields[scan->key[0]]].nullable;
 }
 
-void ls_pgs_key_hash(struct ls_buf *sql, const struct ls_pgs_table *table, const struct ls_scan *scan,
-                    uint64_t seed)
+void ls_pgs_key_hash(struct ls_buf *sql, const struct ls_pgs_table *table,
+                     const struct ls_scan *scan, uint64_t seed)
 {
     struct ls_buf name, chain, next;
 
@@ -228,8 +235,9 @@ void ls_pgs_key_hash(struct ls_buf *sql, const struct ls_pgs_table *table, const
     for (size_t i = 0; i < scan->key_count; i++) {
         size_t at = scan->key[i], field = scan->fields[at];
         const char *around = "@";
-        const struct ls_pgs_type *type = ls_pgs_hashed_as(
-            &table->columns[field], &scan->schema->fields[field], scan->as ? &scan->as[at] : NULL, &around);
+        const struct ls_pgs_type *type =
+            ls_pgs_hashed_as(&table->columns[field], &scan->schema->fields[field],
+                             scan->as ? &scan->as[at] : NULL, &around);
         struct ls_buf column;
 
         if (!type)
@@ -239,7 +247,7 @@ void ls_pgs_key_hash(struct ls_buf *sql, const struct ls_pgs_table *table, const
         ls_buf_reset(&next);
         ls_buf_text(&next, table->columns[field].nullable ? "coalesce(" : "(");
         ls_pgs_expand(&next, type->key_hash, column.failed ? "" : ls_buf_str(&column),
-                     chain.failed ? "" : ls_buf_str(&chain));
+                      chain.failed ? "" : ls_buf_str(&chain));
         ls_buf_text(&next, table->columns[field].nullable ? ", 2)" : ")");
         ls_buf_reset(&chain);
         if (!next.failed)
@@ -256,7 +264,7 @@ void ls_pgs_key_hash(struct ls_buf *sql, const struct ls_pgs_table *table, const
 }
 
 enum ls_code ls_pgs_segment(struct ls_buf *sql, const struct ls_pgs_table *table,
-                           const struct ls_scan *scan, struct ls_error *err)
+                            const struct ls_scan *scan, struct ls_error *err)
 {
     const struct ls_partition *p = scan->partition;
     const char *literal;
@@ -402,7 +410,7 @@ static bool all_wanted(const struct ls_partition *p)
 }
 
 enum ls_code ls_pgs_where(struct ls_buf *sql, const struct ls_pgs_table *table,
-                         const struct ls_scan *scan, struct ls_error *err)
+                          const struct ls_scan *scan, struct ls_error *err)
 {
     const char *glue = " WHERE ";
     enum ls_code rc = LS_OK;

@@ -25,10 +25,10 @@
 #include <time.h>
 
 #define LOCK_TIMEOUT_MS 10000 /* as sql.h has it for 0 */
-#define SAVEPOINT_IDS 1000     /* behind a transaction's id, those of its savepoints, others between */
+#define SAVEPOINT_IDS 1000 /* behind a transaction's id, those of its savepoints, others between */
 
-enum ls_code ls_pgs_ask(struct ls_pgs *pg, const char *sql, const struct ls_value *params, size_t count,
-                       struct ls_arena *mem, const char **ret, struct ls_error *err)
+enum ls_code ls_pgs_ask(struct ls_pgs *pg, const char *sql, const struct ls_value *params,
+                        size_t count, struct ls_arena *mem, const char **ret, struct ls_error *err)
 {
     struct ls_sql_stmt *stmt = NULL;
     bool row = false;
@@ -56,23 +56,26 @@ static enum ls_code learn(struct ls_pgs *pg, struct ls_error *err)
 
     rc = ls_sql_exec(pg->db, "SET jit = off; SET xmloption = content", err);
     if (rc == LS_OK)
-        rc = ls_pgs_ask(pg, "SELECT current_setting('server_encoding')", NULL, 0, &pg->mem, &pg->encoding, err);
+        rc = ls_pgs_ask(pg, "SELECT current_setting('server_encoding')", NULL, 0, &pg->mem,
+                        &pg->encoding, err);
     if (rc == LS_OK)
-        rc = ls_pgs_ask(pg, "SELECT oid FROM pg_database WHERE datname = current_database()", NULL, 0,
-                       &pg->mem, &pg->database_oid, err);
+        rc = ls_pgs_ask(pg, "SELECT oid FROM pg_database WHERE datname = current_database()", NULL,
+                        0, &pg->mem, &pg->database_oid, err);
     if (rc == LS_OK)
-        rc = ls_pgs_ask(pg, "SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')", NULL,
-                       0, &pg->mem, &may, err);
+        rc = ls_pgs_ask(
+            pg, "SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')", NULL,
+            0, &pg->mem, &may, err);
     pg->system_id = "";
     if (rc == LS_OK && *may == 't')
         rc = ls_pgs_ask(pg, "SELECT system_identifier FROM pg_control_system()", NULL, 0, &pg->mem,
-                       &pg->system_id, err);
+                        &pg->system_id, err);
     if (rc == LS_OK)
-        rc = ls_pgs_ask(pg,
-                       "SELECT CASE WHEN NOT pg_is_in_recovery()"
-                       " THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END"
-                       " || '/' || (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8",
-                       NULL, 0, &pg->mem, &place, err);
+        rc = ls_pgs_ask(
+            pg,
+            "SELECT CASE WHEN NOT pg_is_in_recovery()"
+            " THEN substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END"
+            " || '/' || (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8",
+            NULL, 0, &pg->mem, &place, err);
     if (rc != LS_OK)
         return rc;
     pg->server = ls_arena_printf(&pg->mem, "%s/%s", pg->system_id, place);
@@ -122,9 +125,10 @@ static enum ls_code open_store(const struct ls_url *url, const struct ls_store_o
         pg->version = ls_sql_version(pg->db);
         pg->md5 = wants_md5(pg->version);
         if (pg->version < 120000)
-            rc = ls_error_set(err, LS_UNSUPPORTED,
-                              "cannot work with %s: its server is of version %d, and 12 is the oldest supported",
-                              url->shown, pg->version / 10000);
+            rc = ls_error_set(
+                err, LS_UNSUPPORTED,
+                "cannot work with %s: its server is of version %d, and 12 is the oldest supported",
+                url->shown, pg->version / 10000);
     }
     if (rc == LS_OK)
         rc = learn(pg, err);
@@ -181,9 +185,9 @@ static enum ls_code mark(struct ls_store *store, const char *tag, struct ls_aren
     struct ls_pgs *pg = ls_pgs_of(store);
     const char *xid, *marker;
     enum ls_code rc = ls_pgs_ask(pg,
-                                pg->version >= 130000 ? "SELECT pg_current_xact_id()::text"
-                                                      : "SELECT txid_current()::text",
-                                NULL, 0, mem, &xid, err);
+                                 pg->version >= 130000 ? "SELECT pg_current_xact_id()::text"
+                                                       : "SELECT txid_current()::text",
+                                 NULL, 0, mem, &xid, err);
 
     (void)tag; /* the id is unique by itself */
     if (rc != LS_OK)
@@ -196,8 +200,8 @@ static enum ls_code mark(struct ls_store *store, const char *tag, struct ls_aren
 }
 
 /* The id in a marker, and whether it was given on this server, and since its start. */
-static bool read_marker(const struct ls_pgs *pg, const char *marker, uint64_t *ret_xid, bool *ret_here,
-                        bool *ret_same_start)
+static bool read_marker(const struct ls_pgs *pg, const char *marker, uint64_t *ret_xid,
+                        bool *ret_here, bool *ret_same_start)
 {
     const char *at = strchr(marker, '@'), *theirs = at ? strrchr(at, '/') : NULL;
     const char *ours = strrchr(pg->server, '/');
@@ -220,8 +224,8 @@ static void nap(int ms)
 }
 
 /* "committed", "aborted" or "" (too old to be known), once it is no longer in progress. */
-static enum ls_code wait_status(struct ls_pgs *pg, uint64_t xid, struct ls_arena *mem, const char **ret,
-                                struct ls_error *err)
+static enum ls_code wait_status(struct ls_pgs *pg, uint64_t xid, struct ls_arena *mem,
+                                const char **ret, struct ls_error *err)
 {
     const int64_t until = ls_clock_monotonic_us() + INT64_C(1000) * pg->lock_timeout_ms;
     const char *sql = pg->version >= 130000 ? "SELECT pg_xact_status(?::text::xid8)"
@@ -238,10 +242,11 @@ static enum ls_code wait_status(struct ls_pgs *pg, uint64_t xid, struct ls_arena
         if (rc != LS_OK || strcmp(*ret, "in progress") != 0)
             return rc;
         if (ls_clock_monotonic_us() >= until)
-            return ls_error_set(err, LS_BUSY,
-                                "cannot tell how a batch ended: its transaction is still open (xid=%s, store=%s). "
-                                "Wait, or end its backend on the server",
-                                text, ls_sql_identity(pg->db));
+            return ls_error_set(
+                err, LS_BUSY,
+                "cannot tell how a batch ended: its transaction is still open (xid=%s, store=%s). "
+                "Wait, or end its backend on the server",
+                text, ls_sql_identity(pg->db));
         nap(pause_ms);
         pause_ms = pause_ms < 500 ? pause_ms * 2 : 500;
     }
@@ -278,7 +283,8 @@ static enum ls_code outcome(struct ls_pgs *pg, const struct ls_schema *schema, u
     bool trace = true;
     enum ls_code rc = wait_status(pg, xid, mem, &status, err);
 
-    if (rc != LS_OK && err && strcmp(err->native, "22023") == 0) { /* in the future: the server lost it */
+    if (rc != LS_OK && err &&
+        strcmp(err->native, "22023") == 0) { /* in the future: the server lost it */
         *ret = LS_OUTCOME_ABORTED;
         return LS_OK;
     }
@@ -293,8 +299,8 @@ static enum ls_code outcome(struct ls_pgs *pg, const struct ls_schema *schema, u
     return LS_OK;
 }
 
-static enum ls_code settle(struct ls_store *store, const struct ls_schema *schema, const char *marker,
-                           enum ls_outcome *ret, struct ls_error *err)
+static enum ls_code settle(struct ls_store *store, const struct ls_schema *schema,
+                           const char *marker, enum ls_outcome *ret, struct ls_error *err)
 {
     struct ls_pgs *pg = ls_pgs_of(store);
     struct ls_error own = {0};
@@ -304,9 +310,10 @@ static enum ls_code settle(struct ls_store *store, const struct ls_schema *schem
     enum ls_code rc;
 
     if (!read_marker(pg, marker, &xid, &here, &same_start))
-        return ls_error_set(err, LS_CORRUPT,
-                            "cannot tell how a batch ended: its mark is none of PostgreSQL's (store=%s)",
-                            ls_sql_identity(pg->db));
+        return ls_error_set(
+            err, LS_CORRUPT,
+            "cannot tell how a batch ended: its mark is none of PostgreSQL's (store=%s)",
+            ls_sql_identity(pg->db));
     if (!here) {
         *ret = LS_OUTCOME_UNKNOWN;
         return LS_OK;
@@ -324,7 +331,8 @@ static const char *holder(struct ls_pgs *pg, uint64_t key, struct ls_arena *mem)
 {
     static const char sql[] =
         "SELECT 'pid=' || l.pid || coalesce(', application=' || nullif(a.application_name, ''), '')"
-        " || coalesce(', user=' || a.usename, '') || coalesce(', client=' || host(a.client_addr), '')"
+        " || coalesce(', user=' || a.usename, '') || coalesce(', client=' || host(a.client_addr), "
+        "'')"
         " || coalesce(', since=' || to_char(a.backend_start, 'YYYY-MM-DD HH24:MI:SS'), '')"
         " FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid"
         " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1"
@@ -343,7 +351,8 @@ static const char *holder(struct ls_pgs *pg, uint64_t key, struct ls_arena *mem)
 static enum ls_code lock(struct ls_store *store, const char *name, struct ls_error *err)
 {
     struct ls_pgs *pg = ls_pgs_of(store);
-    const uint64_t key = ls_hash64(name, strlen(name), UINT64_C(0x6c6f636b73746570)); /* "lockstep" */
+    const uint64_t key =
+        ls_hash64(name, strlen(name), UINT64_C(0x6c6f636b73746570)); /* "lockstep" */
     const struct ls_value param = ls_value_int((int64_t)key);
     const char *got = "", *who;
     struct ls_arena mem;
@@ -354,10 +363,11 @@ static enum ls_code lock(struct ls_store *store, const char *name, struct ls_err
     pg->locked |= *got == 't';
     if (rc == LS_OK && *got != 't') {
         who = holder(pg, key, &mem);
-        rc = ls_error_set(err, LS_LOCKED,
-                          "another run is at work on this target (lock=%s, store=%s%s%s). Wait for it to end, or "
-                          "end it",
-                          name, ls_sql_identity(pg->db), *who ? ", " : "", who);
+        rc = ls_error_set(
+            err, LS_LOCKED,
+            "another run is at work on this target (lock=%s, store=%s%s%s). Wait for it to end, or "
+            "end it",
+            name, ls_sql_identity(pg->db), *who ? ", " : "", who);
     }
     ls_arena_done(&mem);
     return rc;
@@ -367,8 +377,8 @@ const struct ls_store_ops ls_postgres_ops = {
     .scheme = "postgres",
     .summary = "A table or view of a PostgreSQL database, version 12 and later.",
     .example = "postgres://user@host/db#schema.table",
-    .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK | LS_CAP_FETCH |
-            LS_CAP_BATCHES,
+    .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK |
+            LS_CAP_FETCH | LS_CAP_BATCHES,
     .open = open_store,
     .close = close_store,
     .identity = identity,

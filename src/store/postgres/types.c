@@ -19,12 +19,14 @@
 #define TEXT_FORM "(@)::text COLLATE \"C\""
 #define TEXT_HASH "hashtextextended((@)::text COLLATE \"C\", $)"
 #define FLOAT_TEXT "((@)::float8 + 0)::text" /* -0 + 0 is 0 */
-#define NUMERIC_TEXT "CASE WHEN scale(@) > 0 THEN rtrim(rtrim((@)::text, '0'), '.') ELSE (@)::text END"
-#define NUMERIC_REST                                                        \
-    "CASE WHEN @ >= 0 AND @ < 'Infinity'::numeric THEN NULL::int4"          \
+#define NUMERIC_TEXT \
+    "CASE WHEN scale(@) > 0 THEN rtrim(rtrim((@)::text, '0'), '.') ELSE (@)::text END"
+#define NUMERIC_REST                                                                 \
+    "CASE WHEN @ >= 0 AND @ < 'Infinity'::numeric THEN NULL::int4"                   \
     " WHEN @ < 0 AND @ > '-Infinity'::numeric THEN 1 WHEN @ = 'NaN'::numeric THEN 2" \
     " WHEN @ > 0 THEN 3 ELSE 4 END"
-#define INT_HASH "(hashint8extended((@)::int8, $) # (@)::int8)" /* the fold of the first is undone by the second */
+#define INT_HASH \
+    "(hashint8extended((@)::int8, $) # (@)::int8)" /* the fold of the first is undone by the second */
 
 enum { INT4, INT8, INT2, NUMERIC };
 static const struct ls_pgs_type types[] = {
@@ -35,17 +37,22 @@ static const struct ls_pgs_type types[] = {
     [NUMERIC] = {1700, LS_T_DECIMAL, "numeric", "@", "decimal", "@, " NUMERIC_REST, NUMERIC_TEXT,
                  "hashtextextended(" NUMERIC_TEXT ", $)"},
     {16, LS_T_BOOL, "bool", "@", "bool", "@", "(@)::text", TEXT_HASH},
-    {700, LS_T_DOUBLE, "float8", "@", "float", "(@)::float8", FLOAT_TEXT, "hashtextextended(" FLOAT_TEXT ", $)"},
-    {701, LS_T_DOUBLE, "float8", "@", "float", "(@)::float8", FLOAT_TEXT, "hashtextextended(" FLOAT_TEXT ", $)"},
+    {700, LS_T_DOUBLE, "float8", "@", "float", "(@)::float8", FLOAT_TEXT,
+     "hashtextextended(" FLOAT_TEXT ", $)"},
+    {701, LS_T_DOUBLE, "float8", "@", "float", "(@)::float8", FLOAT_TEXT,
+     "hashtextextended(" FLOAT_TEXT ", $)"},
     {25, LS_T_TEXT, "text", "@", "text", TEXT_FORM, "(@)::text", TEXT_HASH},
     {1043, LS_T_TEXT, "text", "@", "text", TEXT_FORM, "(@)::text", TEXT_HASH},
     /* The cast drops the padding, which PostgreSQL itself takes for no part of the value. */
     {1042, LS_T_TEXT, "text", "(@)::text", "text", TEXT_FORM, "(@)::text", TEXT_HASH},
-    {17, LS_T_BYTES, "bytea", "@", "bytes", "@", "encode(@, 'hex')", "hashtextextended(encode(@, 'hex'), $)"},
+    {17, LS_T_BYTES, "bytea", "@", "bytes", "@", "encode(@, 'hex')",
+     "hashtextextended(encode(@, 'hex'), $)"},
     {1082, LS_T_DATE, "date", "@", "date", "@", "(@)::text", TEXT_HASH},
     {1083, LS_T_TIME, "time", "@", "time", "time_send(@)", "(@)::text", TEXT_HASH},
-    {1114, LS_T_TIMESTAMP, "timestamp", "@", "timestamp", "timestamp_send(@)", "(@)::text", TEXT_HASH},
-    {1184, LS_T_TIMESTAMPTZ, "timestamptz", "@", "timestamptz", "timestamptz_send(@)", "(@)::text", TEXT_HASH},
+    {1114, LS_T_TIMESTAMP, "timestamp", "@", "timestamp", "timestamp_send(@)", "(@)::text",
+     TEXT_HASH},
+    {1184, LS_T_TIMESTAMPTZ, "timestamptz", "@", "timestamptz", "timestamptz_send(@)", "(@)::text",
+     TEXT_HASH},
     {2950, LS_T_UUID, "uuid", "@", "uuid", "@", "(@)::text", "uuid_hash_extended(@, $)"},
     {114, LS_T_JSON, NULL, "(@)::text", "json", TEXT_FORM, "(@)::text", TEXT_HASH},
     {3802, LS_T_JSON, NULL, "(@)::text", "jsonb", TEXT_FORM, "(@)::text", TEXT_HASH},
@@ -54,8 +61,8 @@ static const struct ls_pgs_type types[] = {
 #define TYPE_COUNT (sizeof(types) / sizeof(types[0]))
 
 /* An extension's type has an OID of its own in each database. */
-static const struct ls_pgs_type citext = {
-    0, LS_T_TEXT, "text", "(@)::text", "text", TEXT_FORM, "(@)::text", TEXT_HASH};
+static const struct ls_pgs_type citext = {0,      LS_T_TEXT, "text",      "(@)::text",
+                                          "text", TEXT_FORM, "(@)::text", TEXT_HASH};
 
 const struct ls_pgs_type *ls_pgs_type_find(unsigned oid, const char *name)
 {
@@ -86,7 +93,7 @@ static bool is_number(enum ls_type type)
 }
 
 bool ls_pgs_order(const struct ls_pgs_column *col, const struct ls_as *as, const char **ret_form,
-                 const char **ret_literal)
+                  const char **ret_literal)
 {
     enum ls_type type = col->type->type, want = as ? as->type : type;
 
@@ -108,8 +115,9 @@ bool ls_pgs_order(const struct ls_pgs_column *col, const struct ls_as *as, const
     return type == LS_T_DATE && want == LS_T_TIMESTAMP;
 }
 
-const struct ls_pgs_type *ls_pgs_hashed_as(const struct ls_pgs_column *col, const struct ls_field *field,
-                                         const struct ls_as *as, const char **ret_around)
+const struct ls_pgs_type *ls_pgs_hashed_as(const struct ls_pgs_column *col,
+                                           const struct ls_field *field, const struct ls_as *as,
+                                           const char **ret_around)
 {
     enum ls_type type = col->type->type, want = as ? as->type : type;
 

@@ -34,8 +34,8 @@ void ls_pgs_temp_key(char out[24], size_t position)
     snprintf(out, 24, "w.k%zu", position);
 }
 
-static const struct ls_pgs_column *column_of(const struct ls_pgs_table *table, const struct ls_write *write,
-                                            size_t position)
+static const struct ls_pgs_column *column_of(const struct ls_pgs_table *table,
+                                             const struct ls_write *write, size_t position)
 {
     return &table->columns[write->fields[position]];
 }
@@ -53,7 +53,8 @@ bool ls_pgs_is_set(const struct ls_pgs_table *table, const struct ls_write *writ
     return !is_key(write, position) && !column_of(table, write, position)->always;
 }
 
-void ls_pgs_temp_match(struct ls_buf *sql, const struct ls_pgs_table *table, const struct ls_write *write)
+void ls_pgs_temp_match(struct ls_buf *sql, const struct ls_pgs_table *table,
+                       const struct ls_write *write)
 {
     char right[24];
     struct ls_buf left;
@@ -64,7 +65,8 @@ void ls_pgs_temp_match(struct ls_buf *sql, const struct ls_pgs_table *table, con
         ls_pgs_column_ref(&left, table, write->fields[write->key[i]]);
         ls_pgs_temp_key(right, i);
         ls_buf_text(sql, i ? " AND " : "");
-        ls_pgs_match(sql, column_of(table, write, write->key[i]), left.failed ? "" : ls_buf_str(&left), right);
+        ls_pgs_match(sql, column_of(table, write, write->key[i]),
+                     left.failed ? "" : ls_buf_str(&left), right);
     }
     sql->failed |= left.failed;
     ls_buf_done(&left);
@@ -80,8 +82,8 @@ static void define(struct ls_buf *sql, const struct ls_pgs_column *col, char let
 }
 
 /* Has the table ready and empty, and sets the savepoint. */
-static enum ls_code prepare(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
-                            struct ls_error *err)
+static enum ls_code prepare(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                            const struct ls_write *write, struct ls_error *err)
 {
     struct ls_buf sql;
     enum ls_code rc;
@@ -103,7 +105,8 @@ static enum ls_code prepare(struct ls_pgs *pg, const struct ls_pgs_table *table,
         pg->temp_for = NULL;
         pg->temp_committed = false;
         rc = ls_sql_execf(pg->db, err,
-                          "DROP TABLE IF EXISTS " LS_PGS_TEMP "; CREATE TEMPORARY TABLE lockstep_write (%s)"
+                          "DROP TABLE IF EXISTS " LS_PGS_TEMP
+                          "; CREATE TEMPORARY TABLE lockstep_write (%s)"
                           " ON COMMIT DELETE ROWS; SAVEPOINT lockstep_write",
                           ls_buf_str(&sql));
         if (rc == LS_OK && !(pg->temp_for = strdup(ls_buf_str(&sql))))
@@ -160,10 +163,11 @@ static enum ls_code put(struct copier *c, const struct ls_value *v, size_t posit
     if (c->text.failed)
         return ls_error_nomem(err);
     if (!escape(&c->line, c->text.data, c->text.size))
-        return ls_error_set(err, LS_TYPE,
-                            "cannot write %s: PostgreSQL's text has no NUL byte, and this value has one "
-                            "(field=%s)",
-                            schema->collection, schema->fields[c->write->fields[position]].name);
+        return ls_error_set(
+            err, LS_TYPE,
+            "cannot write %s: PostgreSQL's text has no NUL byte, and this value has one "
+            "(field=%s)",
+            schema->collection, schema->fields[c->write->fields[position]].name);
     return LS_OK;
 }
 
@@ -263,14 +267,15 @@ static enum ls_code reach(struct ls_pgs *pg, const struct ls_buf *sql, const str
                         write->schema->collection, expected, what, changes);
 }
 
-static enum ls_code delete_all(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
-                               size_t expected, struct ls_error *err)
+static enum ls_code delete_all(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                               const struct ls_write *write, size_t expected, struct ls_error *err)
 {
     struct ls_buf sql;
     enum ls_code rc;
 
     ls_buf_init(&sql, 0);
-    ls_buf_printf(&sql, "DELETE FROM %s AS t USING " LS_PGS_TEMP " AS w WHERE w.op = 'd' AND ", table->ident);
+    ls_buf_printf(&sql, "DELETE FROM %s AS t USING " LS_PGS_TEMP " AS w WHERE w.op = 'd' AND ",
+                  table->ident);
     ls_pgs_temp_match(&sql, table, write);
     rc = reach(pg, &sql, write, "deleted", expected, err);
     ls_buf_done(&sql);
@@ -288,7 +293,8 @@ static enum ls_code count_matches(struct ls_pgs *pg, const struct ls_pgs_table *
     enum ls_code rc;
 
     ls_buf_init(&sql, 0);
-    ls_buf_printf(&sql, "SELECT count(*) FROM %s AS t JOIN " LS_PGS_TEMP " AS w ON w.op = 'u' AND ", table->ident);
+    ls_buf_printf(&sql, "SELECT count(*) FROM %s AS t JOIN " LS_PGS_TEMP " AS w ON w.op = 'u' AND ",
+                  table->ident);
     ls_pgs_temp_match(&sql, table, write);
     if (differs)
         ls_buf_printf(&sql, " AND %s", differs);
@@ -323,9 +329,11 @@ static enum ls_code check_always(struct ls_pgs *pg, const struct ls_pgs_table *t
         ls_buf_done(&differs);
         if (rc == LS_OK && n)
             rc = ls_error_set(err, LS_CONSTRAINT,
-                              "%s: the column \"%s\" is GENERATED ALWAYS AS IDENTITY and cannot be updated. Leave "
+                              "%s: the column \"%s\" is GENERATED ALWAYS AS IDENTITY and cannot be "
+                              "updated. Leave "
                               "it out of the fields, or make it GENERATED BY DEFAULT",
-                              write->schema->collection, write->schema->fields[write->fields[i]].name);
+                              write->schema->collection,
+                              write->schema->fields[write->fields[i]].name);
     }
     return rc;
 }
@@ -364,8 +372,8 @@ static bool is_duplicate(enum ls_code rc, const struct ls_error *err)
     return rc == LS_CONSTRAINT && strcmp(err->native, "23505") == 0;
 }
 
-static enum ls_code update_all(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
-                               size_t expected, struct ls_error *err)
+static enum ls_code update_all(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                               const struct ls_write *write, size_t expected, struct ls_error *err)
 {
     const bool may_park = expected > 1 && ls_pgs_may_park(table, write);
     bool *parked = calloc(table->unique_count + 1, sizeof(*parked));
@@ -383,7 +391,8 @@ static enum ls_code update_all(struct ls_pgs *pg, const struct ls_pgs_table *tab
         rc = update_once(pg, table, write, expected, &own);
         if (rc != LS_OK && err)
             *err = own;
-        if (rc == LS_OK || !may_park || !is_duplicate(rc, &own) || !ls_pgs_park_named(table, own.text, parked))
+        if (rc == LS_OK || !may_park || !is_duplicate(rc, &own) ||
+            !ls_pgs_park_named(table, own.text, parked))
             break;
         rc = ls_sql_exec(pg->db, "ROLLBACK TO SAVEPOINT lockstep_update", err);
     }
@@ -391,7 +400,8 @@ static enum ls_code update_all(struct ls_pgs *pg, const struct ls_pgs_table *tab
     return rc;
 }
 
-static void column_names(struct ls_buf *sql, const struct ls_pgs_table *table, const struct ls_write *write)
+static void column_names(struct ls_buf *sql, const struct ls_pgs_table *table,
+                         const struct ls_write *write)
 {
     for (size_t i = 0; i < write->field_count; i++)
         ls_buf_printf(sql, i ? ", %s" : "%s", column_of(table, write, i)->ident);
@@ -405,8 +415,8 @@ static bool has_identity(const struct ls_write *write)
     return false;
 }
 
-static enum ls_code insert_all(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
-                               size_t expected, struct ls_error *err)
+static enum ls_code insert_all(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                               const struct ls_write *write, size_t expected, struct ls_error *err)
 {
     struct ls_buf sql;
     enum ls_code rc;
@@ -442,7 +452,8 @@ static bool key_enforced(const struct ls_write *write)
 }
 
 /* LS_CONFLICT when a record to insert is there. */
-static enum ls_code check_absent(struct ls_pgs *pg, const struct ls_write *write, struct ls_error *err)
+static enum ls_code check_absent(struct ls_pgs *pg, const struct ls_write *write,
+                                 struct ls_error *err)
 {
     const size_t width = write->key_count;
     struct ls_scan what = {.schema = write->schema, .field_count = width, .key_count = width};
@@ -496,23 +507,25 @@ static enum ls_code write_direct(struct ls_pgs *pg, const struct ls_pgs_table *t
 }
 
 static enum ls_code insert_absent(struct ls_pgs *pg, const struct ls_pgs_table *table,
-                                  const struct ls_write *write, size_t expected, struct ls_error *err)
+                                  const struct ls_write *write, size_t expected,
+                                  struct ls_error *err)
 {
     enum ls_code rc = key_enforced(write) ? LS_OK : check_absent(pg, write, err);
 
     return rc == LS_OK ? insert_all(pg, table, write, expected, err) : rc;
 }
 
-typedef enum ls_code step_fn(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
-                             size_t expected, struct ls_error *err);
+typedef enum ls_code step_fn(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                             const struct ls_write *write, size_t expected, struct ls_error *err);
 
 struct step {
     enum ls_change_kind kind;
     step_fn *run;
 };
 
-static enum ls_code run_steps(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
-                              const struct step steps[3], struct ls_error *err)
+static enum ls_code run_steps(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                              const struct ls_write *write, const struct step steps[3],
+                              struct ls_error *err)
 {
     enum ls_code rc = LS_OK;
 
@@ -527,11 +540,13 @@ static enum ls_code run_steps(struct ls_pgs *pg, const struct ls_pgs_table *tabl
 
 /* A foreign key is checked at the end of each statement. In a table that refers to itself, an update may point at a record
  * yet to be inserted, or let go of one that is deleted: then the other order does. */
-static enum ls_code write_sets(struct ls_pgs *pg, const struct ls_pgs_table *table, const struct ls_write *write,
-                               struct ls_error *err)
+static enum ls_code write_sets(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                               const struct ls_write *write, struct ls_error *err)
 {
-    static const struct step usual[] = {{LS_DELETE, delete_all}, {LS_UPDATE, update_all}, {LS_INSERT, insert_absent}};
-    static const struct step other[] = {{LS_INSERT, insert_absent}, {LS_UPDATE, update_all}, {LS_DELETE, delete_all}};
+    static const struct step usual[] = {
+        {LS_DELETE, delete_all}, {LS_UPDATE, update_all}, {LS_INSERT, insert_absent}};
+    static const struct step other[] = {
+        {LS_INSERT, insert_absent}, {LS_UPDATE, update_all}, {LS_DELETE, delete_all}};
     const bool again = write->schema->flags & LS_SCHEMA_SELF_REF && count_kind(write, LS_UPDATE) &&
                        count_kind(write, LS_UPDATE) != write->count;
     enum ls_code rc = copy_in(pg, "COPY " LS_PGS_TEMP " FROM STDIN", write, put_change, err);
@@ -554,7 +569,8 @@ static bool goes_direct(const struct ls_pgs_table *table, const struct ls_write 
            count_kind(write, LS_INSERT) == write->count;
 }
 
-enum ls_code ls_pgs_write(struct ls_store *store, const struct ls_write *write, struct ls_error *err)
+enum ls_code ls_pgs_write(struct ls_store *store, const struct ls_write *write,
+                          struct ls_error *err)
 {
     struct ls_pgs *pg = ls_pgs_of(store);
     const struct ls_pgs_table *table;
@@ -565,7 +581,8 @@ enum ls_code ls_pgs_write(struct ls_store *store, const struct ls_write *write, 
     if (rc != LS_OK)
         return rc;
     direct = goes_direct(table, write);
-    rc = direct ? ls_sql_exec(pg->db, "SAVEPOINT lockstep_write", err) : prepare(pg, table, write, err);
+    rc = direct ? ls_sql_exec(pg->db, "SAVEPOINT lockstep_write", err)
+                : prepare(pg, table, write, err);
     if (rc != LS_OK)
         return rc;
     if (direct && !key_enforced(write))
@@ -575,7 +592,8 @@ enum ls_code ls_pgs_write(struct ls_store *store, const struct ls_write *write, 
     if (rc == LS_OK)
         return ls_sql_exec(pg->db, "RELEASE SAVEPOINT lockstep_write", err);
     if (ls_sql_alive(pg->db) &&
-        ls_sql_exec(pg->db, "ROLLBACK TO SAVEPOINT lockstep_write; RELEASE SAVEPOINT lockstep_write",
+        ls_sql_exec(pg->db,
+                    "ROLLBACK TO SAVEPOINT lockstep_write; RELEASE SAVEPOINT lockstep_write",
                     &ignored) == LS_OK &&
         is_duplicate(rc, &own) && check_absent(pg, write, &ignored) == LS_CONFLICT) {
         own = ignored;

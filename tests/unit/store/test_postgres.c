@@ -24,11 +24,13 @@ struct world {
     size_t open_count;
 };
 
-static void check(enum ls_code want, enum ls_code got, const struct ls_error *err, const char *file, int line)
+static void check(enum ls_code want, enum ls_code got, const struct ls_error *err, const char *file,
+                  int line)
 {
     if (want == got)
         return;
-    print_error("%s instead of %s: %s\n", ls_code_name(got), ls_code_name(want), got == LS_OK ? "" : err->text);
+    print_error("%s instead of %s: %s\n", ls_code_name(got), ls_code_name(want),
+                got == LS_OK ? "" : err->text);
     _fail(file, line);
 }
 #define assert_ls(call) check(LS_OK, (call), &err, __FILE__, __LINE__)
@@ -59,8 +61,10 @@ static int setup(void **state)
 
     ls_arena_init(&w->mem, 0);
     w->open_count = 0;
-    testpg_exec(w->url, "SET client_min_messages = warning; DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
-                        " DROP SCHEMA IF EXISTS other CASCADE");
+    testpg_exec(
+        w->url,
+        "SET client_min_messages = warning; DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+        " DROP SCHEMA IF EXISTS other CASCADE");
     return 0;
 }
 
@@ -99,8 +103,11 @@ static struct ls_scan scan_of(const struct ls_schema *schema, size_t keys)
 {
     for (size_t i = 0; i < COUNT(some_fields); i++)
         some_fields[i] = i;
-    return (struct ls_scan){.schema = schema, .field_count = schema->field_count, .fields = some_fields,
-                            .key_count = keys, .key = some_fields};
+    return (struct ls_scan){.schema = schema,
+                            .field_count = schema->field_count,
+                            .fields = some_fields,
+                            .key_count = keys,
+                            .key = some_fields};
 }
 
 static struct ls_rows read_all(struct world *w, struct ls_store *store, const struct ls_scan *scan)
@@ -116,14 +123,16 @@ static struct ls_rows read_all(struct world *w, struct ls_store *store, const st
         if (!batch.count)
             break;
         if (all.count + batch.count > room) {
-            struct ls_value *more = ls_arena_array(&w->mem, 2 * (all.count + batch.count) * all.width, sizeof(*more));
+            struct ls_value *more =
+                ls_arena_array(&w->mem, 2 * (all.count + batch.count) * all.width, sizeof(*more));
 
             room = 2 * (all.count + batch.count);
             if (all.count)
                 memcpy(more, all.values, all.count * all.width * sizeof(*more));
             all.values = more;
         }
-        memcpy(all.values + all.count * all.width, batch.values, batch.count * all.width * sizeof(*all.values));
+        memcpy(all.values + all.count * all.width, batch.values,
+               batch.count * all.width * sizeof(*all.values));
         all.count += batch.count;
     }
     ls_cursor_end(cursor);
@@ -147,13 +156,17 @@ static void a_table_is_described_as_the_catalog_has_it(void **state)
     const struct ls_schema *s;
 
     testpg_exec(w->url,
-                "CREATE COLLATION public.nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+                "CREATE COLLATION public.nocase (provider = icu, locale = 'und-u-ks-level2', "
+                "deterministic = false);"
                 "CREATE DOMAIN public.price AS numeric(10,2) NOT NULL;"
                 "CREATE DOMAIN public.cheap AS public.price CHECK (VALUE < 100);"
                 "CREATE TYPE public.mood AS ENUM ('sad', 'glad');"
-                "CREATE TABLE public.\"T 1\" (id bigint GENERATED ALWAYS AS IDENTITY, small smallint NOT NULL,"
-                " n numeric, m numeric(5,-2), p public.cheap, r real, d double precision, v varchar(20), c char(3),"
-                " x text COLLATE public.nocase, t timestamp(3), z timestamptz, j json, b jsonb, e public.mood,"
+                "CREATE TABLE public.\"T 1\" (id bigint GENERATED ALWAYS AS IDENTITY, small "
+                "smallint NOT NULL,"
+                " n numeric, m numeric(5,-2), p public.cheap, r real, d double precision, v "
+                "varchar(20), c char(3),"
+                " x text COLLATE public.nocase, t timestamp(3), z timestamptz, j json, b jsonb, e "
+                "public.mood,"
                 " a int[], gone int, g int GENERATED ALWAYS AS (small * 2) STORED, w int DEFAULT 5,"
                 " PRIMARY KEY (small, id));"
                 "ALTER TABLE public.\"T 1\" DROP COLUMN gone;");
@@ -199,11 +212,13 @@ static void keys_are_what_names_every_record(void **state)
     struct ls_store *store = open_store(w);
     const struct ls_schema *s;
 
-    testpg_exec(w->url, "CREATE TABLE t (a int UNIQUE DEFERRABLE, b int NOT NULL, c int, d text PRIMARY KEY);"
-                        "CREATE UNIQUE INDEX by_b ON t (b) INCLUDE (c);"
-                        "CREATE UNIQUE INDEX partly ON t (c) WHERE c > 0;"
-                        "CREATE UNIQUE INDEX computed ON t (lower(d));"
-                        "CREATE INDEX plain ON t (c);");
+    testpg_exec(
+        w->url,
+        "CREATE TABLE t (a int UNIQUE DEFERRABLE, b int NOT NULL, c int, d text PRIMARY KEY);"
+        "CREATE UNIQUE INDEX by_b ON t (b) INCLUDE (c);"
+        "CREATE UNIQUE INDEX partly ON t (c) WHERE c > 0;"
+        "CREATE UNIQUE INDEX computed ON t (lower(d));"
+        "CREATE INDEX plain ON t (c);");
     s = describe(w, store, "t");
     assert_int_equal(s->key_count, 3);
     assert_true(s->keys[0].primary);
@@ -244,7 +259,8 @@ static void what_reaches_beyond_the_table_is_flagged(void **state)
                 "ALTER TABLE silent DISABLE TRIGGER x;"
                 "CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id);"
                 "CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);"
-                "CREATE VIEW seen AS SELECT id FROM plain; CREATE VIEW joined AS SELECT p.id FROM plain p, parent;"
+                "CREATE VIEW seen AS SELECT id FROM plain; CREATE VIEW joined AS SELECT p.id FROM "
+                "plain p, parent;"
                 "CREATE MATERIALIZED VIEW kept AS SELECT id FROM plain;");
     for (size_t i = 0; i < COUNT(cases); i++)
         assert_int_equal(describe(w, store, cases[i].table)->flags, cases[i].flags);
@@ -255,10 +271,13 @@ static void a_role_without_rights_is_told_that_it_may_only_read(void **state)
     struct world *w = *state;
     char *url = testpg_url_with(w->url, "lockstep_reader", "secret", NULL);
 
-    testpg_exec(w->url, "DROP ROLE IF EXISTS lockstep_reader; CREATE ROLE lockstep_reader LOGIN PASSWORD 'secret';"
-                        "GRANT USAGE ON SCHEMA public TO lockstep_reader;"
-                        "CREATE TABLE t (id int PRIMARY KEY); GRANT SELECT ON t TO lockstep_reader;");
-    assert_int_equal(describe(w, open_url(w, url, true), "t")->flags, LS_SCHEMA_CONSTRAINTS | LS_SCHEMA_READ_ONLY);
+    testpg_exec(
+        w->url,
+        "DROP ROLE IF EXISTS lockstep_reader; CREATE ROLE lockstep_reader LOGIN PASSWORD 'secret';"
+        "GRANT USAGE ON SCHEMA public TO lockstep_reader;"
+        "CREATE TABLE t (id int PRIMARY KEY); GRANT SELECT ON t TO lockstep_reader;");
+    assert_int_equal(describe(w, open_url(w, url, true), "t")->flags,
+                     LS_SCHEMA_CONSTRAINTS | LS_SCHEMA_READ_ONLY);
     ls_store_close(w->open[--w->open_count]);
     testpg_exec(w->url, "DROP OWNED BY lockstep_reader; DROP ROLE lockstep_reader");
     free(url);
@@ -270,16 +289,19 @@ static void a_table_without_a_schema_is_where_the_role_would_find_it(void **stat
     char *url = testpg_url_with(w->url, "lockstep_path", "secret", NULL);
     struct ls_store *store;
 
-    testpg_exec(w->url,
-                "DROP ROLE IF EXISTS lockstep_path; CREATE ROLE lockstep_path LOGIN PASSWORD 'secret' SUPERUSER;"
-                "ALTER ROLE lockstep_path SET search_path = missing, other, public; CREATE SCHEMA other;"
-                "CREATE TABLE other.t (id int PRIMARY KEY); CREATE TABLE public.t (id int PRIMARY KEY);"
-                "CREATE TABLE public.u (id int PRIMARY KEY);");
+    testpg_exec(
+        w->url,
+        "DROP ROLE IF EXISTS lockstep_path; CREATE ROLE lockstep_path LOGIN PASSWORD 'secret' "
+        "SUPERUSER;"
+        "ALTER ROLE lockstep_path SET search_path = missing, other, public; CREATE SCHEMA other;"
+        "CREATE TABLE other.t (id int PRIMARY KEY); CREATE TABLE public.t (id int PRIMARY KEY);"
+        "CREATE TABLE public.u (id int PRIMARY KEY);");
     store = open_url(w, url, false);
     assert_string_equal(describe(w, store, "t")->collection, "other.t");
     assert_string_equal(describe(w, store, "u")->collection, "public.u");
     assert_string_equal(describe(w, open_store(w), "t")->collection, "public.t");
-    expect_sql(w->url, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'lockstep_path'", "1");
+    expect_sql(w->url, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'lockstep_path'",
+               "1");
     ls_store_close(w->open[--w->open_count]);
     ls_store_close(w->open[--w->open_count]);
     testpg_exec(w->url, "DROP ROLE lockstep_path");
@@ -336,12 +358,14 @@ static const char *family(struct world *w, struct ls_store *store, const char *t
 }
 
 /* Whether two values of a type hash alike. */
-static bool alike(struct world *w, struct ls_store *store, const char *type, const char *a, const char *b)
+static bool alike(struct world *w, struct ls_store *store, const char *type, const char *a,
+                  const char *b)
 {
     char sql[1024];
 
     snprintf(sql, sizeof(sql),
-             "DROP TABLE IF EXISTS a, b; CREATE TABLE a (id int PRIMARY KEY, v %s); CREATE TABLE b (LIKE a);"
+             "DROP TABLE IF EXISTS a, b; CREATE TABLE a (id int PRIMARY KEY, v %s); CREATE TABLE b "
+             "(LIKE a);"
              "INSERT INTO a VALUES (1, %s); INSERT INTO b VALUES (1, %s)",
              type, a, b);
     testpg_exec(w->url, sql);
@@ -416,10 +440,15 @@ static void values_that_differ_hash_differently(void **state)
 
 static void records_that_swap_values_do_not_cancel(void **state)
 {
-    static const char *const types[] = {"bigint", "text", "numeric", "timestamptz", "uuid", "int[]"};
+    static const char *const types[] = {"bigint",      "text", "numeric",
+                                        "timestamptz", "uuid", "int[]"};
     static const char *const values[][2] = {
-        {"1", "2"}, {"'x'", "'y'"}, {"1.5", "-1.5"}, {"'2024-01-01'", "'2024-01-02'"},
-        {"'00000000-0000-0000-0000-000000000001'", "'00000000-0000-0000-0000-000000000002'"}, {"'{1}'", "'{2}'"}};
+        {"1", "2"},
+        {"'x'", "'y'"},
+        {"1.5", "-1.5"},
+        {"'2024-01-01'", "'2024-01-02'"},
+        {"'00000000-0000-0000-0000-000000000001'", "'00000000-0000-0000-0000-000000000002'"},
+        {"'{1}'", "'{2}'"}};
     struct world *w = *state;
     struct ls_store *store = open_store(w);
     char sql[1024];
@@ -428,10 +457,12 @@ static void records_that_swap_values_do_not_cancel(void **state)
         for (int keys = 0; keys < 2; keys++) { /* the second two keys fold to the same 32 bits */
             const char *second = keys ? "4294967297" : "1", *x = values[i][0], *y = values[i][1];
 
-            snprintf(sql, sizeof(sql),
-                     "DROP TABLE IF EXISTS a, b; CREATE TABLE a (id int8 PRIMARY KEY, v %s); CREATE TABLE b (LIKE a);"
-                     "INSERT INTO a VALUES (0, %s), (%s, %s); INSERT INTO b VALUES (0, %s), (%s, %s)",
-                     types[i], x, second, y, y, second, x);
+            snprintf(
+                sql, sizeof(sql),
+                "DROP TABLE IF EXISTS a, b; CREATE TABLE a (id int8 PRIMARY KEY, v %s); CREATE "
+                "TABLE b (LIKE a);"
+                "INSERT INTO a VALUES (0, %s), (%s, %s); INSERT INTO b VALUES (0, %s), (%s, %s)",
+                types[i], x, second, y, y, second, x);
             testpg_exec(w->url, sql);
             assert_true(whole(w, store, "a").sum != whole(w, store, "b").sum);
         }
@@ -463,10 +494,11 @@ static void integers_of_all_widths_are_of_one_family(void **state)
     struct world *w = *state;
     struct ls_store *store = open_store(w);
 
-    testpg_exec(w->url, "CREATE TABLE a (id int PRIMARY KEY, v smallint, n numeric(10,2), c varchar(9));"
-                        "CREATE TABLE b (id bigint PRIMARY KEY, v bigint, n numeric, c text);"
-                        "INSERT INTO a VALUES (-7, -3, 1.50, 'x'), (8, NULL, NULL, NULL);"
-                        "INSERT INTO b SELECT * FROM a");
+    testpg_exec(w->url,
+                "CREATE TABLE a (id int PRIMARY KEY, v smallint, n numeric(10,2), c varchar(9));"
+                "CREATE TABLE b (id bigint PRIMARY KEY, v bigint, n numeric, c text);"
+                "INSERT INTO a VALUES (-7, -3, 1.50, 'x'), (8, NULL, NULL, NULL);"
+                "INSERT INTO b SELECT * FROM a");
     assert_string_equal(family(w, store, "a"), family(w, store, "b"));
     assert_true(whole(w, store, "a").sum == whole(w, store, "b").sum);
 }
@@ -493,15 +525,21 @@ static void fields_that_are_compared_coarsely_are_not_digested(void **state)
     struct ls_store *store = open_store(w);
     const struct ls_schema *schema;
 
-    testpg_exec(w->url, "CREATE TABLE t (i int PRIMARY KEY, t timestamp, t3 timestamp(3), d float8, r real, x text)");
+    testpg_exec(w->url, "CREATE TABLE t (i int PRIMARY KEY, t timestamp, t3 timestamp(3), d "
+                        "float8, r real, x text)");
     schema = describe(w, store, "t");
     for (size_t i = 0; i < COUNT(cases); i++) {
         const size_t fields[] = {(size_t)ls_schema_find(schema, cases[i].field)}, key[] = {0};
-        const struct ls_scan scan = {.schema = schema, .field_count = 1, .fields = fields, .key_count = 1, .key = key,
+        const struct ls_scan scan = {.schema = schema,
+                                     .field_count = 1,
+                                     .fields = fields,
+                                     .key_count = 1,
+                                     .key = key,
                                      .as = &cases[i].as};
         struct ls_error err = {0};
 
-        assert_int_equal(ls_store_digest_family(store, &scan, &w->mem, &err) != NULL, cases[i].fine);
+        assert_int_equal(ls_store_digest_family(store, &scan, &w->mem, &err) != NULL,
+                         cases[i].fine);
         if (!cases[i].fine)
             assert_non_null(strstr(err.text, cases[i].field));
     }
@@ -517,8 +555,10 @@ static void an_integer_compared_as_a_decimal_hashes_like_one(void **state)
     struct ls_segment one, two;
     struct ls_error err = {0};
 
-    testpg_exec(w->url, "CREATE TABLE a (id int PRIMARY KEY, v int); CREATE TABLE b (id int PRIMARY KEY, v numeric(9,2));"
-                        "INSERT INTO a VALUES (1, -10), (2, 0), (3, NULL); INSERT INTO b SELECT * FROM a");
+    testpg_exec(w->url,
+                "CREATE TABLE a (id int PRIMARY KEY, v int); CREATE TABLE b (id int PRIMARY KEY, v "
+                "numeric(9,2));"
+                "INSERT INTO a VALUES (1, -10), (2, 0), (3, NULL); INSERT INTO b SELECT * FROM a");
     a = scan_of(describe(w, store, "a"), 1);
     b = scan_of(describe(w, store, "b"), 1);
     a.as = b.as = as;
@@ -540,7 +580,8 @@ static void a_digest_groups_without_sorting(void **state)
 
     testpg_exec(w->url, "CREATE TABLE by_int (id int8 PRIMARY KEY, v text);"
                         "INSERT INTO by_int SELECT g, g FROM generate_series(1, 50000) g;"
-                        "CREATE TABLE by_text (id text PRIMARY KEY, v text); INSERT INTO by_text SELECT id, v FROM by_int;"
+                        "CREATE TABLE by_text (id text PRIMARY KEY, v text); INSERT INTO by_text "
+                        "SELECT id, v FROM by_int;"
                         "CREATE TABLE by_uuid (id uuid PRIMARY KEY, v text);"
                         "INSERT INTO by_uuid SELECT md5(v)::uuid, v FROM by_int; ANALYZE");
     for (size_t i = 0; i < COUNT(tables); i++) {
@@ -589,11 +630,13 @@ static void settings_of_a_digest_end_with_it(void **state)
 
     testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY)");
     (void)whole(w, store, "t");
-    assert_ls(ls_pgs_ask(ls_pgs_of(store), "SELECT current_setting('enable_sort')", NULL, 0, &w->mem, &got, &err));
+    assert_ls(ls_pgs_ask(ls_pgs_of(store), "SELECT current_setting('enable_sort')", NULL, 0,
+                         &w->mem, &got, &err));
     assert_string_equal(got, "on");
     assert_ls(ls_store_begin(store, &err));
     (void)whole(w, store, "t");
-    assert_ls(ls_pgs_ask(ls_pgs_of(store), "SELECT current_setting('enable_sort')", NULL, 0, &w->mem, &got, &err));
+    assert_ls(ls_pgs_ask(ls_pgs_of(store), "SELECT current_setting('enable_sort')", NULL, 0,
+                         &w->mem, &got, &err));
     assert_string_equal(got, "on");
 }
 
@@ -610,8 +653,9 @@ static void bounds_of_large_tables_come_from_a_sample(void **state)
     struct ls_error err = {0};
     size_t count;
 
-    testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY, pad text) WITH (autovacuum_enabled = off);"
-                        "INSERT INTO t SELECT g, repeat('x', 500) FROM generate_series(1, 20000) g");
+    testpg_exec(w->url,
+                "CREATE TABLE t (id int PRIMARY KEY, pad text) WITH (autovacuum_enabled = off);"
+                "INSERT INTO t SELECT g, repeat('x', 500) FROM generate_series(1, 20000) g");
     for (int analyzed = 0; analyzed < 2; analyzed++) {
         scan = scan_of(describe(w, store, "t"), 1);
         assert_ls(ls_store_bounds(store, &scan, 39, &w->mem, &count, &bounds, &err));
@@ -632,9 +676,15 @@ static void keys_without_cheap_ranges_have_no_bounds(void **state)
         const char *type, *value;
         bool ranges;
     } cases[] = {
-        {"int2", "g", true}, {"int8", "g", true}, {"uuid", "md5(g::text)::uuid", true},
-        {"date", "date '2024-01-01' + g", true}, {"timestamptz", "now() + g * interval '1 s'", true},
-        {"text", "g::text", false}, {"numeric", "g", false}, {"float8", "g", false}, {"bytea", "g::text::bytea", false},
+        {"int2", "g", true},
+        {"int8", "g", true},
+        {"uuid", "md5(g::text)::uuid", true},
+        {"date", "date '2024-01-01' + g", true},
+        {"timestamptz", "now() + g * interval '1 s'", true},
+        {"text", "g::text", false},
+        {"numeric", "g", false},
+        {"float8", "g", false},
+        {"bytea", "g::text::bytea", false},
     };
     struct world *w = *state;
     struct ls_store *store = open_store(w);
@@ -669,7 +719,9 @@ static void many_wanted_ranges_are_read_like_few(void **state)
     struct ls_error err = {0};
     struct ls_scan scan;
 
-    testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 5120)");
+    testpg_exec(
+        w->url,
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 5120)");
     for (int i = 0; i < 511; i++)
         bounds[i] = ls_value_int(i * 10 + 11);
     scan = scan_of(describe(w, store, "t"), 1);
@@ -696,14 +748,18 @@ static void keys_that_the_column_cannot_hold_name_no_record(void **state)
 {
     struct world *w = *state;
     struct ls_store *store = open_store(w);
-    const struct ls_value keys[] = {ls_value_text("x"), ls_value_text("2"), ls_value_int(INT64_C(1) << 40),
-                                    ls_value_data(LS_T_DECIMAL, "1.5", 3), ls_value_data(LS_T_DECIMAL, "3.0", 3),
+    const struct ls_value keys[] = {ls_value_text("x"),
+                                    ls_value_text("2"),
+                                    ls_value_int(INT64_C(1) << 40),
+                                    ls_value_data(LS_T_DECIMAL, "1.5", 3),
+                                    ls_value_data(LS_T_DECIMAL, "3.0", 3),
                                     ls_value_null()};
     struct ls_rows rows;
     struct ls_error err = {0};
     struct ls_scan scan;
 
-    testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')");
+    testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, "
+                        "'a'), (2, 'b'), (3, 'c')");
     scan = scan_of(describe(w, store, "t"), 1);
     assert_ls(ls_store_fetch(store, &scan, COUNT(keys), keys, false, &w->mem, &rows, &err));
     assert_int_equal(rows.count, 2);
@@ -713,14 +769,18 @@ static void enums_and_intervals_can_be_keys(void **state)
 {
     struct world *w = *state;
     struct ls_store *store = open_store(w);
-    const struct ls_value key[] = {ls_value_data(LS_T_NATIVE, "glad", 4), ls_value_data(LS_T_NATIVE, "1 mon", 5)};
-    const struct ls_value none[] = {ls_value_data(LS_T_NATIVE, "mad", 3), ls_value_data(LS_T_NATIVE, "1 mon", 5)};
-    const struct ls_value other[] = {ls_value_data(LS_T_NATIVE, "glad", 4), ls_value_data(LS_T_NATIVE, "30 days", 7)};
+    const struct ls_value key[] = {ls_value_data(LS_T_NATIVE, "glad", 4),
+                                   ls_value_data(LS_T_NATIVE, "1 mon", 5)};
+    const struct ls_value none[] = {ls_value_data(LS_T_NATIVE, "mad", 3),
+                                    ls_value_data(LS_T_NATIVE, "1 mon", 5)};
+    const struct ls_value other[] = {ls_value_data(LS_T_NATIVE, "glad", 4),
+                                     ls_value_data(LS_T_NATIVE, "30 days", 7)};
     struct ls_rows rows;
     struct ls_error err = {0};
     struct ls_scan scan;
 
-    testpg_exec(w->url, "CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TABLE t (a mood, b interval, PRIMARY KEY (a, b));"
+    testpg_exec(w->url, "CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TABLE t (a mood, b "
+                        "interval, PRIMARY KEY (a, b));"
                         "INSERT INTO t VALUES ('glad', '1 mon'), ('sad', '1 mon')");
     scan = scan_of(describe(w, store, "t"), 2);
     assert_ls(ls_store_fetch(store, &scan, 1, key, false, &w->mem, &rows, &err));
@@ -741,7 +801,9 @@ static void more_keys_than_one_statement_takes_are_fetched(void **state)
     struct ls_error err = {0};
     struct ls_scan scan;
 
-    testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 30000, 2)");
+    testpg_exec(
+        w->url,
+        "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 30000, 2)");
     for (size_t i = 0; i < count; i++)
         keys[i] = ls_value_int((int64_t)i);
     scan = scan_of(describe(w, store, "t"), 1);
@@ -756,7 +818,8 @@ static void a_copied_schema_still_serves(void **state)
     struct ls_schema *copy;
     struct ls_scan scan;
 
-    testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'x')");
+    testpg_exec(w->url,
+                "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'x')");
     copy = ls_schema_copy(&w->mem, describe(w, store, "t"));
     assert_null(copy->native);
     scan = scan_of(copy, 1);
@@ -766,14 +829,19 @@ static void a_copied_schema_still_serves(void **state)
 /* ---- writing ---- */
 
 /* Writes ops given as text: "i|u|d", then the values of all fields ("NULL" for none). Rolls back on an error. */
-static enum ls_code write_text(struct world *w, struct ls_store *store, const char *table, size_t keys,
-                               size_t count, const char *const *texts, struct ls_error *err)
+static enum ls_code write_text(struct world *w, struct ls_store *store, const char *table,
+                               size_t keys, size_t count, const char *const *texts,
+                               struct ls_error *err)
 {
     const struct ls_schema *schema = describe(w, store, table);
     const struct ls_scan scan = scan_of(schema, keys);
     struct ls_write_op *ops = ls_arena_array(&w->mem, count, sizeof(*ops));
-    struct ls_write write = {.schema = schema, .fields = scan.fields, .key_count = keys, .key = scan.key,
-                             .count = count, .ops = ops};
+    struct ls_write write = {.schema = schema,
+                             .fields = scan.fields,
+                             .key_count = keys,
+                             .key = scan.key,
+                             .count = count,
+                             .ops = ops};
     size_t width = 0;
     enum ls_code rc;
 
@@ -785,9 +853,12 @@ static enum ls_code write_text(struct world *w, struct ls_store *store, const ch
         struct ls_value *record = ls_arena_array(&w->mem, width, sizeof(*record));
 
         for (size_t f = 0; f < width; f++)
-            record[f] = strcmp(from[f + 1], "NULL") == 0 ? ls_value_null() : ls_value_text(from[f + 1]);
-        ops[i] = (struct ls_write_op){*from[0] == 'i' ? LS_INSERT : *from[0] == 'u' ? LS_UPDATE : LS_DELETE, record,
-                                      *from[0] == 'd' ? NULL : record};
+            record[f] =
+                strcmp(from[f + 1], "NULL") == 0 ? ls_value_null() : ls_value_text(from[f + 1]);
+        ops[i] = (struct ls_write_op){*from[0] == 'i'   ? LS_INSERT
+                                      : *from[0] == 'u' ? LS_UPDATE
+                                                        : LS_DELETE,
+                                      record, *from[0] == 'd' ? NULL : record};
     }
     rc = ls_store_begin(store, err);
     if (rc == LS_OK)
@@ -798,9 +869,9 @@ static enum ls_code write_text(struct world *w, struct ls_store *store, const ch
         ls_store_rollback(store);
     return rc;
 }
-#define WRITE(store, table, keys, ...)                                                              \
-    write_text(w, store, table, keys,                                                               \
-               COUNT(((const char *const[]){__VA_ARGS__})) / (width_of(w, store, table) + 1),       \
+#define WRITE(store, table, keys, ...)                                                        \
+    write_text(w, store, table, keys,                                                         \
+               COUNT(((const char *const[]){__VA_ARGS__})) / (width_of(w, store, table) + 1), \
                (const char *const[]){__VA_ARGS__}, &err)
 
 static size_t width_of(struct world *w, struct ls_store *store, const char *table)
@@ -828,11 +899,13 @@ static void unique_values_change_places_in_every_type(void **state)
         {"text NOT NULL", {"a", "b", "c"}},
         {"varchar(8) NOT NULL", {"a", "b", "c"}},
         {"numeric NOT NULL", {"1.5", "2.5", "3.5"}},
-        {"uuid NOT NULL", {"00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b",
-                           "00000000-0000-0000-0000-00000000000c"}},
+        {"uuid NOT NULL",
+         {"00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b",
+          "00000000-0000-0000-0000-00000000000c"}},
         {"bytea NOT NULL", {"\\x01", "\\x02", "\\x03"}},
         {"date NOT NULL", {"2024-01-01", "infinity", "2024-01-03"}},
-        {"timestamptz NOT NULL", {"2024-01-01 00:00:00+00", "2024-01-02 00:00:00+00", "2024-01-03 00:00:00+00"}},
+        {"timestamptz NOT NULL",
+         {"2024-01-01 00:00:00+00", "2024-01-02 00:00:00+00", "2024-01-03 00:00:00+00"}},
         {"double precision NOT NULL", {"1.5", "2.5", "3.5"}},
     };
     struct world *w = *state;
@@ -852,8 +925,9 @@ static void unique_values_change_places_in_every_type(void **state)
         assert_ls(WRITE(store, "t", 1, "u", "1", v[2], "u", "2", v[1], "u", "3", v[0]));
         assert_ls(WRITE(store, "t", 1, "u", "1", v[0], "u", "2", v[2], "u", "3", v[1]));
         snprintf(sql, sizeof(sql),
-                 "SELECT count(*) FROM t WHERE id = 1 AND v = '%s' OR id = 2 AND v = '%s' OR id = 3 AND v = '%s'", v[0],
-                 v[2], v[1]);
+                 "SELECT count(*) FROM t WHERE id = 1 AND v = '%s' OR id = 2 AND v = '%s' OR id = "
+                 "3 AND v = '%s'",
+                 v[0], v[2], v[1]);
         expect_sql(w->url, sql, "3");
     }
 }
@@ -862,13 +936,17 @@ static void unique_values_change_places_in_every_index(void **state)
 {
     static const char *const tables[] = {
         "CREATE TABLE t (id int PRIMARY KEY, a text, b int NOT NULL, UNIQUE (a, b))",
-        "CREATE TABLE t (id int PRIMARY KEY, a text, b int NOT NULL); CREATE UNIQUE INDEX ON t (lower(a))",
-        "CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL, b int NOT NULL); CREATE UNIQUE INDEX ON t (lower(a))",
-        "CREATE TABLE t (id int PRIMARY KEY, a text, b int NOT NULL); CREATE UNIQUE INDEX ON t (a) WHERE b = 1",
+        "CREATE TABLE t (id int PRIMARY KEY, a text, b int NOT NULL); CREATE UNIQUE INDEX ON t "
+        "(lower(a))",
+        "CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL, b int NOT NULL); CREATE UNIQUE INDEX "
+        "ON t (lower(a))",
+        "CREATE TABLE t (id int PRIMARY KEY, a text, b int NOT NULL); CREATE UNIQUE INDEX ON t (a) "
+        "WHERE b = 1",
         "CREATE TABLE t (id int PRIMARY KEY, a text UNIQUE NULLS NOT DISTINCT, b int NOT NULL)",
         "CREATE TABLE t (id int PRIMARY KEY, a text UNIQUE DEFERRABLE, b int NOT NULL)",
         "CREATE TABLE t (id int, a text UNIQUE, b int NOT NULL UNIQUE, PRIMARY KEY (id)) ",
-        "CREATE TABLE t (id int, a text, b int NOT NULL, PRIMARY KEY (id), UNIQUE (id, a)) PARTITION BY RANGE (id);"
+        "CREATE TABLE t (id int, a text, b int NOT NULL, PRIMARY KEY (id), UNIQUE (id, a)) "
+        "PARTITION BY RANGE (id);"
         "CREATE TABLE t1 PARTITION OF t DEFAULT; CREATE UNIQUE INDEX ON t1 (a)",
     };
     struct world *w = *state;
@@ -884,8 +962,9 @@ static void unique_values_change_places_in_every_index(void **state)
         testpg_exec(w->url, tables[i]);
         testpg_exec(w->url, own_b ? "INSERT INTO t VALUES (1, 'x', 1), (2, 'y', 2), (3, 'z', 3)"
                                   : "INSERT INTO t VALUES (1, 'x', 1), (2, 'y', 1), (3, 'z', 1)");
-        rc = own_b ? WRITE(store, "t", 1, "u", "1", "y", "2", "u", "2", "z", "3", "u", "3", "x", "1")
-                   : WRITE(store, "t", 1, "u", "1", "y", "1", "u", "2", "z", "1", "u", "3", "x", "1");
+        rc = own_b
+                 ? WRITE(store, "t", 1, "u", "1", "y", "2", "u", "2", "z", "3", "u", "3", "x", "1")
+                 : WRITE(store, "t", 1, "u", "1", "y", "1", "u", "2", "z", "1", "u", "3", "x", "1");
         if (i == 7 && rc == LS_CONSTRAINT)
             continue; /* an index of one partition alone is not known to the table: refused, and nothing is lost */
         check(LS_OK, rc, &err, __FILE__, __LINE__);
@@ -915,9 +994,11 @@ static void references_follow_values_that_change_places(void **state)
     struct ls_store *store = open_store(w);
     struct ls_error err = {0};
 
-    testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE);"
-                        "CREATE TABLE child (id int PRIMARY KEY, code text REFERENCES t (code) ON UPDATE CASCADE);"
-                        "INSERT INTO t VALUES (1, 'a'), (2, 'b'); INSERT INTO child VALUES (1, 'a'), (2, 'b')");
+    testpg_exec(
+        w->url,
+        "CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE);"
+        "CREATE TABLE child (id int PRIMARY KEY, code text REFERENCES t (code) ON UPDATE CASCADE);"
+        "INSERT INTO t VALUES (1, 'a'), (2, 'b'); INSERT INTO child VALUES (1, 'a'), (2, 'b')");
     assert_ls(WRITE(store, "t", 1, "u", "1", "b", "u", "2", "a"));
     expect_sql(w->url, "SELECT string_agg(code, '' ORDER BY id) FROM child", "ba");
 }
@@ -929,20 +1010,29 @@ static void a_refused_write_leaves_the_transaction_as_it_was(void **state)
     const struct ls_schema *schema;
     struct ls_error err = {0};
 
-    testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY, v int CHECK (v > 0)); INSERT INTO t VALUES (1, 1)");
+    testpg_exec(
+        w->url,
+        "CREATE TABLE t (id int PRIMARY KEY, v int CHECK (v > 0)); INSERT INTO t VALUES (1, 1)");
     schema = describe(w, store, "t");
     assert_ls(ls_store_begin(store, &err));
     for (int64_t i = 0; i < 6; i++) {
-        const struct ls_value record[] = {ls_value_int(i % 2 ? 1 : 10 + i), ls_value_int(i < 4 ? 3 - i : 7)};
+        const struct ls_value record[] = {ls_value_int(i % 2 ? 1 : 10 + i),
+                                          ls_value_int(i < 4 ? 3 - i : 7)};
         const struct ls_write_op op = {i % 2 ? LS_UPDATE : LS_INSERT, record, record};
         const struct ls_scan scan = scan_of(schema, 1);
-        const struct ls_write write = {.schema = schema, .field_count = 2, .fields = scan.fields, .key_count = 1,
-                                       .key = scan.key, .count = 1, .ops = &op};
+        const struct ls_write write = {.schema = schema,
+                                       .field_count = 2,
+                                       .fields = scan.fields,
+                                       .key_count = 1,
+                                       .key = scan.key,
+                                       .count = 1,
+                                       .ops = &op};
 
         assert_code(i == 3 ? LS_CONSTRAINT : LS_OK, ls_store_write(store, &write, &err));
     }
     assert_ls(ls_store_commit(store, &err));
-    expect_sql(w->url, "SELECT string_agg(id || ':' || v, ' ' ORDER BY id) FROM t", "1:7 10:3 12:1 14:7");
+    expect_sql(w->url, "SELECT string_agg(id || ':' || v, ' ' ORDER BY id) FROM t",
+               "1:7 10:3 12:1 14:7");
 }
 
 static void identity_columns_are_written_as_they_are(void **state)
@@ -951,8 +1041,9 @@ static void identity_columns_are_written_as_they_are(void **state)
     struct ls_store *store = open_store(w);
     struct ls_error err = {0};
 
-    testpg_exec(w->url, "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text);"
-                        "CREATE TABLE n (id int PRIMARY KEY, no int GENERATED ALWAYS AS IDENTITY, v text)");
+    testpg_exec(w->url,
+                "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text);"
+                "CREATE TABLE n (id int PRIMARY KEY, no int GENERATED ALWAYS AS IDENTITY, v text)");
     assert_ls(WRITE(store, "t", 1, "i", "7", "direct"));
     assert_ls(WRITE(store, "t", 1, "u", "7", "changed", "i", "9", "set"));
     expect_sql(w->url, "SELECT string_agg(id || v, ' ' ORDER BY id) FROM t", "7changed 9set");
@@ -987,7 +1078,8 @@ static void records_that_refer_to_each_other_are_one_write(void **state)
     testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY, up int REFERENCES t)");
     assert_ls(WRITE(store, "t", 1, "i", "1", "2", "i", "2", "3", "i", "3", "NULL"));
     assert_ls(WRITE(store, "t", 1, "u", "3", "4", "i", "4", "1"));
-    assert_ls(WRITE(store, "t", 1, "d", "1", "NULL", "d", "2", "NULL", "d", "3", "NULL", "d", "4", "NULL"));
+    assert_ls(WRITE(store, "t", 1, "d", "1", "NULL", "d", "2", "NULL", "d", "3", "NULL", "d", "4",
+                    "NULL"));
 }
 
 static void a_table_without_a_constraint_still_knows_conflicts(void **state)
@@ -996,7 +1088,9 @@ static void a_table_without_a_constraint_still_knows_conflicts(void **state)
     struct ls_store *store = open_store(w);
     struct ls_error err = {0};
 
-    testpg_exec(w->url, "CREATE TABLE t (id int, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (2, 'c')");
+    testpg_exec(
+        w->url,
+        "CREATE TABLE t (id int, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b'), (2, 'c')");
     assert_code(LS_CONFLICT, WRITE(store, "t", 1, "i", "1", "x"));
     assert_code(LS_CONFLICT, WRITE(store, "t", 1, "u", "1", "x", "i", "1", "y"));
     assert_code(LS_CONFLICT, WRITE(store, "t", 1, "u", "2", "x"));
@@ -1009,8 +1103,9 @@ static void values_that_a_column_cannot_hold_are_refused_without_showing_them(vo
     static const struct {
         const char *type, *value;
     } cases[] = {
-        {"smallint", "70000"}, {"numeric(4,2)", "123456.5"}, {"varchar(3)", "sesame"}, {"public.mood", "sesame"},
-        {"int[]", "sesame"}, {"jsonb", "sesame"}, {"inet", "sesame"},
+        {"smallint", "70000"},     {"numeric(4,2)", "123456.5"}, {"varchar(3)", "sesame"},
+        {"public.mood", "sesame"}, {"int[]", "sesame"},          {"jsonb", "sesame"},
+        {"inet", "sesame"},
     };
     struct world *w = *state;
     struct ls_store *store = open_store(w);
@@ -1020,7 +1115,9 @@ static void values_that_a_column_cannot_hold_are_refused_without_showing_them(vo
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct ls_error err = {0};
 
-        snprintf(sql, sizeof(sql), "DROP TABLE IF EXISTS t; CREATE TABLE t (id int PRIMARY KEY, v %s)", cases[i].type);
+        snprintf(sql, sizeof(sql),
+                 "DROP TABLE IF EXISTS t; CREATE TABLE t (id int PRIMARY KEY, v %s)",
+                 cases[i].type);
         testpg_exec(w->url, sql);
         assert_code(LS_TYPE, WRITE(store, "t", 1, "i", "1", cases[i].value));
         assert_null(strstr(err.text, cases[i].value));
@@ -1036,10 +1133,10 @@ static void domains_and_case_folding_keys_are_written(void **state)
     struct ls_store *store = open_store(w);
     struct ls_error err = {0};
 
-    testpg_exec(w->url,
-                "CREATE DOMAIN public.plus AS int NOT NULL CHECK (VALUE > 0);"
-                "CREATE COLLATION public.nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
-                "CREATE TABLE t (k text COLLATE public.nocase PRIMARY KEY, v public.plus)");
+    testpg_exec(w->url, "CREATE DOMAIN public.plus AS int NOT NULL CHECK (VALUE > 0);"
+                        "CREATE COLLATION public.nocase (provider = icu, locale = "
+                        "'und-u-ks-level2', deterministic = false);"
+                        "CREATE TABLE t (k text COLLATE public.nocase PRIMARY KEY, v public.plus)");
     assert_ls(WRITE(store, "t", 1, "i", "Key", "5"));
     assert_code(LS_CONSTRAINT, WRITE(store, "t", 1, "u", "Key", "-5"));
     assert_ls(WRITE(store, "t", 1, "u", "Key", "6", "i", "Other", "1"));
@@ -1093,7 +1190,8 @@ static void a_mark_the_server_has_not_given_yet_was_lost_in_a_crash(void **state
     assert_ls(ls_store_begin(store, &err));
     marker = mark_of(w, store);
     ls_store_rollback(store);
-    lost = ls_arena_printf(&w->mem, "%llu%s", strtoull(marker, NULL, 10) + 1000000, strchr(marker, '@'));
+    lost = ls_arena_printf(&w->mem, "%llu%s", strtoull(marker, NULL, 10) + 1000000,
+                           strchr(marker, '@'));
     assert_ls(ls_store_settle(store, describe(w, store, "t"), lost, &outcome, &err));
     assert_int_equal(outcome, LS_OUTCOME_ABORTED);
 }
@@ -1118,8 +1216,13 @@ static void a_mark_from_before_a_restart_needs_a_trace(void **state)
             const struct ls_value record[] = {ls_value_int(1)};
             const struct ls_write_op op = {LS_INSERT, record, record};
             const struct ls_scan scan = scan_of(schema, 1);
-            const struct ls_write write = {.schema = schema, .field_count = 1, .fields = scan.fields, .key_count = 1,
-                                           .key = scan.key, .count = 1, .ops = &op};
+            const struct ls_write write = {.schema = schema,
+                                           .field_count = 1,
+                                           .fields = scan.fields,
+                                           .key_count = 1,
+                                           .key = scan.key,
+                                           .count = 1,
+                                           .ops = &op};
 
             assert_ls(ls_store_write(store, &write, &err));
         }
@@ -1170,13 +1273,17 @@ static void a_table_is_made_with_types_this_database_knows(void **state)
     const size_t key[] = {1, 0};
     struct ls_error err = {0};
 
-    testpg_exec(w->url, "CREATE TYPE public.mood AS ENUM ('sad'); CREATE DOMAIN public.d AS numeric(7,3);"
-                        "CREATE TABLE t (a int, b varchar(7), n numeric(8,2) NOT NULL, m public.mood, d public.d, x int[],"
-                        " g int GENERATED ALWAYS AS (a + 1) STORED, c char(3), z timestamptz(2), q bit(3), i int GENERATED"
-                        " ALWAYS AS IDENTITY)");
+    testpg_exec(w->url,
+                "CREATE TYPE public.mood AS ENUM ('sad'); CREATE DOMAIN public.d AS numeric(7,3);"
+                "CREATE TABLE t (a int, b varchar(7), n numeric(8,2) NOT NULL, m public.mood, d "
+                "public.d, x int[],"
+                " g int GENERATED ALWAYS AS (a + 1) STORED, c char(3), z timestamptz(2), q bit(3), "
+                "i int GENERATED"
+                " ALWAYS AS IDENTITY)");
     like = describe(w, store, "t");
     assert_ls(ls_store_create(store, "public.same", like, 2, key, &err));
-    testpg_exec(w->url, "ALTER TABLE t ALTER m TYPE text, ALTER d TYPE numeric(7,3); DROP TABLE same; DROP TYPE mood;"
+    testpg_exec(w->url, "ALTER TABLE t ALTER m TYPE text, ALTER d TYPE numeric(7,3); DROP TABLE "
+                        "same; DROP TYPE mood;"
                         " DROP DOMAIN d");
     assert_ls(ls_store_create(store, "public.copy", like, 2, key, &err));
     made = describe(w, store, "public.copy");
@@ -1226,7 +1333,8 @@ static const struct {
     {"polygon", {"((0,0),(1,1),(2,0.3))"}},
     {"line", {"{1,-1,0.1}"}},
     {"float4", {"0.1", "-0", "3.4028235e+38", "1e-45", "NaN", "-Infinity"}},
-    {"float8", {"0.1", "-0", "1.7976931348623157e+308", "5e-324", "NaN", "Infinity", "0.30000000000000004"}},
+    {"float8",
+     {"0.1", "-0", "1.7976931348623157e+308", "5e-324", "NaN", "Infinity", "0.30000000000000004"}},
     {"circle", {"<(1,2),0.1>"}},
     {"money", {"-92233720368547758.08", "92233720368547758.07", "0.01"}},
     {"macaddr", {"08:00:2b:01:02:03"}},
@@ -1236,18 +1344,24 @@ static const struct {
     {"aclitem", {"postgres=r*w/postgres", "=r/postgres"}},
     {"bpchar", {"a", "", "two words"}},
     {"varchar", {"", " a ", "\\"}},
-    {"date", {"4713-01-01 BC", "5874897-12-31", "infinity", "-infinity", "1970-01-01", "0001-12-31 BC", "2024-02-29"}},
+    {"date",
+     {"4713-01-01 BC", "5874897-12-31", "infinity", "-infinity", "1970-01-01", "0001-12-31 BC",
+      "2024-02-29"}},
     {"time", {"00:00:00", "24:00:00", "23:59:59.999999"}},
-    {"timestamp", {"4713-01-01 00:00:00 BC", "294276-12-31 23:59:59.999999", "infinity", "-infinity",
-                   "1969-12-31 23:59:59.999999", "0001-12-31 23:59:59 BC", "294246-01-01 00:00:00"}},
-    {"timestamptz", {"4713-01-01 00:00:00+00 BC", "294276-12-31 23:59:59+00", "infinity", "-infinity",
-                     "2024-03-31 02:30:00.000001+02"}},
+    {"timestamp",
+     {"4713-01-01 00:00:00 BC", "294276-12-31 23:59:59.999999", "infinity", "-infinity",
+      "1969-12-31 23:59:59.999999", "0001-12-31 23:59:59 BC", "294246-01-01 00:00:00"}},
+    {"timestamptz",
+     {"4713-01-01 00:00:00+00 BC", "294276-12-31 23:59:59+00", "infinity", "-infinity",
+      "2024-03-31 02:30:00.000001+02"}},
     {"interval", {"178000000 years", "-1 mon +2 days -03:04:05.000006", "1 mon", "30 days", "0"}},
     {"timetz", {"24:00:00-15:59:59", "00:00:00.000001+02"}},
     {"bit", {"1", "0"}},
     {"varbit", {"", "101", "0000000001"}},
-    {"numeric", {"0", "0.00", "-1.50", "NaN", "Infinity", "-Infinity",
-                 "-12345678901234567890123456789012345678901234567890.000000000000000000000000000000000000000010"}},
+    {"numeric",
+     {"0", "0.00", "-1.50", "NaN", "Infinity", "-Infinity",
+      "-12345678901234567890123456789012345678901234567890."
+      "000000000000000000000000000000000000000010"}},
     {"refcursor", {"c", ""}},
     {"regprocedure", {"abs(integer)", "-"}},
     {"regoper", {"0"}},
@@ -1260,7 +1374,8 @@ static const struct {
     {"regconfig", {"english", "-"}},
     {"regdictionary", {"simple", "-"}},
     {"jsonpath", {"$.\"a\"[*]", "strict $"}},
-    {"jsonb", {"{\"a\": 1.00, \"b\": null}", "[]", "null", "12345678901234567890.1234567890", "\"\\\\N\""}},
+    {"jsonb",
+     {"{\"a\": 1.00, \"b\": null}", "[]", "null", "12345678901234567890.1234567890", "\"\\\\N\""}},
     {"uuid", {"00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"}},
     {"pg_lsn", {"0/0", "FFFFFFFF/FFFFFFFF"}},
     {"tsvector", {"'a':1A 'b c':2", ""}},
@@ -1303,9 +1418,11 @@ static void make_types_table(struct world *w)
     struct ls_buf sql;
 
     ls_buf_init(&sql, 0);
-    ls_buf_text(&sql, "SET client_min_messages = warning; SET xmloption = content; SET lc_monetary = 'C'; CREATE TABLE types (id int PRIMARY KEY");
+    ls_buf_text(&sql, "SET client_min_messages = warning; SET xmloption = content; SET lc_monetary "
+                      "= 'C'; CREATE TABLE types (id int PRIMARY KEY");
     for (size_t i = 0; i < COUNT(samples); i++)
-        ls_buf_printf(&sql, ", c%zu pg_catalog.\"%s\", a%zu pg_catalog.\"%s\"[]", i, samples[i].type, i, samples[i].type);
+        ls_buf_printf(&sql, ", c%zu pg_catalog.\"%s\", a%zu pg_catalog.\"%s\"[]", i,
+                      samples[i].type, i, samples[i].type);
     ls_buf_text(&sql, ");");
     for (size_t v = 0; v < COUNT(samples[0].values); v++) {
         ls_buf_printf(&sql, "INSERT INTO types VALUES (%zu", v);
@@ -1342,7 +1459,8 @@ static void every_built_in_type_passes_exactly(void **state)
 
     ls_buf_init(&missing, 0);
     ls_buf_printf(&missing,
-                  "SELECT string_agg(typname, ', ') FROM pg_type WHERE typnamespace = 'pg_catalog'::regnamespace"
+                  "SELECT string_agg(typname, ', ') FROM pg_type WHERE typnamespace = "
+                  "'pg_catalog'::regnamespace"
                   " AND typtype IN ('b', 'r', 'm') AND typcategory <> 'A' AND typname NOT IN (%s",
                   without_input);
     for (size_t i = 0; i < COUNT(samples); i++)
@@ -1364,8 +1482,13 @@ static void every_built_in_type_passes_exactly(void **state)
     for (size_t i = 0; i < rows.count; i++)
         ops[i] = (struct ls_write_op){LS_INSERT, ls_row(&rows, i), ls_row(&rows, i)};
     for (int how = 0; how < 3; how++) { /* inserts go another way than updates */
-        const struct ls_write write = {.schema = target, .field_count = target->field_count, .fields = scan.fields,
-                                       .key_count = 1, .key = scan.key, .count = rows.count, .ops = ops};
+        const struct ls_write write = {.schema = target,
+                                       .field_count = target->field_count,
+                                       .fields = scan.fields,
+                                       .key_count = 1,
+                                       .key = scan.key,
+                                       .count = rows.count,
+                                       .ops = ops};
 
         assert_ls(ls_store_begin(to, &err));
         assert_ls(ls_store_write(to, &write, &err));
@@ -1375,7 +1498,8 @@ static void every_built_in_type_passes_exactly(void **state)
             const char *sql = ls_arena_printf(
                 &w->mem,
                 "SELECT string_agg(format('%%s: %%s came back as %%s', '%s', a.%s, b.%s), '; ')"
-                " FROM types a FULL JOIN copy b USING (id) WHERE format('%%L', a.%s) <> format('%%L', b.%s)",
+                " FROM types a FULL JOIN copy b USING (id) WHERE format('%%L', a.%s) <> "
+                "format('%%L', b.%s)",
                 schema->fields[f].native, name, name, name, name);
             char *wrong = testpg_value(w->url, sql);
 

@@ -49,7 +49,8 @@ static void expect_int(enum ls_type type, const char *bytes, size_t size, int64_
     ls_arena_done(&mem);
 }
 
-static void expect_text(enum ls_type type, enum ls_type got, const char *bytes, size_t size, const char *want)
+static void expect_text(enum ls_type type, enum ls_type got, const char *bytes, size_t size,
+                        const char *want)
 {
     struct ls_arena mem;
     struct ls_value v;
@@ -151,13 +152,13 @@ static void numerics_that_are_no_numbers_have_names(void **state)
 static void numerics_that_cannot_be_are_refused(void **state)
 {
     (void)state;
-    REFUSED(LS_T_DECIMAL, "\0\0\0\0\0\0\0");              /* short */
-    REFUSED(LS_T_DECIMAL, "\0\1\0\0\0\0\0\0");            /* a digit is missing */
-    REFUSED(LS_T_DECIMAL, "\0\1\0\0\0\0\0\0\0\1\0\1");    /* one too many */
-    REFUSED(LS_T_DECIMAL, "\0\1\0\0\0\0\0\0\x27\x10");    /* the digit 10000 */
+    REFUSED(LS_T_DECIMAL, "\0\0\0\0\0\0\0");           /* short */
+    REFUSED(LS_T_DECIMAL, "\0\1\0\0\0\0\0\0");         /* a digit is missing */
+    REFUSED(LS_T_DECIMAL, "\0\1\0\0\0\0\0\0\0\1\0\1"); /* one too many */
+    REFUSED(LS_T_DECIMAL, "\0\1\0\0\0\0\0\0\x27\x10"); /* the digit 10000 */
     REFUSED(LS_T_DECIMAL, "\0\1\0\0\0\0\0\0\xff\xff");
-    REFUSED(LS_T_DECIMAL, "\0\0\0\0\0\1\0\0");            /* no such sign */
-    REFUSED(LS_T_DECIMAL, "\0\0\0\0\0\0\x40\0");          /* more digits than it may show */
+    REFUSED(LS_T_DECIMAL, "\0\0\0\0\0\1\0\0");   /* no such sign */
+    REFUSED(LS_T_DECIMAL, "\0\0\0\0\0\0\x40\0"); /* more digits than it may show */
     REFUSED(LS_T_DECIMAL, "\xff\xff\0\0\0\0\0\0");
 }
 
@@ -193,8 +194,10 @@ static void timestamps_count_from_1970_and_know_infinity(void **state)
 static void times_after_the_year_294246_come_as_their_own_text(void **state)
 {
     (void)state;
-    TEXT(LS_T_TIMESTAMP, LS_T_NATIVE, "\x7f\xff\xff\x5b\xb3\xb2\x9f\xff", "294276-12-31 23:59:59.999999");
-    TEXT(LS_T_TIMESTAMPTZ, LS_T_NATIVE, "\x7f\xff\xff\x5b\xb3\xa3\x5d\xc0", "294276-12-31 23:59:59+00");
+    TEXT(LS_T_TIMESTAMP, LS_T_NATIVE, "\x7f\xff\xff\x5b\xb3\xb2\x9f\xff",
+         "294276-12-31 23:59:59.999999");
+    TEXT(LS_T_TIMESTAMPTZ, LS_T_NATIVE, "\x7f\xff\xff\x5b\xb3\xa3\x5d\xc0",
+         "294276-12-31 23:59:59+00");
 }
 
 static void nulls_have_no_type(void **state)
@@ -234,7 +237,7 @@ static void a_header_says_what_follows(void **state)
     } cases[] = {
         {SIGNATURE "\0\0\0\0\0\0\0\0", 19, 0, true},
         {SIGNATURE "\0\0\0\0\0\0\0\2xx\xff\xff", 23, 2, true}, /* an extension is skipped */
-        {SIGNATURE "\0\1\0\0\0\0\0\0", 19, 0, false},           /* critical flags change the format */
+        {SIGNATURE "\0\1\0\0\0\0\0\0", 19, 0, false}, /* critical flags change the format */
         {SIGNATURE "\0\0\0\0\0\0\0\3xx", 21, 0, false},
         {SIGNATURE "\0\0\0\0\xff\xff\xff\xff", 19, 0, false},
         {SIGNATURE "\0\0\0\0\0\0\0", 18, 0, false},
