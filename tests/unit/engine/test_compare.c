@@ -603,6 +603,27 @@ static void soft_deleted_records_are_gone_until_they_come_back(void **state)
     done(&s);
 }
 
+/* The digest of a mapped mark would differ for each record that is rightly marked. */
+static void a_mapped_mark_of_a_soft_delete_is_looked_at_too(void **state)
+{
+    const struct ls_field_config soft[] = {{"w", "1"}};
+    const struct ls_sync_config config = {
+        .deletes = LS_DELETES_SOFT, .soft = soft, .soft_count = 1};
+    struct sides s;
+
+    (void)state;
+    two_sides(&s, LS_T_INT, LS_T_INT);
+    put(s.a, 1, ls_value_int(1), 1);
+    put(s.b, 1, ls_value_int(1), 1); /* the source says so itself */
+    put(s.b, 2, ls_value_int(1), 1); /* gone from the source */
+    open_job(&s, &config);
+    compare(&s, plain);
+    assert_string_equal(s.seen, "");
+    assert_int_equal(s.result.count[LS_IN_SYNC], 2);
+    assert_non_null(strstr(s.result.explain, "marked as deleted"));
+    done(&s);
+}
+
 static void the_reason_for_a_path_is_said(void **state)
 {
     static const struct ls_field_config computed[] = {{"id", "id"}, {"v", "w + 1"}};
@@ -806,6 +827,8 @@ static void too_many_differences_are_reported_in_order_as_they_came(void **state
     assert_int_equal(between.calls, 0);
     assert_string_equal(s.seen, "s1 s2 s3 s4 s5 s6 s7 ");
     assert_non_null(strstr(s.result.explain, "too many to be looked at again"));
+    compare_with(&s, (struct ls_compare_options){.recheck_max = 6, .force_merge = true}, NULL);
+    assert_int_equal(between.calls, 0);
     compare_with(&s, (struct ls_compare_options){.recheck_max = 7, .force_merge = true}, NULL);
     assert_true(between.calls > 0);
     assert_string_equal(s.seen, "s1 s2 s3 s4 s5 s6 s7 ");
@@ -915,6 +938,7 @@ int main(void)
         cmocka_unit_test(filters_choose_records_on_both_sides),
         cmocka_unit_test(only_looks_at_these_records_alone),
         cmocka_unit_test(soft_deleted_records_are_gone_until_they_come_back),
+        cmocka_unit_test(a_mapped_mark_of_a_soft_delete_is_looked_at_too),
         cmocka_unit_test(the_reason_for_a_path_is_said),
         cmocka_unit_test(an_error_of_the_callback_ends_the_compare),
         cmocka_unit_test(a_wanted_cancel_ends_the_compare),

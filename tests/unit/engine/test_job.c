@@ -429,6 +429,11 @@ static void soft_values_are_constants_times_or_computed(void **state)
     assert_int_equal(v.size, 3);
     assert_memory_equal(v.data, "m#7", 3);
 
+    /* What a live record has there: not deleted. */
+    assert_int_equal(job->mapping->fields[job->soft[0].position].fixed->type, LS_T_NULL);
+    assert_int_equal(job->mapping->fields[job->soft[1].position].fixed->type, LS_T_BOOL);
+    assert_false(job->mapping->fields[job->soft[1].position].fixed->b);
+
     assert_false(ls_job_soft_deleted(job, record));
     record[job->soft[0].position] = (struct ls_value){.type = LS_T_TIMESTAMPTZ, .i = 1};
     assert_false(ls_job_soft_deleted(job, record));
