@@ -5,6 +5,7 @@
  * the command and its arguments. getopt is not used because it has no table that could be printed. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,11 +45,14 @@ const struct option_spec option_specs[] = {
 };
 const size_t option_count = sizeof option_specs / sizeof *option_specs;
 
-/* fmt has one %s, for what. */
-__attribute__((format(printf, 1, 0))) static int bad(const char *fmt, const char *what)
+__attribute__((format(printf, 1, 2))) static int bad(const char *fmt, ...)
 {
+    va_list args;
+
     fputs("lockstep: ", stderr);
-    fprintf(stderr, fmt, what);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
     fputs(". See `lockstep help`\n", stderr);
     return LOCKSTEP_USAGE;
 }
