@@ -182,6 +182,7 @@ static void decimals_keep_to_precision_and_scale(void **state)
             "would be lost");
     becomes(DATA(DECIMAL, "0.00012"), postgres(LS_T_DECIMAL, "numeric(2,5)", 2, 5), "0.00012");
     refused(DATA(DECIMAL, "0.01"), postgres(LS_T_DECIMAL, "numeric(2,5)", 2, 5), "more digits");
+    becomes(INT(0), postgres(LS_T_DECIMAL, "numeric(2,5)", 2, 5), "0");
 }
 
 static void doubles_are_brought_to_their_width(void **state)
@@ -361,7 +362,10 @@ static void json_takes_scalars_and_gives_them(void **state)
 
 static void a_dynamic_field_keeps_what_does_not_convert(void **state)
 {
+    struct ls_field varchar = sqlite(LS_T_TEXT, "VARCHAR(3)"); /* SQLite looks at no length */
     (void)state;
+
+    varchar.precision = 3;
     becomes(TEXT("5"), sqlite(LS_T_INT, "INTEGER"), "5");
     stays(TEXT("x"), sqlite(LS_T_INT, "INTEGER"));
     stays(DOUBLE(1.5), sqlite(LS_T_INT, "INTEGER"));
@@ -370,13 +374,8 @@ static void a_dynamic_field_keeps_what_does_not_convert(void **state)
     stays(INT(2), sqlite(LS_T_BOOL, "BOOLEAN"));
     becomes(TEXT("1.50"), sqlite(LS_T_DECIMAL, "DECIMAL(3,1)"), "1.50");
     becomes(INT(5), sqlite(LS_T_TEXT, "TEXT"), "5");
-    stays(TEXT("abcd"), (struct ls_field){.name = "f",
-                                          .type = LS_T_TEXT,
-                                          .native = "VARCHAR(3)",
-                                          .engine = "sqlite",
-                                          .precision = 3,
-                                          .scale = -1,
-                                          .flags = LS_FIELD_DYNAMIC});
+    stays(TEXT("abcd"), varchar);
+    becomes(INT(12345), varchar, "12345");
     refused(DATA(DECIMAL, "1.5"), sqlite(LS_T_INT, "INTEGER"), "whole number");
     refused(TIME(TIME, 0), sqlite(LS_T_INT, "INTEGER"), "no conversion");
 }

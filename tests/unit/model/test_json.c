@@ -300,6 +300,11 @@ static void damaged_rows_are_refused(void **state)
     }
     ls_reader_init(&in, "\xff", 1);
     assert_false(ls_values_decode(&in, &mem, read, 1));
+    ls_buf_reset(&out);
+    row[0] = DATA(UUID, "too short");
+    ls_values_encode(&out, row, 1);
+    ls_reader_init(&in, out.data, out.size);
+    assert_false(ls_values_decode(&in, &mem, read, 1));
     ls_reader_init(&in, "\x01\x02", 2); /* a bool that is neither */
     assert_false(ls_values_decode(&in, &mem, read, 1));
     ls_buf_done(&out);

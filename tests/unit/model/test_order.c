@@ -131,6 +131,7 @@ static void booleans_are_the_integers_0_and_1(void **state)
     same(BOOL(false), INT(0), AS(LS_T_INT));
     same(BOOL(true), INT(1), AS(LS_T_BOOL));
     differ(BOOL(true), INT(2), AS(LS_T_BOOL));
+    differ(INT(2), DATA(DECIMAL, "2"), AS(LS_T_BOOL)); /* both stay what they are */
     same(BOOL(true), TEXT("yes"), AS(LS_T_BOOL));
     same(BOOL(true), DATA(DECIMAL, "1.0"), AS(LS_T_DECIMAL));
     below(BOOL(false), BOOL(true), AS(LS_T_BOOL));
