@@ -15,7 +15,6 @@
 
 #define SAMPLE_A_PART 32 /* sampled keys for each part: their sizes differ by some 20 % then */
 #define BLOCKS_A_PART 16 /* of 8 KiB: read no more than that */
-#define ROWS_A_BLOCK 80  /* guess for a table that was never analyzed */
 #define MOST_KEYS \
     ((size_t)4 << 20) /* a guard against statistics that are far off: 64 MiB of values */
 
@@ -49,17 +48,14 @@ static enum ls_code size_up(struct ls_pgs *pg, const struct ls_pgs_table *table,
                             double *rows, struct ls_error *err)
 {
     static const char sql[] =
-        "WITH r AS (SELECT c.reltuples, c.relpages, pg_relation_size(c.oid) / 8192.0 AS blocks"
-        " FROM pg_class c WHERE c.relkind IN ('r', 'm') AND c.oid IN"
-        " (SELECT ?::oid UNION SELECT relid FROM pg_partition_tree(?::oid)))"
-        " SELECT coalesce(sum(blocks), 0)::float8, coalesce(sum(CASE WHEN reltuples > 0 AND "
-        "relpages > 0"
-        " THEN reltuples / relpages * blocks ELSE blocks * ? END), 0)::float8 FROM r";
-    const struct ls_value params[] = {ls_value_int(table->oid), ls_value_int(table->oid),
-                                      ls_value_int(ROWS_A_BLOCK)};
+        "SELECT coalesce(sum(" LS_PGS_BLOCKS "), 0)::float8, coalesce(sum(" LS_PGS_ROWS
+        "), 0)::float8"
+        " FROM pg_class r WHERE r.relkind IN ('r', 'm')"
+        " AND r.oid IN (SELECT ?::oid UNION SELECT relid FROM pg_partition_tree(?::oid))";
+    const struct ls_value params[] = {ls_value_int(table->oid), ls_value_int(table->oid)};
     struct ls_sql_stmt *stmt = NULL;
     bool row = false;
-    enum ls_code rc = ls_sql_one(pg->db, sql, params, 3, &stmt, &row, err);
+    enum ls_code rc = ls_sql_one(pg->db, sql, params, 2, &stmt, &row, err);
 
     if (rc == LS_OK && row) {
         *blocks = ls_sql_double(stmt, 0);
@@ -80,7 +76,7 @@ static enum ls_code plan_draw(struct ls_pgs *pg, const struct ls_pgs_table *tabl
     *ret = (struct draw){100, 1};
     if (rc != LS_OK || filtered || !strchr("rpm", table->kind))
         return rc; /* how many records a filter leaves is not known */
-    if (!scan->partition && blocks > most)
+    if (wanted_part(scan->partition) >= 1 && blocks > most)
         ret->blocks_percent = 100 * most / blocks;
     rows *= ret->blocks_percent / 100 * wanted_part(scan->partition);
     if (rows > (double)wanted * SAMPLE_A_PART)

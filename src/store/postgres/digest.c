@@ -220,7 +220,7 @@ static enum ls_code run(struct ls_pgs *pg, const char *sql, size_t count, struct
     enum ls_code rc = ls_sql_prepare(pg->db, sql, &stmt, err);
 
     if (rc == LS_OK)
-        rc = ls_sql_run(stmt, NULL, 0, false, err);
+        rc = ls_sql_run(stmt, NULL, 0, true, err);
     while (rc == LS_OK && (rc = ls_sql_step(stmt, &row, err)) == LS_OK && row) {
         uint64_t at = (uint64_t)ls_sql_i64(stmt, 0);
 

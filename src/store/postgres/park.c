@@ -20,12 +20,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* @ is the column's name, $ how many records there are at most, and w.n tells them apart. */
+/* @ is the column's name, % the table's; w.n tells the records apart. (Infinity is no numeric before version 14.) */
 static const struct {
     enum ls_type type;
     const char *value;
 } free_values[] = {
-    {LS_T_DECIMAL, "(SELECT coalesce(max(@), 0) + 1 FROM % WHERE @ < 'Infinity') + w.n"},
+    {LS_T_DECIMAL, "(SELECT coalesce(max(@), 0) + 1 FROM % WHERE @ < 1e1000) + w.n"},
     {LS_T_DOUBLE, "1e12 * random() + w.n"},
     {LS_T_TEXT, "md5(w.n || ' ' || random())"},
     {LS_T_BYTES, "decode(md5(w.n || ' ' || random()), 'hex')"},

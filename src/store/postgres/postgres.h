@@ -15,6 +15,15 @@
 
 #define LS_PGS_KEYS_A_CALL ((size_t)10000) /* of one fetch statement: some 400 KB of text */
 
+/* Blocks of pg_class row r as it is now, and about how many records they hold: as many a block as the last ANALYZE
+ * saw, or what the widths of the columns let expect, as the planner has it. */
+#define LS_PGS_BLOCKS "pg_relation_size(r.oid) / current_setting('block_size')::float8"
+#define LS_PGS_ROWS                                                                        \
+    LS_PGS_BLOCKS " * CASE WHEN r.reltuples >= 0 AND r.relpages > 0"                       \
+                  " THEN r.reltuples / r.relpages ELSE 8168 / (28 + (SELECT sum(CASE WHEN" \
+                  " a.attlen > 0 THEN a.attlen ELSE 32 END) FROM pg_attribute a"           \
+                  " WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped)) END"
+
 /* How one built-in type is read, compared and hashed. In the templates @ is the column and $ the seed. */
 struct ls_pgs_type {
     unsigned oid; /* 0 in the last row: every type that is not listed */
@@ -184,7 +193,7 @@ LS_MUST_CHECK enum ls_code ls_pgs_digest(struct ls_store *store, const struct ls
 LS_MUST_CHECK enum ls_code ls_pgs_digest_query(struct ls_pgs *pg, const struct ls_scan *scan,
                                                const uint64_t seeds[2], struct ls_buf *sql,
                                                struct ls_error *err);
-#define LS_PGS_DIGEST_SETTINGS \
+#define LS_PGS_DIGEST_SETTINGS                                                       \
     "SET LOCAL enable_sort = off; SET LOCAL jit = off; SET LOCAL work_mem = '48MB';" \
     " SET LOCAL parallel_tuple_cost = 0"
 

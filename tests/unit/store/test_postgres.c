@@ -147,6 +147,62 @@ static void expect_sql(const char *url, const char *sql, const char *want)
     free(got);
 }
 
+/* Writes ops given as text: "i|u|d", then the values of all fields ("NULL" for none). Rolls back on an error. */
+static enum ls_code write_text(struct world *w, struct ls_store *store, const char *table,
+                               size_t keys, size_t count, const char *const *texts,
+                               struct ls_error *err)
+{
+    const struct ls_schema *schema = describe(w, store, table);
+    const struct ls_scan scan = scan_of(schema, keys);
+    struct ls_write_op *ops = ls_arena_array(&w->mem, count, sizeof(*ops));
+    struct ls_write write = {.schema = schema,
+                             .fields = scan.fields,
+                             .key_count = keys,
+                             .key = scan.key,
+                             .count = count,
+                             .ops = ops};
+    size_t width = 0;
+    enum ls_code rc;
+
+    while (width < schema->field_count && !(schema->fields[width].flags & LS_FIELD_GENERATED))
+        width++;
+    write.field_count = width;
+    for (size_t i = 0; i < count; i++) {
+        const char *const *from = texts + i * (width + 1);
+        struct ls_value *record = ls_arena_array(&w->mem, width, sizeof(*record));
+
+        for (size_t f = 0; f < width; f++)
+            record[f] =
+                strcmp(from[f + 1], "NULL") == 0 ? ls_value_null() : ls_value_text(from[f + 1]);
+        ops[i] = (struct ls_write_op){*from[0] == 'i'   ? LS_INSERT
+                                      : *from[0] == 'u' ? LS_UPDATE
+                                                        : LS_DELETE,
+                                      record, *from[0] == 'd' ? NULL : record};
+    }
+    rc = ls_store_begin(store, err);
+    if (rc == LS_OK)
+        rc = ls_store_write(store, &write, err);
+    if (rc == LS_OK)
+        rc = ls_store_commit(store, err);
+    if (rc != LS_OK)
+        ls_store_rollback(store);
+    return rc;
+}
+#define WRITE(store, table, keys, ...)                                                        \
+    write_text(w, store, table, keys,                                                         \
+               COUNT(((const char *const[]){__VA_ARGS__})) / (width_of(w, store, table) + 1), \
+               (const char *const[]){__VA_ARGS__}, &err)
+
+static size_t width_of(struct world *w, struct ls_store *store, const char *table)
+{
+    const struct ls_schema *schema = describe(w, store, table);
+    size_t width = 0;
+
+    while (width < schema->field_count && !(schema->fields[width].flags & LS_FIELD_GENERATED))
+        width++;
+    return width;
+}
+
 /* ---- descriptions ---- */
 
 static void a_table_is_described_as_the_catalog_has_it(void **state)
@@ -742,6 +798,53 @@ static void many_wanted_ranges_are_read_like_few(void **state)
     }
 }
 
+static void estimates_follow_a_table_that_grows(void **state)
+{
+    struct world *w = *state;
+    struct ls_store *store = open_store(w);
+
+    testpg_exec(w->url,
+                "CREATE TABLE t (id int PRIMARY KEY, v text) WITH (autovacuum_enabled = off);"
+                "CREATE VIEW v AS SELECT * FROM t");
+    assert_int_equal(describe(w, store, "t")->rows_estimate, 0);
+    testpg_exec(w->url, "INSERT INTO t SELECT g, 'some text that is as long as texts are' FROM"
+                        " generate_series(1, 10000) g");
+    assert_in_range(describe(w, store, "t")->rows_estimate, 5000, 20000);
+    testpg_exec(w->url, "ANALYZE t; INSERT INTO t SELECT -id, v FROM t");
+    assert_in_range(describe(w, store, "t")->rows_estimate, 18000, 22000);
+    assert_int_equal(describe(w, store, "v")->rows_estimate, -1);
+}
+
+static void partitioned_tables_are_read_and_written_like_others(void **state)
+{
+    struct world *w = *state;
+    struct ls_store *store = open_store(w);
+    struct ls_scan scan;
+    struct ls_value *bounds;
+    struct ls_error err = {0};
+    struct ls_rows rows;
+    size_t count;
+
+    testpg_exec(w->url,
+                "CREATE TABLE t (id int, part int, v text, PRIMARY KEY (id, part))"
+                " PARTITION BY LIST (part); CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);"
+                "CREATE TABLE t2 PARTITION OF t FOR VALUES IN (2);"
+                "INSERT INTO t SELECT g, 1 + g % 2, 'x' FROM generate_series(1, 1000) g; ANALYZE");
+    scan = scan_of(describe(w, store, "t"), 2);
+    assert_in_range(scan.schema->rows_estimate, 900, 1100);
+    assert_ls(ls_store_bounds(store, &scan, 9, &w->mem, &count, &bounds, &err));
+    assert_int_equal(count, 9);
+    assert_int_equal(whole(w, store, "t").count, 1000);
+    assert_ls(WRITE(store, "t", 2, "u", "1", "2", "y", "d", "2", "1", "NULL", "i", "1", "1", "z"));
+    assert_ls(WRITE(store, "t", 2, "i", "5000", "2", "direct"));
+    scan.ordered = true;
+    rows = read_all(w, store, &scan);
+    assert_int_equal(rows.count, 1001);
+    expect_sql(w->url,
+               "SELECT string_agg(tableoid::regclass || v, ' ' ORDER BY v) FROM t WHERE v <> 'x'",
+               "t2direct t2y t1z");
+}
+
 /* ---- reading by key ---- */
 
 static void keys_that_the_column_cannot_hold_name_no_record(void **state)
@@ -827,62 +930,6 @@ static void a_copied_schema_still_serves(void **state)
 }
 
 /* ---- writing ---- */
-
-/* Writes ops given as text: "i|u|d", then the values of all fields ("NULL" for none). Rolls back on an error. */
-static enum ls_code write_text(struct world *w, struct ls_store *store, const char *table,
-                               size_t keys, size_t count, const char *const *texts,
-                               struct ls_error *err)
-{
-    const struct ls_schema *schema = describe(w, store, table);
-    const struct ls_scan scan = scan_of(schema, keys);
-    struct ls_write_op *ops = ls_arena_array(&w->mem, count, sizeof(*ops));
-    struct ls_write write = {.schema = schema,
-                             .fields = scan.fields,
-                             .key_count = keys,
-                             .key = scan.key,
-                             .count = count,
-                             .ops = ops};
-    size_t width = 0;
-    enum ls_code rc;
-
-    while (width < schema->field_count && !(schema->fields[width].flags & LS_FIELD_GENERATED))
-        width++;
-    write.field_count = width;
-    for (size_t i = 0; i < count; i++) {
-        const char *const *from = texts + i * (width + 1);
-        struct ls_value *record = ls_arena_array(&w->mem, width, sizeof(*record));
-
-        for (size_t f = 0; f < width; f++)
-            record[f] =
-                strcmp(from[f + 1], "NULL") == 0 ? ls_value_null() : ls_value_text(from[f + 1]);
-        ops[i] = (struct ls_write_op){*from[0] == 'i'   ? LS_INSERT
-                                      : *from[0] == 'u' ? LS_UPDATE
-                                                        : LS_DELETE,
-                                      record, *from[0] == 'd' ? NULL : record};
-    }
-    rc = ls_store_begin(store, err);
-    if (rc == LS_OK)
-        rc = ls_store_write(store, &write, err);
-    if (rc == LS_OK)
-        rc = ls_store_commit(store, err);
-    if (rc != LS_OK)
-        ls_store_rollback(store);
-    return rc;
-}
-#define WRITE(store, table, keys, ...)                                                        \
-    write_text(w, store, table, keys,                                                         \
-               COUNT(((const char *const[]){__VA_ARGS__})) / (width_of(w, store, table) + 1), \
-               (const char *const[]){__VA_ARGS__}, &err)
-
-static size_t width_of(struct world *w, struct ls_store *store, const char *table)
-{
-    const struct ls_schema *schema = describe(w, store, table);
-    size_t width = 0;
-
-    while (width < schema->field_count && !(schema->fields[width].flags & LS_FIELD_GENERATED))
-        width++;
-    return width;
-}
 
 /* Values of unique columns change places: two, three, and along a chain. */
 static void unique_values_change_places_in_every_type(void **state)
@@ -1540,6 +1587,8 @@ int main(void)
         TEST(bounds_of_large_tables_come_from_a_sample),
         TEST(keys_without_cheap_ranges_have_no_bounds),
         TEST(many_wanted_ranges_are_read_like_few),
+        TEST(estimates_follow_a_table_that_grows),
+        TEST(partitioned_tables_are_read_and_written_like_others),
         TEST(keys_that_the_column_cannot_hold_name_no_record),
         TEST(enums_and_intervals_can_be_keys),
         TEST(more_keys_than_one_statement_takes_are_fetched),
