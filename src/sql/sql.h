@@ -44,15 +44,13 @@ bool ls_sql_alive(const struct ls_sql *db);
 /* Makes the running statement end with LS_CANCELLED; any thread. */
 void ls_sql_cancel(struct ls_sql *db);
 
-/* Runs one or more statements without parameters; rows are thrown away. */
+/* Runs one or more statements without parameters; rows are thrown away. Outside of a transaction each takes
+ * effect by itself on SQLite, all or none on PostgreSQL: begin one where that matters. */
 LS_MUST_CHECK enum ls_code ls_sql_exec(struct ls_sql *db, const char *sql, struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_sql_execf(struct ls_sql *db, struct ls_error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Exec: one statement after another, each with its own effect on SQLite, all or none on PostgreSQL (unless they
- * begin a transaction themselves).
- *
- * Begins a transaction (SQLite: write ? BEGIN IMMEDIATE, under the guard lock : BEGIN; PostgreSQL: read committed when
+/* Begins a transaction (SQLite: write ? BEGIN IMMEDIATE, under the guard lock : BEGIN; PostgreSQL: read committed when
  * write, else repeatable read read only), and ends it. LS_INTERNAL when one is open already, or, at commit, when it
  * was rolled back by an error before. A commit that fails with LS_BUSY may be tried again. LS_CONNECT at commit leaves
  * open whether it happened. Rollback never fails; fine when none is open; ends streams and copies first. */

@@ -74,8 +74,8 @@ struct ls_sql_meaning {
     const char *hint; /* what to do: whole sentences, or NULL */
 };
 struct ls_sql_meaning ls_sql_meaning_of_sqlstate(const char *sqlstate);
-/* extended_code: as sqlite3_extended_errcode() gives it; errnum: sqlite3_system_errno(), looked at where
- * the code is about input and output. */
+/* extended_code: as sqlite3_extended_errcode() gives it; errnum: of the system call that failed, looked at
+ * where the code is about input and output. */
 struct ls_sql_meaning ls_sql_meaning_of_sqlite(int extended_code, int errnum);
 
 /* Errors of one record: their text goes into lists of failed records and needs no address. */

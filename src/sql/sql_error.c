@@ -112,6 +112,9 @@ static const struct {
     {SQLITE_READONLY,
      {LS_PERMISSION, "READONLY",
       "Open the file for writing, or give write permission to it and its folder"}},
+    {SQLITE_READONLY_DIRECTORY,
+     {LS_PERMISSION, "READONLY_DIR",
+      "SQLite must put a file beside it: give write permission to its folder"}},
     {SQLITE_READONLY_ROLLBACK,
      {LS_PERMISSION, "READONLY_ROLLB",
       "A program died while writing to the file: open it once with write permission, so that it is "

@@ -21,14 +21,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct ls_pg *of(struct ls_sql *base)
+static struct ls_pq *of(struct ls_sql *base)
 {
-    return (struct ls_pg *)base;
+    return (struct ls_pq *)base;
 }
 
-static const struct ls_pg *of_const(const struct ls_sql *base)
+static const struct ls_pq *of_const(const struct ls_sql *base)
 {
-    return (const struct ls_pg *)base;
+    return (const struct ls_pq *)base;
 }
 
 /* ---- errors ---- */
@@ -76,6 +76,15 @@ static void column_of_copy(const PGresult *res, char *out, size_t size)
         snprintf(out, size, "%.*s", (int)(end - at), at);
 }
 
+/* The server puts names in quotation marks, so "id" is not found in "invalid". */
+static bool mentions(const char *text, const char *name)
+{
+    char quoted[80];
+
+    snprintf(quoted, sizeof(quoted), "\"%s\"", name);
+    return strstr(text, quoted) != NULL;
+}
+
 /* " (constraint=..., column=...)" with the names that the message does not hold anyway. */
 static void add_names(const PGresult *res, char *text, size_t size)
 {
@@ -90,7 +99,7 @@ static void add_names(const PGresult *res, char *text, size_t size)
     if (!*names[1])
         names[1] = copied;
     for (int i = 0; i < 2 && used < size; i++) {
-        if (!*names[i] || strstr(text, names[i]))
+        if (!*names[i] || mentions(text, names[i]))
             continue;
         used += (size_t)snprintf(text + used, size - used, "%s%s=%s", any ? ", " : " (", words[i],
                                  names[i]);
@@ -106,7 +115,7 @@ static void first_line(const char *text, char *out, size_t size)
     snprintf(out, size, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
-static enum ls_code lost(struct ls_pg *db, const PGresult *res, struct ls_error *err)
+static enum ls_code lost(struct ls_pq *db, const PGresult *res, struct ls_error *err)
 {
     const char *primary = field(res, PG_DIAG_MESSAGE_PRIMARY);
     char why[300];
@@ -122,7 +131,7 @@ static enum ls_code lost(struct ls_pg *db, const PGresult *res, struct ls_error 
     return LS_CONNECT;
 }
 
-static struct ls_sql_meaning meaning_of(struct ls_pg *db, const char *state, const char *text)
+static struct ls_sql_meaning meaning_of(struct ls_pq *db, const char *state, const char *text)
 {
     struct ls_sql_meaning m = ls_sql_meaning_of_sqlstate(state);
 
@@ -136,7 +145,7 @@ static struct ls_sql_meaning meaning_of(struct ls_pg *db, const char *state, con
 }
 
 /* What the server says, fit for a message: see the essay. */
-static void describe(struct ls_pg *db, const PGresult *res, char *out, size_t size)
+static void describe(struct ls_pq *db, const PGresult *res, char *out, size_t size)
 {
     const char *state = field(res, PG_DIAG_SQLSTATE);
 
@@ -148,7 +157,7 @@ static void describe(struct ls_pg *db, const PGresult *res, char *out, size_t si
     add_names(res, out, size);
 }
 
-static enum ls_code report(struct ls_pg *db, const PGresult *res, struct ls_error *err)
+static enum ls_code report(struct ls_pq *db, const PGresult *res, struct ls_error *err)
 {
     const char *state = field(res, PG_DIAG_SQLSTATE);
     struct ls_sql_meaning m;
@@ -168,7 +177,7 @@ static enum ls_code report(struct ls_pg *db, const PGresult *res, struct ls_erro
     return m.code;
 }
 
-enum ls_code ls_pg_check(struct ls_pg *db, const PGresult *res, struct ls_error *err)
+enum ls_code ls_pq_check(struct ls_pq *db, const PGresult *res, struct ls_error *err)
 {
     switch (PQresultStatus(res)) {
     case PGRES_EMPTY_QUERY:
@@ -191,7 +200,7 @@ enum ls_code ls_pg_check(struct ls_pg *db, const PGresult *res, struct ls_error 
 
 /* ---- the wire ---- */
 
-enum ls_code ls_pg_ready(struct ls_pg *db, struct ls_error *err)
+enum ls_code ls_pq_ready(struct ls_pq *db, struct ls_error *err)
 {
     if (db->lost || PQstatus(db->conn) != CONNECTION_OK) {
         db->lost = true;
@@ -206,7 +215,7 @@ enum ls_code ls_pg_ready(struct ls_pg *db, struct ls_error *err)
     return LS_OK;
 }
 
-enum ls_code ls_pg_drain(struct ls_pg *db, struct ls_error *err)
+enum ls_code ls_pq_drain(struct ls_pq *db, struct ls_error *err)
 {
     enum ls_code rc = LS_OK;
     PGresult *res;
@@ -215,7 +224,7 @@ enum ls_code ls_pg_drain(struct ls_pg *db, struct ls_error *err)
         ExecStatusType status = PQresultStatus(res);
 
         if (rc == LS_OK && err)
-            rc = ls_pg_check(db, res, err);
+            rc = ls_pq_check(db, res, err);
         PQclear(res);
         /* A copy that is still on would give the same result for ever. */
         if (status == PGRES_COPY_IN && PQputCopyEnd(db->conn, "broken off") < 0)
@@ -234,7 +243,7 @@ enum ls_code ls_pg_drain(struct ls_pg *db, struct ls_error *err)
     return rc;
 }
 
-void ls_pg_interrupt(struct ls_pg *db)
+void ls_pq_interrupt(struct ls_pq *db)
 {
     char why[256];
 
@@ -243,61 +252,61 @@ void ls_pg_interrupt(struct ls_pg *db)
         (void)PQcancel(db->cancel, why, (int)sizeof(why));
 }
 
-static void free_wire(struct ls_pg *db)
+static void free_wire(struct ls_pq *db)
 {
     if (db->stream)
-        ls_pg_stream_break(db->stream);
+        ls_pq_stream_break(db->stream);
     if (db->copy)
-        ls_pg_copy_break(db->copy);
+        ls_pq_copy_break(db->copy);
 }
 
-enum ls_code ls_pg_simple(struct ls_pg *db, const char *sql, struct ls_error *err)
+enum ls_code ls_pq_simple(struct ls_pq *db, const char *sql, struct ls_error *err)
 {
     PGresult *res = PQexec(db->conn, sql);
     ExecStatusType status = PQresultStatus(res);
-    enum ls_code rc = ls_pg_check(db, res, err);
+    enum ls_code rc = ls_pq_check(db, res, err);
 
     PQclear(res);
     if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
         if (status == PGRES_COPY_IN)
             (void)PQputCopyEnd(db->conn, "broken off");
         else
-            ls_pg_interrupt(db);
-        (void)ls_pg_drain(db, NULL);
+            ls_pq_interrupt(db);
+        (void)ls_pq_drain(db, NULL);
         rc = ls_error_set(err, LS_INTERNAL, "%s: COPY does not go through exec", db->base.shown);
     }
     return rc;
 }
 
-enum ls_code ls_pg_exec(struct ls_sql *base, const char *sql, struct ls_error *err)
+enum ls_code ls_pq_exec(struct ls_sql *base, const char *sql, struct ls_error *err)
 {
-    struct ls_pg *db = of(base);
-    enum ls_code rc = ls_pg_ready(db, err);
+    struct ls_pq *db = of(base);
+    enum ls_code rc = ls_pq_ready(db, err);
 
-    return rc == LS_OK ? ls_pg_simple(db, sql, err) : rc;
+    return rc == LS_OK ? ls_pq_simple(db, sql, err) : rc;
 }
 
-void ls_pg_cancel(struct ls_sql *base)
+void ls_pq_cancel(struct ls_sql *base)
 {
-    struct ls_pg *db = of(base);
+    struct ls_pq *db = of(base);
 
     atomic_store(&db->cancelled, true);
-    ls_pg_interrupt(db);
+    ls_pq_interrupt(db);
 }
 
-bool ls_pg_alive(const struct ls_sql *base)
+bool ls_pq_alive(const struct ls_sql *base)
 {
-    const struct ls_pg *db = of_const(base);
+    const struct ls_pq *db = of_const(base);
 
     return !db->lost && PQstatus(db->conn) == CONNECTION_OK;
 }
 
 /* ---- transactions ---- */
 
-enum ls_code ls_pg_begin(struct ls_sql *base, bool write, struct ls_error *err)
+enum ls_code ls_pq_begin(struct ls_sql *base, bool write, struct ls_error *err)
 {
-    struct ls_pg *db = of(base);
-    enum ls_code rc = ls_pg_exec(base,
+    struct ls_pq *db = of(base);
+    enum ls_code rc = ls_pq_exec(base,
                                  write ? "BEGIN ISOLATION LEVEL READ COMMITTED"
                                        : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
                                  err);
@@ -308,7 +317,7 @@ enum ls_code ls_pg_begin(struct ls_sql *base, bool write, struct ls_error *err)
 }
 
 /* The server answers COMMIT of a failed transaction with success and the tag ROLLBACK. */
-static enum ls_code check_tag(struct ls_pg *db, PGresult *res, struct ls_error *err)
+static enum ls_code check_tag(struct ls_pq *db, PGresult *res, struct ls_error *err)
 {
     if (strcmp(PQcmdStatus(res), "COMMIT") == 0)
         return LS_OK;
@@ -317,18 +326,18 @@ static enum ls_code check_tag(struct ls_pg *db, PGresult *res, struct ls_error *
                         db->base.shown);
 }
 
-enum ls_code ls_pg_commit(struct ls_sql *base, struct ls_error *err)
+enum ls_code ls_pq_commit(struct ls_sql *base, struct ls_error *err)
 {
-    struct ls_pg *db = of(base);
-    enum ls_code rc = ls_pg_ready(db, err);
+    struct ls_pq *db = of(base);
+    enum ls_code rc = ls_pq_ready(db, err);
     PGresult *res;
 
     if (rc != LS_OK)
         return rc;
-    if (!ls_pg_in_transaction(base))
+    if (!ls_pq_in_transaction(base))
         return ls_error_set(err, LS_INTERNAL, "%s: no transaction is open", db->base.shown);
     res = PQexec(db->conn, "COMMIT");
-    rc = ls_pg_check(db, res, err);
+    rc = ls_pq_check(db, res, err);
     if (rc == LS_OK)
         rc = check_tag(db, res, err);
     else if (db->lost)
@@ -342,19 +351,19 @@ enum ls_code ls_pg_commit(struct ls_sql *base, struct ls_error *err)
     return rc;
 }
 
-void ls_pg_rollback(struct ls_sql *base)
+void ls_pq_rollback(struct ls_sql *base)
 {
-    struct ls_pg *db = of(base);
+    struct ls_pq *db = of(base);
 
     free_wire(db);
-    if (!db->lost && ls_pg_in_transaction(base))
-        (void)ls_pg_simple(db, "ROLLBACK", NULL);
+    if (!db->lost && ls_pq_in_transaction(base))
+        (void)ls_pq_simple(db, "ROLLBACK", NULL);
     db->began = false;
 }
 
-bool ls_pg_in_transaction(const struct ls_sql *base)
+bool ls_pq_in_transaction(const struct ls_sql *base)
 {
-    const struct ls_pg *db = of_const(base);
+    const struct ls_pq *db = of_const(base);
 
     switch (PQtransactionStatus(db->conn)) {
     case PQTRANS_INTRANS:
@@ -369,7 +378,7 @@ bool ls_pg_in_transaction(const struct ls_sql *base)
     }
 }
 
-enum ls_code ls_pg_checkpoint(struct ls_sql *base, int64_t limit_bytes, struct ls_error *err)
+enum ls_code ls_pq_checkpoint(struct ls_sql *base, int64_t limit_bytes, struct ls_error *err)
 {
     (void)base;
     (void)limit_bytes;
@@ -377,9 +386,9 @@ enum ls_code ls_pg_checkpoint(struct ls_sql *base, int64_t limit_bytes, struct l
     return LS_OK;
 }
 
-void ls_pg_close(struct ls_sql *base)
+void ls_pq_close(struct ls_sql *base)
 {
-    struct ls_pg *db = of(base);
+    struct ls_pq *db = of(base);
 
     free_wire(db);
     PQfreeCancel(db->cancel);

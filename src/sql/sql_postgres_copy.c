@@ -16,7 +16,7 @@
 #define SLICE ((size_t)64 * 1024)
 
 struct ls_sql_copy {
-    struct ls_pg *db;
+    struct ls_pq *db;
     bool out, ended;
     char *message;     /* the last one given to the caller */
     struct ls_buf buf; /* not yet put */
@@ -33,14 +33,14 @@ static enum ls_code open_copy(struct ls_sql *base, const char *sql, bool out,
                               struct ls_sql_copy **ret, struct ls_error *err)
 {
     ExecStatusType wanted = out ? PGRES_COPY_OUT : PGRES_COPY_IN;
-    struct ls_pg *db = (struct ls_pg *)base;
+    struct ls_pq *db = (struct ls_pq *)base;
     struct ls_sql_copy *copy;
     enum ls_code rc;
     PGresult *res;
 
     if (ls_sql_dialect(base) != LS_POSTGRES)
         return ls_error_set(err, LS_UNSUPPORTED, "%s: COPY is for PostgreSQL only", base->shown);
-    rc = ls_pg_ready(db, err);
+    rc = ls_pq_ready(db, err);
     if (rc != LS_OK)
         return rc;
     copy = calloc(1, sizeof(*copy));
@@ -49,9 +49,9 @@ static enum ls_code open_copy(struct ls_sql *base, const char *sql, bool out,
     *copy = (struct ls_sql_copy){.db = db, .out = out};
     ls_buf_init(&copy->buf, 2 * SLICE);
     res = PQexec(db->conn, sql);
-    rc = ls_pg_check(db, res, err);
+    rc = ls_pq_check(db, res, err);
     if (rc == LS_OK && PQresultStatus(res) != wanted) {
-        (void)ls_pg_drain(db, NULL);
+        (void)ls_pq_drain(db, NULL);
         rc = ls_error_set(err, LS_INTERNAL, "%s: the statement is no COPY %s", base->shown,
                           out ? "TO STDOUT" : "FROM STDIN");
     }
@@ -90,7 +90,7 @@ static enum ls_code outcome(struct ls_sql_copy *copy, struct ls_error *err)
     struct ls_error scratch; /* without one, nothing would be checked */
 
     give_wire_back(copy);
-    return ls_pg_drain(copy->db, err ? err : &scratch);
+    return ls_pq_drain(copy->db, err ? err : &scratch);
 }
 
 enum ls_code ls_sql_copy_read(struct ls_sql_copy *copy, const char **ret_data, size_t *ret_size,
@@ -116,7 +116,7 @@ enum ls_code ls_sql_copy_read(struct ls_sql_copy *copy, const char **ret_data, s
     }
     rc = outcome(copy, err);
     if (n == -2 && rc == LS_OK)
-        rc = ls_pg_check(copy->db, NULL, err);
+        rc = ls_pq_check(copy->db, NULL, err);
     return rc;
 }
 
@@ -128,7 +128,7 @@ static enum ls_code put(struct ls_sql_copy *copy, const char *data, size_t size,
     if (PQputCopyData(copy->db->conn, data, (int)size) == 1)
         return LS_OK;
     rc = outcome(copy, err);
-    return rc != LS_OK ? rc : ls_pg_check(copy->db, NULL, err);
+    return rc != LS_OK ? rc : ls_pq_check(copy->db, NULL, err);
 }
 
 static enum ls_code put_collected(struct ls_sql_copy *copy, struct ls_error *err)
@@ -167,16 +167,16 @@ enum ls_code ls_sql_copy_end(struct ls_sql_copy *copy, struct ls_error *err)
     ended = PQputCopyEnd(copy->db->conn, NULL) == 1;
     rc = outcome(copy, err);
     if (rc == LS_OK && !ended)
-        rc = ls_pg_check(copy->db, NULL, err);
+        rc = ls_pq_check(copy->db, NULL, err);
     return rc;
 }
 
-void ls_pg_copy_break(struct ls_sql_copy *copy)
+void ls_pq_copy_break(struct ls_sql_copy *copy)
 {
     if (copy->ended)
         return;
     if (copy->out)
-        ls_pg_interrupt(copy->db);
+        ls_pq_interrupt(copy->db);
     else
         (void)PQputCopyEnd(copy->db->conn, "broken off");
     if (copy->out) {
@@ -186,14 +186,14 @@ void ls_pg_copy_break(struct ls_sql_copy *copy)
             PQfreemem(data);
     }
     give_wire_back(copy);
-    (void)ls_pg_drain(copy->db, NULL);
+    (void)ls_pq_drain(copy->db, NULL);
 }
 
 void ls_sql_copy_close(struct ls_sql_copy *copy)
 {
     if (!copy)
         return;
-    ls_pg_copy_break(copy);
+    ls_pq_copy_break(copy);
     PQfreemem(copy->message);
     ls_buf_done(&copy->buf);
     free(copy);

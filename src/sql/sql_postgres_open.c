@@ -254,7 +254,7 @@ static const char session_sql[] =
     " CASE WHEN current_setting('synchronous_commit') = 'remote_apply' THEN ''"
     " ELSE set_config('synchronous_commit', 'on', false) END";
 
-static enum ls_code set_session(struct ls_pg *db, const struct ls_sql_options *o,
+static enum ls_code set_session(struct ls_pq *db, const struct ls_sql_options *o,
                                 struct ls_error *err)
 {
     struct ls_buf sql = {0};
@@ -262,12 +262,12 @@ static enum ls_code set_session(struct ls_pg *db, const struct ls_sql_options *o
 
     ls_buf_printf(&sql, session_sql, o->lock_timeout_ms, o->statement_timeout_ms,
                   o->read_only ? "set_config('default_transaction_read_only', 'on', false)," : "");
-    rc = ls_buf_str(&sql) ? ls_pg_exec(&db->base, ls_buf_str(&sql), err) : ls_error_nomem(err);
+    rc = ls_buf_str(&sql) ? ls_pq_exec(&db->base, ls_buf_str(&sql), err) : ls_error_nomem(err);
     ls_buf_done(&sql);
     return rc;
 }
 
-static enum ls_code check_version(struct ls_pg *db, struct ls_error *err)
+static enum ls_code check_version(struct ls_pq *db, struct ls_error *err)
 {
     int version = PQserverVersion(db->conn);
 
@@ -295,7 +295,7 @@ static void add_encoded(struct ls_buf *out, const char *text, bool fold)
     }
 }
 
-static enum ls_code set_identity(struct ls_pg *db, struct ls_error *err)
+static enum ls_code set_identity(struct ls_pq *db, struct ls_error *err)
 {
     const char *host = PQhost(db->conn);
     struct ls_buf out = {0};
@@ -312,7 +312,7 @@ static enum ls_code set_identity(struct ls_pg *db, struct ls_error *err)
     return db->base.identity ? LS_OK : ls_error_nomem(err);
 }
 
-static enum ls_code set_up(struct ls_pg *db, const struct ls_sql_options *o, struct ls_error *err)
+static enum ls_code set_up(struct ls_pq *db, const struct ls_sql_options *o, struct ls_error *err)
 {
     enum ls_code rc = check_version(db, err);
 
@@ -329,35 +329,35 @@ static enum ls_code set_up(struct ls_pg *db, const struct ls_sql_options *o, str
 
 static const struct ls_sql_driver driver = {
     .dialect = LS_POSTGRES,
-    .close = ls_pg_close,
-    .cancel = ls_pg_cancel,
-    .alive = ls_pg_alive,
-    .exec = ls_pg_exec,
-    .begin = ls_pg_begin,
-    .commit = ls_pg_commit,
-    .rollback = ls_pg_rollback,
-    .in_transaction = ls_pg_in_transaction,
-    .checkpoint = ls_pg_checkpoint,
-    .prepare = ls_pg_prepare,
-    .finish = ls_pg_finish,
-    .run = ls_pg_run,
-    .step = ls_pg_step,
-    .change = ls_pg_change,
-    .columns = ls_pg_columns,
-    .column_name = ls_pg_column_name,
-    .has_row = ls_pg_has_row,
-    .is_null = ls_pg_is_null,
-    .i64 = ls_pg_i64,
-    .dbl = ls_pg_double,
-    .text = ls_pg_text,
-    .bytes = ls_pg_bytes,
-    .value = ls_pg_value,
+    .close = ls_pq_close,
+    .cancel = ls_pq_cancel,
+    .alive = ls_pq_alive,
+    .exec = ls_pq_exec,
+    .begin = ls_pq_begin,
+    .commit = ls_pq_commit,
+    .rollback = ls_pq_rollback,
+    .in_transaction = ls_pq_in_transaction,
+    .checkpoint = ls_pq_checkpoint,
+    .prepare = ls_pq_prepare,
+    .finish = ls_pq_finish,
+    .run = ls_pq_run,
+    .step = ls_pq_step,
+    .change = ls_pq_change,
+    .columns = ls_pq_columns,
+    .column_name = ls_pq_column_name,
+    .has_row = ls_pq_has_row,
+    .is_null = ls_pq_is_null,
+    .i64 = ls_pq_i64,
+    .dbl = ls_pq_double,
+    .text = ls_pq_text,
+    .bytes = ls_pq_bytes,
+    .value = ls_pq_value,
 };
 
 enum ls_code ls_sql_open_postgres(const struct ls_url *url, const struct ls_sql_options *options,
                                   struct ls_sql **ret, struct ls_error *err)
 {
-    struct ls_pg *db;
+    struct ls_pq *db;
     enum ls_code rc = check_url(url, err);
 
     if (rc != LS_OK)
@@ -373,6 +373,6 @@ enum ls_code ls_sql_open_postgres(const struct ls_url *url, const struct ls_sql_
     if (rc == LS_OK)
         *ret = &db->base;
     else
-        ls_pg_close(&db->base);
+        ls_pq_close(&db->base);
     return rc;
 }

@@ -58,9 +58,9 @@ static const struct pg_stmt *of_const(const struct ls_sql_stmt *base)
     return (const struct pg_stmt *)base;
 }
 
-static struct ls_pg *db_of(const struct pg_stmt *s)
+static struct ls_pq *db_of(const struct pg_stmt *s)
 {
-    return (struct ls_pg *)s->base.db;
+    return (struct ls_pq *)s->base.db;
 }
 
 /* ---- parameters ---- */
@@ -137,20 +137,20 @@ static enum ls_code encode(struct pg_stmt *s, const struct ls_value *values, siz
 /* ---- preparing ---- */
 
 /* Inside a failed transaction nothing can be run: then later. */
-static void send_doomed(struct ls_pg *db)
+static void send_doomed(struct ls_pq *db)
 {
     if (db->doomed_count < DOOMED_MAX || db->lost || db->stream || db->copy ||
         PQtransactionStatus(db->conn) == PQTRANS_INERROR)
         return;
     if (ls_buf_str(&db->doomed))
-        (void)ls_pg_simple(db, ls_buf_str(&db->doomed), NULL);
+        (void)ls_pq_simple(db, ls_buf_str(&db->doomed), NULL);
     ls_buf_reset(&db->doomed);
     db->doomed_count = 0;
 }
 
 static void forget_prepared(struct pg_stmt *s)
 {
-    struct ls_pg *db = db_of(s);
+    struct ls_pq *db = db_of(s);
 
     if (s->name[0]) {
         ls_buf_printf(&db->doomed, "DEALLOCATE %s;", s->name);
@@ -172,7 +172,7 @@ static bool types_fit(const struct pg_stmt *s, const struct params *p)
 
 static enum ls_code ensure_prepared(struct pg_stmt *s, const struct params *p, struct ls_error *err)
 {
-    struct ls_pg *db = db_of(s);
+    struct ls_pq *db = db_of(s);
     enum ls_code rc;
     PGresult *res;
 
@@ -187,7 +187,7 @@ static enum ls_code ensure_prepared(struct pg_stmt *s, const struct params *p, s
         s->types[i] = p->types[i];
     snprintf(s->name, sizeof(s->name), "lockstep_%u", ++db->names);
     res = PQprepare(db->conn, s->name, s->sql, p->count, s->types);
-    rc = ls_pg_check(db, res, err);
+    rc = ls_pq_check(db, res, err);
     PQclear(res);
     if (rc != LS_OK) {
         s->name[0] = '\0';
@@ -197,7 +197,7 @@ static enum ls_code ensure_prepared(struct pg_stmt *s, const struct params *p, s
     return rc;
 }
 
-enum ls_code ls_pg_prepare(struct ls_sql *base, const char *sql, bool once,
+enum ls_code ls_pq_prepare(struct ls_sql *base, const char *sql, bool once,
                            struct ls_sql_stmt **ret, struct ls_error *err)
 {
     struct pg_stmt *s = calloc(1, sizeof(*s));
@@ -232,7 +232,7 @@ static void clear_rows(struct pg_stmt *s)
 
 /* Whether all that the server sends for the stream is here already; reads it then. No more
  * rows than a fast server could keep coming for ever. */
-static bool take_arrived(struct ls_pg *db)
+static bool take_arrived(struct ls_pq *db)
 {
     for (int i = 0; i < ARRIVED_MAX && PQconsumeInput(db->conn) && !PQisBusy(db->conn); i++) {
         PGresult *res = PQgetResult(db->conn);
@@ -244,28 +244,28 @@ static bool take_arrived(struct ls_pg *db)
     return PQstatus(db->conn) == CONNECTION_BAD;
 }
 
-void ls_pg_stream_break(struct pg_stmt *stmt)
+void ls_pq_stream_break(struct pg_stmt *stmt)
 {
-    struct ls_pg *db = db_of(stmt);
+    struct ls_pq *db = db_of(stmt);
 
     if (db->stream != stmt)
         return;
     db->stream = NULL;
     if (!take_arrived(db))
-        ls_pg_interrupt(db);
-    (void)ls_pg_drain(db, NULL);
+        ls_pq_interrupt(db);
+    (void)ls_pq_drain(db, NULL);
 }
 
 static enum ls_code send_stream(struct pg_stmt *s, const struct params *p, struct ls_error *err)
 {
-    struct ls_pg *db = db_of(s);
+    struct ls_pq *db = db_of(s);
     int sent = s->name[0] ? PQsendQueryPrepared(db->conn, s->name, p->count, p->values, p->lengths,
                                                 p->formats, 0)
                           : PQsendQueryParams(db->conn, s->sql, p->count, p->types, p->values,
                                               p->lengths, p->formats, 0);
 
     if (!sent)
-        return ls_pg_check(db, NULL, err);
+        return ls_pq_check(db, NULL, err);
     (void)PQsetSingleRowMode(db->conn);
     db->stream = s;
     return LS_OK;
@@ -273,25 +273,25 @@ static enum ls_code send_stream(struct pg_stmt *s, const struct params *p, struc
 
 static enum ls_code send_all(struct pg_stmt *s, const struct params *p, struct ls_error *err)
 {
-    struct ls_pg *db = db_of(s);
+    struct ls_pq *db = db_of(s);
 
     s->res = s->name[0]
                  ? PQexecPrepared(db->conn, s->name, p->count, p->values, p->lengths, p->formats, 0)
                  : PQexecParams(db->conn, s->sql, p->count, p->types, p->values, p->lengths,
                                 p->formats, 0);
-    return ls_pg_check(db, s->res, err);
+    return ls_pq_check(db, s->res, err);
 }
 
-enum ls_code ls_pg_run(struct ls_sql_stmt *stmt, const struct ls_value *params, size_t count,
+enum ls_code ls_pq_run(struct ls_sql_stmt *stmt, const struct ls_value *params, size_t count,
                        bool stream, struct ls_error *err)
 {
     struct pg_stmt *s = of(stmt);
     struct params p = {0};
     enum ls_code rc;
 
-    ls_pg_stream_break(s);
+    ls_pq_stream_break(s);
     clear_rows(s);
-    rc = ls_pg_ready(db_of(s), err);
+    rc = ls_pq_ready(db_of(s), err);
     if (rc == LS_OK)
         rc = encode(s, params, count, &p, err);
     if (rc == LS_OK && s->runs > 0)
@@ -308,20 +308,20 @@ enum ls_code ls_pg_run(struct ls_sql_stmt *stmt, const struct ls_value *params, 
 /* The next result of a stream: one row, or the end. */
 static enum ls_code next_of_stream(struct pg_stmt *s, struct ls_error *err)
 {
-    struct ls_pg *db = db_of(s);
+    struct ls_pq *db = db_of(s);
     enum ls_code rc;
 
     clear_rows(s);
     s->res = PQgetResult(db->conn);
-    rc = ls_pg_check(db, s->res, err);
+    rc = ls_pq_check(db, s->res, err);
     if (rc == LS_OK && PQresultStatus(s->res) == PGRES_SINGLE_TUPLE)
         return LS_OK;
     db->stream = NULL;
-    (void)ls_pg_drain(db, NULL);
+    (void)ls_pq_drain(db, NULL);
     return rc;
 }
 
-enum ls_code ls_pg_step(struct ls_sql_stmt *stmt, bool *ret_row, struct ls_error *err)
+enum ls_code ls_pq_step(struct ls_sql_stmt *stmt, bool *ret_row, struct ls_error *err)
 {
     struct pg_stmt *s = of(stmt);
     enum ls_code rc = LS_OK;
@@ -338,11 +338,11 @@ enum ls_code ls_pg_step(struct ls_sql_stmt *stmt, bool *ret_row, struct ls_error
     return rc;
 }
 
-enum ls_code ls_pg_change(struct ls_sql_stmt *stmt, const struct ls_value *params, size_t count,
+enum ls_code ls_pq_change(struct ls_sql_stmt *stmt, const struct ls_value *params, size_t count,
                           int64_t *ret_changes, struct ls_error *err)
 {
     struct pg_stmt *s = of(stmt);
-    enum ls_code rc = ls_pg_run(stmt, params, count, false, err);
+    enum ls_code rc = ls_pq_run(stmt, params, count, false, err);
     int64_t changes = 0;
 
     if (rc != LS_OK)
@@ -356,11 +356,11 @@ enum ls_code ls_pg_change(struct ls_sql_stmt *stmt, const struct ls_value *param
     return LS_OK;
 }
 
-void ls_pg_finish(struct ls_sql_stmt *stmt)
+void ls_pq_finish(struct ls_sql_stmt *stmt)
 {
     struct pg_stmt *s = of(stmt);
 
-    ls_pg_stream_break(s);
+    ls_pq_stream_break(s);
     clear_rows(s);
     forget_prepared(s);
     send_doomed(db_of(s));
@@ -372,22 +372,22 @@ void ls_pg_finish(struct ls_sql_stmt *stmt)
 
 /* ---- columns ---- */
 
-int ls_pg_columns(const struct ls_sql_stmt *stmt)
+int ls_pq_columns(const struct ls_sql_stmt *stmt)
 {
     return of_const(stmt)->res ? PQnfields(of_const(stmt)->res) : 0;
 }
 
-const char *ls_pg_column_name(const struct ls_sql_stmt *stmt, int col)
+const char *ls_pq_column_name(const struct ls_sql_stmt *stmt, int col)
 {
     return PQfname(of_const(stmt)->res, col);
 }
 
-bool ls_pg_has_row(const struct ls_sql_stmt *stmt)
+bool ls_pq_has_row(const struct ls_sql_stmt *stmt)
 {
     return of_const(stmt)->on_row;
 }
 
-bool ls_pg_is_null(const struct ls_sql_stmt *stmt, int col)
+bool ls_pq_is_null(const struct ls_sql_stmt *stmt, int col)
 {
     return PQgetisnull(of_const(stmt)->res, of_const(stmt)->row - 1, col);
 }
@@ -400,7 +400,7 @@ static const char *value_text(const struct ls_sql_stmt *stmt, int col, size_t *r
     return PQgetvalue(s->res, s->row - 1, col);
 }
 
-int64_t ls_pg_i64(const struct ls_sql_stmt *stmt, int col)
+int64_t ls_pq_i64(const struct ls_sql_stmt *stmt, int col)
 {
     size_t size;
     const char *text = value_text(stmt, col, &size);
@@ -411,23 +411,23 @@ int64_t ls_pg_i64(const struct ls_sql_stmt *stmt, int col)
 }
 
 /* Not strtod(): it reads a comma where the program's locale has one. */
-double ls_pg_double(const struct ls_sql_stmt *stmt, int col)
+double ls_pq_double(const struct ls_sql_stmt *stmt, int col)
 {
     struct ls_value v = {.type = LS_T_DOUBLE};
     size_t size;
     const char *text = value_text(stmt, col, &size);
 
     if (ls_value_from_text(LS_T_DOUBLE, text, size, NULL, &v, NULL) != LS_OK)
-        return (double)ls_pg_i64(stmt, col);
+        return (double)ls_pq_i64(stmt, col);
     return v.d;
 }
 
-const char *ls_pg_text(struct ls_sql_stmt *stmt, int col, size_t *ret_size)
+const char *ls_pq_text(struct ls_sql_stmt *stmt, int col, size_t *ret_size)
 {
     return value_text(stmt, col, ret_size);
 }
 
-const void *ls_pg_bytes(struct ls_sql_stmt *stmt, int col, size_t *ret_size)
+const void *ls_pq_bytes(struct ls_sql_stmt *stmt, int col, size_t *ret_size)
 {
     struct pg_stmt *s = of(stmt);
     size_t size;
@@ -446,7 +446,7 @@ const void *ls_pg_bytes(struct ls_sql_stmt *stmt, int col, size_t *ret_size)
     return ret;
 }
 
-struct ls_value ls_pg_value(struct ls_sql_stmt *stmt, int col)
+struct ls_value ls_pq_value(struct ls_sql_stmt *stmt, int col)
 {
     size_t size;
     const char *text = value_text(stmt, col, &size);

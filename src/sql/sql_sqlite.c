@@ -33,14 +33,14 @@
 
 #define LONGEST_NAP_MS 20
 
-static struct ls_sqlite *of(struct ls_sql *base)
+static struct ls_sqlite3 *of(struct ls_sql *base)
 {
-    return (struct ls_sqlite *)base;
+    return (struct ls_sqlite3 *)base;
 }
 
-static const struct ls_sqlite *of_const(const struct ls_sql *base)
+static const struct ls_sqlite3 *of_const(const struct ls_sql *base)
 {
-    return (const struct ls_sqlite *)base;
+    return (const struct ls_sqlite3 *)base;
 }
 
 /* ---- waiting ---- */
@@ -54,7 +54,7 @@ static void nap(int count)
 }
 
 /* Whether to try once more; count is how often it was tried. */
-static bool wait_more(struct ls_sqlite *db, int count)
+static bool wait_more(struct ls_sqlite3 *db, int count)
 {
     int64_t now = ls_clock_monotonic_us();
 
@@ -69,17 +69,41 @@ static bool wait_more(struct ls_sqlite *db, int count)
 
 static int on_busy(void *ctx, int count)
 {
-    struct ls_sqlite *db = ctx;
+    struct ls_sqlite3 *db = ctx;
 
     return !db->no_wait && wait_more(db, count);
 }
 
 /* ---- errors ---- */
 
-/* SQLite says "SQL logic error" (1) for much that has a meaning; its texts are fixed English. */
-static struct ls_sql_meaning meaning_of(struct ls_sqlite *db, int rc, const char *text)
+static int errno_of(sqlite3_file *file)
 {
-    struct ls_sql_meaning m = ls_sql_meaning_of_sqlite(rc, sqlite3_system_errno(db->handle));
+    int errnum = 0;
+
+    if (file && file->pMethods)
+        (void)file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &errnum);
+    return errnum;
+}
+
+/* Why input or output failed. sqlite3_system_errno() is whatever failed last, which after the rollback that
+ * follows is something else: so the files are asked, the journal or WAL last. */
+static int last_errno(sqlite3 *handle)
+{
+    sqlite3_file *file = NULL, *journal = NULL;
+    int errnum;
+
+    (void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    (void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &journal);
+    errnum = errno_of(file);
+    if (!errnum)
+        errnum = errno_of(journal);
+    return errnum ? errnum : sqlite3_system_errno(handle);
+}
+
+/* SQLite says "SQL logic error" (1) for much that has a meaning; its texts are fixed English. */
+static struct ls_sql_meaning meaning_of(struct ls_sqlite3 *db, int rc, const char *text)
+{
+    struct ls_sql_meaning m = ls_sql_meaning_of_sqlite(rc, db->handle ? last_errno(db->handle) : 0);
 
     if (rc == SQLITE_ERROR && (strstr(text, "no such table") || strstr(text, "no such column") ||
                                strstr(text, "has no column named")))
@@ -89,7 +113,7 @@ static struct ls_sql_meaning meaning_of(struct ls_sqlite *db, int rc, const char
     return m;
 }
 
-enum ls_code ls_sqlite_error(struct ls_sqlite *db, int rc, struct ls_error *err)
+enum ls_code ls_sqlite3_error(struct ls_sqlite3 *db, int rc, struct ls_error *err)
 {
     const char *text = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(rc);
     struct ls_sql_meaning m = meaning_of(db, rc, text);
@@ -106,7 +130,7 @@ enum ls_code ls_sqlite_error(struct ls_sqlite *db, int rc, struct ls_error *err)
     return m.code;
 }
 
-enum ls_code ls_sqlite_ready(struct ls_sqlite *db, struct ls_error *err)
+enum ls_code ls_sqlite3_ready(struct ls_sqlite3 *db, struct ls_error *err)
 {
     if (db->dead)
         return ls_error_set(err, LS_IO,
@@ -123,7 +147,7 @@ enum ls_code ls_sqlite_ready(struct ls_sqlite *db, struct ls_error *err)
 
 /* ---- the guard ---- */
 
-static enum ls_code guard_busy(struct ls_sqlite *db, struct ls_error *err)
+static enum ls_code guard_busy(struct ls_sqlite3 *db, struct ls_error *err)
 {
     if (atomic_load(&db->cancelled))
         return ls_error_set(err, LS_CANCELLED, "%s: cancelled while waiting for its lock",
@@ -134,7 +158,7 @@ static enum ls_code guard_busy(struct ls_sqlite *db, struct ls_error *err)
                         db->base.shown, db->lock_path, db->busy_timeout_ms);
 }
 
-enum ls_code ls_sqlite_guard_enter(struct ls_sqlite *db, struct ls_error *err)
+enum ls_code ls_sqlite3_guard_enter(struct ls_sqlite3 *db, struct ls_error *err)
 {
     enum ls_code rc;
     int count = 0;
@@ -150,7 +174,7 @@ enum ls_code ls_sqlite_guard_enter(struct ls_sqlite *db, struct ls_error *err)
     }
 }
 
-void ls_sqlite_guard_leave(struct ls_sqlite *db)
+void ls_sqlite3_guard_leave(struct ls_sqlite3 *db)
 {
     if (db->guard.fd >= 0 && !db->began && db->writers == 0 && sqlite3_get_autocommit(db->handle))
         ls_file_unlock(&db->guard);
@@ -158,65 +182,66 @@ void ls_sqlite_guard_leave(struct ls_sqlite *db)
 
 /* ---- transactions ---- */
 
-static enum ls_code simple(struct ls_sqlite *db, const char *sql, struct ls_error *err)
+static enum ls_code simple(struct ls_sqlite3 *db, const char *sql, struct ls_error *err)
 {
     int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
 
-    return rc == SQLITE_OK ? LS_OK : ls_sqlite_error(db, sqlite3_extended_errcode(db->handle), err);
+    return rc == SQLITE_OK ? LS_OK
+                           : ls_sqlite3_error(db, sqlite3_extended_errcode(db->handle), err);
 }
 
 static enum ls_code begin(struct ls_sql *base, bool write, struct ls_error *err)
 {
-    struct ls_sqlite *db = of(base);
-    enum ls_code rc = ls_sqlite_ready(db, err);
+    struct ls_sqlite3 *db = of(base);
+    enum ls_code rc = ls_sqlite3_ready(db, err);
 
     if (rc == LS_OK && write)
-        rc = ls_sqlite_guard_enter(db, err);
+        rc = ls_sqlite3_guard_enter(db, err);
     if (rc == LS_OK)
         rc = simple(db, write ? "BEGIN IMMEDIATE" : "BEGIN", err);
     if (rc == LS_OK)
         db->began = true;
     else
-        ls_sqlite_guard_leave(db);
+        ls_sqlite3_guard_leave(db);
     return rc;
 }
 
 /* After an error the transaction may still be open (BUSY): the caller rolls back, or tries again. */
 static enum ls_code commit(struct ls_sql *base, struct ls_error *err)
 {
-    struct ls_sqlite *db = of(base);
-    enum ls_code rc = ls_sqlite_ready(db, err);
+    struct ls_sqlite3 *db = of(base);
+    enum ls_code rc = ls_sqlite3_ready(db, err);
 
     if (rc == LS_OK)
         rc = simple(db, "COMMIT", err);
     if (rc == LS_OK) {
         db->began = false;
-        ls_sqlite_guard_leave(db);
+        ls_sqlite3_guard_leave(db);
     }
     return rc;
 }
 
 static void rollback(struct ls_sql *base)
 {
-    struct ls_sqlite *db = of(base);
+    struct ls_sqlite3 *db = of(base);
 
     /* Fails only where SQLite has rolled back by itself already. */
     if (!sqlite3_get_autocommit(db->handle))
         sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
     db->began = false;
-    ls_sqlite_guard_leave(db);
+    ls_sqlite3_guard_leave(db);
 }
 
 static bool in_transaction(const struct ls_sql *base)
 {
-    const struct ls_sqlite *db = of_const(base);
+    const struct ls_sqlite3 *db = of_const(base);
 
     return db->began || !sqlite3_get_autocommit(db->handle);
 }
 
 /* ---- checkpoints ---- */
 
-static int64_t wal_bytes(const struct ls_sqlite *db)
+static int64_t wal_bytes(const struct ls_sqlite3 *db)
 {
     const char *wal = sqlite3_filename_wal(sqlite3_db_filename(db->handle, "main"));
     struct stat st;
@@ -226,9 +251,9 @@ static int64_t wal_bytes(const struct ls_sqlite *db)
 
 /* TRUNCATE, so that the file's size says how much there is to do. Readers are not waited for: what
  * they still need stays in the WAL until the next time. */
-static enum ls_code checkpoint_now(struct ls_sqlite *db, struct ls_error *err)
+static enum ls_code checkpoint_now(struct ls_sqlite3 *db, struct ls_error *err)
 {
-    enum ls_code code = ls_sqlite_guard_enter(db, err);
+    enum ls_code code = ls_sqlite3_guard_enter(db, err);
     int rc;
 
     if (code != LS_OK)
@@ -237,15 +262,15 @@ static enum ls_code checkpoint_now(struct ls_sqlite *db, struct ls_error *err)
     rc = sqlite3_wal_checkpoint_v2(db->handle, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     db->no_wait = false;
     if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)
-        code = ls_sqlite_error(db, sqlite3_extended_errcode(db->handle), err);
-    ls_sqlite_guard_leave(db);
+        code = ls_sqlite3_error(db, sqlite3_extended_errcode(db->handle), err);
+    ls_sqlite3_guard_leave(db);
     return code;
 }
 
 static enum ls_code checkpoint(struct ls_sql *base, int64_t limit_bytes, struct ls_error *err)
 {
-    struct ls_sqlite *db = of(base);
-    enum ls_code rc = ls_sqlite_ready(db, err);
+    struct ls_sqlite3 *db = of(base);
+    enum ls_code rc = ls_sqlite3_ready(db, err);
 
     if (rc != LS_OK || !db->guarded)
         return rc;
@@ -350,7 +375,7 @@ static enum ls_code check_file(const char *path, bool read_only, const char *sho
 }
 
 /* Reads one pragma's text into out ("" when it gives none). */
-static enum ls_code pragma(struct ls_sqlite *db, const char *sql, char out[32],
+static enum ls_code pragma(struct ls_sqlite3 *db, const char *sql, char out[32],
                            struct ls_error *err)
 {
     sqlite3_stmt *stmt = NULL;
@@ -365,17 +390,17 @@ static enum ls_code pragma(struct ls_sqlite *db, const char *sql, char out[32],
 
         snprintf(out, 32, "%s", text ? (const char *)text : "");
     } else if (rc != SQLITE_DONE) {
-        code = ls_sqlite_error(db, sqlite3_extended_errcode(db->handle), err);
+        code = ls_sqlite3_error(db, sqlite3_extended_errcode(db->handle), err);
     }
     sqlite3_finalize(stmt);
     return code;
 }
 
 /* Under the guard: another connection may be doing the same. */
-static enum ls_code to_wal(struct ls_sqlite *db, struct ls_error *err)
+static enum ls_code to_wal(struct ls_sqlite3 *db, struct ls_error *err)
 {
     char mode[32];
-    enum ls_code rc = ls_sqlite_guard_enter(db, err);
+    enum ls_code rc = ls_sqlite3_guard_enter(db, err);
 
     if (rc == LS_OK)
         rc = pragma(db, "PRAGMA journal_mode=WAL", mode, err);
@@ -386,11 +411,11 @@ static enum ls_code to_wal(struct ls_sqlite *db, struct ls_error *err)
                           db->base.shown, mode);
     if (rc == LS_OK)
         rc = sync_folder_of(db->path, err);
-    ls_sqlite_guard_leave(db);
+    ls_sqlite3_guard_leave(db);
     return rc;
 }
 
-static enum ls_code set_guarded(struct ls_sqlite *db, bool read_only, struct ls_error *err)
+static enum ls_code set_guarded(struct ls_sqlite3 *db, bool read_only, struct ls_error *err)
 {
     char mode[32];
     enum ls_code rc;
@@ -410,24 +435,28 @@ static enum ls_code set_guarded(struct ls_sqlite *db, bool read_only, struct ls_
     return rc;
 }
 
-/* Reading the schema's version is what first reads the file. */
-static enum ls_code probe(struct ls_sqlite *db, struct ls_error *err)
+/* Reading the schema's version is what first reads the file. Where that fails for a file that
+ * could be opened, it is in WAL mode and the files beside it cannot be made. */
+static enum ls_code probe(struct ls_sqlite3 *db, struct ls_error *err)
 {
-    char version[32];
+    char version[32], native[sizeof(err->native)];
     enum ls_code rc = pragma(db, "PRAGMA schema_version", version, err);
+    int code = sqlite3_extended_errcode(db->handle);
 
-    if ((rc == LS_IO || rc == LS_PERMISSION) && err && strcmp(err->native, "CANTOPEN") == 0) {
-        ls_error_set(err, LS_PERMISSION,
-                     "%s: cannot open the files that belong to it (%s-wal, %s-shm). An SQLite file "
-                     "in WAL mode needs them: give write permission to its folder, or use a copy",
-                     db->base.shown, db->path, db->path);
-        snprintf(err->native, sizeof(err->native), "CANTOPEN");
-        rc = LS_PERMISSION;
-    }
+    if (rc == LS_OK || !err ||
+        (code != SQLITE_READONLY_DIRECTORY && (code & 0xff) != SQLITE_CANTOPEN))
+        return rc;
+    snprintf(native, sizeof(native), "%s", err->native);
+    rc = ls_error_set(err, LS_PERMISSION,
+                      "%s: cannot make the files that belong beside it (%s-wal, %s-shm). An SQLite "
+                      "file in WAL mode needs them: give write permission to its folder, or use a "
+                      "copy",
+                      db->base.shown, db->path, db->path);
+    snprintf(err->native, sizeof(err->native), "%s", native);
     return rc;
 }
 
-static enum ls_code set_up(struct ls_sqlite *db, const struct ls_sql_options *o,
+static enum ls_code set_up(struct ls_sqlite3 *db, const struct ls_sql_options *o,
                            struct ls_error *err)
 {
     enum ls_code rc;
@@ -445,7 +474,7 @@ static enum ls_code set_up(struct ls_sqlite *db, const struct ls_sql_options *o,
 
 static void close_db(struct ls_sql *base)
 {
-    struct ls_sqlite *db = of(base);
+    struct ls_sqlite3 *db = of(base);
 
     if (db->handle)
         rollback(base);
@@ -460,7 +489,7 @@ static void close_db(struct ls_sql *base)
 
 static void cancel(struct ls_sql *base)
 {
-    struct ls_sqlite *db = of(base);
+    struct ls_sqlite3 *db = of(base);
 
     atomic_store(&db->cancelled, true);
     sqlite3_interrupt(db->handle);
@@ -476,26 +505,26 @@ static const struct ls_sql_driver driver = {
     .close = close_db,
     .cancel = cancel,
     .alive = alive,
-    .exec = ls_sqlite_exec,
+    .exec = ls_sqlite3_exec,
     .begin = begin,
     .commit = commit,
     .rollback = rollback,
     .in_transaction = in_transaction,
     .checkpoint = checkpoint,
-    .prepare = ls_sqlite_prepare,
-    .finish = ls_sqlite_finish,
-    .run = ls_sqlite_run,
-    .step = ls_sqlite_step,
-    .change = ls_sqlite_change,
-    .columns = ls_sqlite_columns,
-    .column_name = ls_sqlite_column_name,
-    .has_row = ls_sqlite_has_row,
-    .is_null = ls_sqlite_is_null,
-    .i64 = ls_sqlite_i64,
-    .dbl = ls_sqlite_double,
-    .text = ls_sqlite_text,
-    .bytes = ls_sqlite_bytes,
-    .value = ls_sqlite_value,
+    .prepare = ls_sqlite3_prepare,
+    .finish = ls_sqlite3_finish,
+    .run = ls_sqlite3_run,
+    .step = ls_sqlite3_step,
+    .change = ls_sqlite3_change,
+    .columns = ls_sqlite3_columns,
+    .column_name = ls_sqlite3_column_name,
+    .has_row = ls_sqlite3_has_row,
+    .is_null = ls_sqlite3_is_null,
+    .i64 = ls_sqlite3_i64,
+    .dbl = ls_sqlite3_double,
+    .text = ls_sqlite3_text,
+    .bytes = ls_sqlite3_bytes,
+    .value = ls_sqlite3_value,
 };
 
 enum ls_code ls_sql_open_sqlite(const struct ls_url *url, const struct ls_sql_options *options,
@@ -503,7 +532,7 @@ enum ls_code ls_sql_open_sqlite(const struct ls_url *url, const struct ls_sql_op
 {
     int flags = SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
                 (options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
-    struct ls_sqlite *db = calloc(1, sizeof(*db));
+    struct ls_sqlite3 *db = calloc(1, sizeof(*db));
     enum ls_code rc;
     bool made;
     int opened;
@@ -524,7 +553,7 @@ enum ls_code ls_sql_open_sqlite(const struct ls_url *url, const struct ls_sql_op
     }
     if (rc == LS_OK) {
         opened = sqlite3_open_v2(db->path, &db->handle, flags, NULL);
-        rc = opened == SQLITE_OK ? set_up(db, options, err) : ls_sqlite_error(db, opened, err);
+        rc = opened == SQLITE_OK ? set_up(db, options, err) : ls_sqlite3_error(db, opened, err);
     }
     if (rc == LS_OK)
         *ret = &db->base;

@@ -24,9 +24,9 @@ struct sqlite_stmt {
     bool guards;    /* counted in db->writers */
 };
 
-static struct ls_sqlite *db_of(const struct sqlite_stmt *s)
+static struct ls_sqlite3 *db_of(const struct sqlite_stmt *s)
 {
-    return (struct ls_sqlite *)s->base.db;
+    return (struct ls_sqlite3 *)s->base.db;
 }
 
 static struct sqlite_stmt *of(struct ls_sql_stmt *base)
@@ -43,7 +43,7 @@ static sqlite3_stmt *handle_of(const struct ls_sql_stmt *base)
 
 static void end(struct sqlite_stmt *s)
 {
-    struct ls_sqlite *db = db_of(s);
+    struct ls_sqlite3 *db = db_of(s);
 
     sqlite3_reset(s->handle);
     sqlite3_clear_bindings(s->handle);
@@ -51,18 +51,18 @@ static void end(struct sqlite_stmt *s)
     if (s->guards)
         db->writers--;
     s->guards = false;
-    ls_sqlite_guard_leave(db);
+    ls_sqlite3_guard_leave(db);
 }
 
 /* Readies the connection, and the guard where the statement writes. */
 static enum ls_code start(struct sqlite_stmt *s, struct ls_error *err)
 {
-    struct ls_sqlite *db = db_of(s);
-    enum ls_code rc = ls_sqlite_ready(db, err);
+    struct ls_sqlite3 *db = db_of(s);
+    enum ls_code rc = ls_sqlite3_ready(db, err);
 
     if (rc != LS_OK || !db->guarded || sqlite3_stmt_readonly(s->handle))
         return rc;
-    rc = ls_sqlite_guard_enter(db, err);
+    rc = ls_sqlite3_guard_enter(db, err);
     if (rc == LS_OK) {
         s->guards = true;
         db->writers++;
@@ -77,7 +77,7 @@ static enum ls_code advance(struct sqlite_stmt *s, bool *ret_row, struct ls_erro
 
     s->on_row = rc == SQLITE_ROW;
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        code = ls_sqlite_error(db_of(s), rc, err);
+        code = ls_sqlite3_error(db_of(s), rc, err);
     if (!s->on_row)
         end(s);
     *ret_row = s->on_row;
@@ -132,7 +132,7 @@ static enum ls_code bind(struct sqlite_stmt *s, const struct ls_value *params, s
             return ls_error_set(err, LS_TYPE, "SQLite cannot hold NaN as a number");
         rc = bind_one(s->handle, (int)i + 1, &params[i], how);
         if (rc != SQLITE_OK)
-            return ls_sqlite_error(db_of(s), rc, err);
+            return ls_sqlite3_error(db_of(s), rc, err);
     }
     return LS_OK;
 }
@@ -152,14 +152,14 @@ static enum ls_code run(struct sqlite_stmt *s, const struct ls_value *params, si
     return rc;
 }
 
-enum ls_code ls_sqlite_run(struct ls_sql_stmt *stmt, const struct ls_value *params, size_t count,
-                           bool stream, struct ls_error *err)
+enum ls_code ls_sqlite3_run(struct ls_sql_stmt *stmt, const struct ls_value *params, size_t count,
+                            bool stream, struct ls_error *err)
 {
     (void)stream;
     return run(of(stmt), params, count, SQLITE_TRANSIENT, err);
 }
 
-enum ls_code ls_sqlite_step(struct ls_sql_stmt *stmt, bool *ret_row, struct ls_error *err)
+enum ls_code ls_sqlite3_step(struct ls_sql_stmt *stmt, bool *ret_row, struct ls_error *err)
 {
     struct sqlite_stmt *s = of(stmt);
 
@@ -172,8 +172,8 @@ enum ls_code ls_sqlite_step(struct ls_sql_stmt *stmt, bool *ret_row, struct ls_e
 }
 
 /* The values stay the caller's: nothing is left of them when this returns. */
-enum ls_code ls_sqlite_change(struct ls_sql_stmt *stmt, const struct ls_value *params, size_t count,
-                              int64_t *ret_changes, struct ls_error *err)
+enum ls_code ls_sqlite3_change(struct ls_sql_stmt *stmt, const struct ls_value *params,
+                               size_t count, int64_t *ret_changes, struct ls_error *err)
 {
     struct sqlite_stmt *s = of(stmt);
     sqlite3 *handle = db_of(s)->handle;
@@ -192,15 +192,15 @@ enum ls_code ls_sqlite_change(struct ls_sql_stmt *stmt, const struct ls_value *p
 /* ---- preparing ---- */
 
 /* *ret_tail: what follows the statement. *ret is NULL when there is nothing but blanks and comments. */
-static enum ls_code compile(struct ls_sqlite *db, const char *sql, unsigned flags,
+static enum ls_code compile(struct ls_sqlite3 *db, const char *sql, unsigned flags,
                             sqlite3_stmt **ret, const char **ret_tail, struct ls_error *err)
 {
     int rc = sqlite3_prepare_v3(db->handle, sql, -1, flags, ret, ret_tail);
 
-    return rc == SQLITE_OK ? LS_OK : ls_sqlite_error(db, rc, err);
+    return rc == SQLITE_OK ? LS_OK : ls_sqlite3_error(db, rc, err);
 }
 
-static enum ls_code check_single(struct ls_sqlite *db, const char *tail, struct ls_error *err)
+static enum ls_code check_single(struct ls_sqlite3 *db, const char *tail, struct ls_error *err)
 {
     sqlite3_stmt *next = NULL;
     enum ls_code rc = LS_OK;
@@ -213,10 +213,10 @@ static enum ls_code check_single(struct ls_sqlite *db, const char *tail, struct 
     return rc;
 }
 
-enum ls_code ls_sqlite_prepare(struct ls_sql *base, const char *sql, bool once,
-                               struct ls_sql_stmt **ret, struct ls_error *err)
+enum ls_code ls_sqlite3_prepare(struct ls_sql *base, const char *sql, bool once,
+                                struct ls_sql_stmt **ret, struct ls_error *err)
 {
-    struct ls_sqlite *db = (struct ls_sqlite *)base;
+    struct ls_sqlite3 *db = (struct ls_sqlite3 *)base;
     struct sqlite_stmt *s = calloc(1, sizeof(*s));
     const char *tail = "";
     enum ls_code rc;
@@ -224,7 +224,7 @@ enum ls_code ls_sqlite_prepare(struct ls_sql *base, const char *sql, bool once,
     if (!s)
         return ls_error_nomem(err);
     s->base.db = base;
-    rc = ls_sqlite_ready(db, err);
+    rc = ls_sqlite3_ready(db, err);
     if (rc == LS_OK)
         rc = compile(db, sql, once ? 0 : SQLITE_PREPARE_PERSISTENT, &s->handle, &tail, err);
     if (rc == LS_OK && !s->handle)
@@ -234,11 +234,11 @@ enum ls_code ls_sqlite_prepare(struct ls_sql *base, const char *sql, bool once,
     if (rc == LS_OK)
         *ret = &s->base;
     else
-        ls_sqlite_finish(&s->base);
+        ls_sqlite3_finish(&s->base);
     return rc;
 }
 
-void ls_sqlite_finish(struct ls_sql_stmt *stmt)
+void ls_sqlite3_finish(struct ls_sql_stmt *stmt)
 {
     struct sqlite_stmt *s = of(stmt);
 
@@ -261,10 +261,10 @@ static enum ls_code run_through(struct sqlite_stmt *s, struct ls_error *err)
 }
 
 /* sqlite3_exec() would run all at once; the guard has to know statement by statement what writes. */
-enum ls_code ls_sqlite_exec(struct ls_sql *base, const char *sql, struct ls_error *err)
+enum ls_code ls_sqlite3_exec(struct ls_sql *base, const char *sql, struct ls_error *err)
 {
-    struct ls_sqlite *db = (struct ls_sqlite *)base;
-    enum ls_code rc = ls_sqlite_ready(db, err);
+    struct ls_sqlite3 *db = (struct ls_sqlite3 *)base;
+    enum ls_code rc = ls_sqlite3_ready(db, err);
 
     while (rc == LS_OK && *sql) {
         struct sqlite_stmt s = {.base.db = base};
@@ -279,37 +279,37 @@ enum ls_code ls_sqlite_exec(struct ls_sql *base, const char *sql, struct ls_erro
 
 /* ---- columns ---- */
 
-int ls_sqlite_columns(const struct ls_sql_stmt *stmt)
+int ls_sqlite3_columns(const struct ls_sql_stmt *stmt)
 {
     return sqlite3_column_count(handle_of(stmt));
 }
 
-const char *ls_sqlite_column_name(const struct ls_sql_stmt *stmt, int col)
+const char *ls_sqlite3_column_name(const struct ls_sql_stmt *stmt, int col)
 {
     return sqlite3_column_name(handle_of(stmt), col);
 }
 
-bool ls_sqlite_has_row(const struct ls_sql_stmt *stmt)
+bool ls_sqlite3_has_row(const struct ls_sql_stmt *stmt)
 {
     return ((const struct sqlite_stmt *)stmt)->on_row;
 }
 
-bool ls_sqlite_is_null(const struct ls_sql_stmt *stmt, int col)
+bool ls_sqlite3_is_null(const struct ls_sql_stmt *stmt, int col)
 {
     return sqlite3_column_type(handle_of(stmt), col) == SQLITE_NULL;
 }
 
-int64_t ls_sqlite_i64(const struct ls_sql_stmt *stmt, int col)
+int64_t ls_sqlite3_i64(const struct ls_sql_stmt *stmt, int col)
 {
     return sqlite3_column_int64(handle_of(stmt), col);
 }
 
-double ls_sqlite_double(const struct ls_sql_stmt *stmt, int col)
+double ls_sqlite3_double(const struct ls_sql_stmt *stmt, int col)
 {
     return sqlite3_column_double(handle_of(stmt), col);
 }
 
-const char *ls_sqlite_text(struct ls_sql_stmt *stmt, int col, size_t *ret_size)
+const char *ls_sqlite3_text(struct ls_sql_stmt *stmt, int col, size_t *ret_size)
 {
     const unsigned char *text = sqlite3_column_text(handle_of(stmt), col);
 
@@ -317,7 +317,7 @@ const char *ls_sqlite_text(struct ls_sql_stmt *stmt, int col, size_t *ret_size)
     return (const char *)text;
 }
 
-const void *ls_sqlite_bytes(struct ls_sql_stmt *stmt, int col, size_t *ret_size)
+const void *ls_sqlite3_bytes(struct ls_sql_stmt *stmt, int col, size_t *ret_size)
 {
     const void *blob = sqlite3_column_blob(handle_of(stmt), col);
 
@@ -330,7 +330,7 @@ static struct ls_value data_value(enum ls_type type, const void *data, size_t si
     return (struct ls_value){.type = type, .size = (uint32_t)size, .data = data};
 }
 
-struct ls_value ls_sqlite_value(struct ls_sql_stmt *stmt, int col)
+struct ls_value ls_sqlite3_value(struct ls_sql_stmt *stmt, int col)
 {
     const char *text;
     const void *bytes;
@@ -338,14 +338,14 @@ struct ls_value ls_sqlite_value(struct ls_sql_stmt *stmt, int col)
 
     switch (sqlite3_column_type(handle_of(stmt), col)) {
     case SQLITE_INTEGER:
-        return (struct ls_value){.type = LS_T_INT, .i = ls_sqlite_i64(stmt, col)};
+        return (struct ls_value){.type = LS_T_INT, .i = ls_sqlite3_i64(stmt, col)};
     case SQLITE_FLOAT:
-        return (struct ls_value){.type = LS_T_DOUBLE, .d = ls_sqlite_double(stmt, col)};
+        return (struct ls_value){.type = LS_T_DOUBLE, .d = ls_sqlite3_double(stmt, col)};
     case SQLITE_TEXT:
-        text = ls_sqlite_text(stmt, col, &size);
+        text = ls_sqlite3_text(stmt, col, &size);
         return data_value(LS_T_TEXT, text ? text : "", text ? size : 0);
     case SQLITE_BLOB:
-        bytes = ls_sqlite_bytes(stmt, col, &size);
+        bytes = ls_sqlite3_bytes(stmt, col, &size);
         return data_value(LS_T_BYTES, bytes, size);
     default:
         return (struct ls_value){.type = LS_T_NULL};
