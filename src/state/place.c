@@ -23,6 +23,7 @@
 #include "base/file.h"
 #include "state/state_priv.h"
 
+#define SMALLEST_DATABASE 512          /* one page of the smallest size that SQLite knows */
 #define MAKING_OFFSET ((off_t)1 << 40) /* far from the bytes that src/sql locks */
 
 /* ---- which place ---- */
@@ -136,12 +137,13 @@ static bool was_state(const char *path)
     return exists(path, "-locks");
 }
 
-/* Through SQLite, read-only: to open the file ourselves and close it again would drop the locks that another
+/* Through SQLite: to open the file ourselves and close it again would drop the locks that another
  * handle of this process has on it. */
-static enum ls_code read_application(const char *path, int64_t *ret, struct ls_error *err)
+static enum ls_code read_application(const char *path, bool read_only, int64_t *ret,
+                                     struct ls_error *err)
 {
     const struct ls_url url = {.scheme = "sqlite", .location = path, .shown = path};
-    const struct ls_sql_options options = {.read_only = true};
+    const struct ls_sql_options options = {.read_only = read_only};
     struct ls_sql *db = NULL;
     struct ls_sql_stmt *stmt = NULL;
     bool row = false;
@@ -156,10 +158,19 @@ static enum ls_code read_application(const char *path, int64_t *ret, struct ls_e
     return rc;
 }
 
+/* Read-only, so that a file that is not ours stays as it is; but one whose writer was killed has to be
+ * recovered first, which needs the right to write. */
+static enum ls_code find_application(const char *path, int64_t *ret, struct ls_error *err)
+{
+    const enum ls_code rc = read_application(path, true, ret, err);
+
+    return rc == LS_PERMISSION ? read_application(path, false, ret, err) : rc;
+}
+
 static enum ls_code judge(const char *path, enum kind *ret, struct ls_error *err)
 {
     int64_t id = 0;
-    enum ls_code rc = read_application(path, &id, err);
+    enum ls_code rc = find_application(path, &id, err);
 
     if (rc != LS_OK)
         return rc;
@@ -185,8 +196,10 @@ static enum ls_code look(const char *path, enum kind *ret, struct ls_error *err)
     }
     if (!S_ISREG(st.st_mode))
         return ls_error_set(err, LS_USAGE, "the state %s is no file. Name one with --state", path);
-    if (st.st_size > 0)
+    if (st.st_size >= SMALLEST_DATABASE)
         return judge(path, ret, err);
+    if (st.st_size > 0)
+        return ls_error_set(err, LS_CORRUPT, "the file is cut off, or was never a database");
     *ret = EMPTY;
     return was_state(path)
                ? ls_error_set(err, LS_CORRUPT, "the file is empty, but runs were kept in it")

@@ -25,7 +25,7 @@ pg_dump_items() { pg "$1" -c 'SELECT id, name, v, note FROM items ORDER BY id' |
 
 # The interrupted run's number, "" when the process died before there was one.
 interrupted_run() {
-    lockstep history --json 2>/dev/null | grep -o '"run":[0-9]*' | head -n 1 | cut -d: -f2
+    lockstep history --json 2>/dev/null | sed -n 's/^\[*.*{"run":\([0-9]*\),.*/\1/p' | head -n 1 || true
 }
 
 # Milliseconds that a whole sync takes here.
@@ -52,8 +52,8 @@ kill_rounds() {
         pid=$!
         children+=("$pid")
         sleep "$(printf '%d.%03d' $((wait / 1000)) $((wait % 1000)))" # the moment of the fault, not a wait for something
-        kill -KILL "$pid" 2>/dev/null
-        wait "$pid" 2>/dev/null
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
         now=$($dump)
         if [ "$now" = "$before" ]; then untouched=$((untouched + 1));
         elif [ "$now" = "$wanted" ]; then whole=$((whole + 1));

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # lib.sh - what the suites share; sourced, not run.
 #
-# A suite is a file of `test_...` functions, each of which fails by a non-zero status; `run_tests` runs them
+# A suite is a file of `test_...` functions, run with `set -e`: any command that fails is the test's failure; `run_tests` runs them
 # in order and prints `ok NAME` or `not ok NAME - why`. Each test gets an empty folder as its working folder, with its own state.
 # shellcheck shell=bash
 set -uo pipefail
@@ -50,6 +50,7 @@ says() {
         grep -qF -- "$text" "$file" || { die "\"$text\" is not in $file: $(head -c 600 "$file")"; return 1; }
     done
 }
+lacks() { ! grep -qF -- "$2" "$1" || die "\"$2\" is in $1"; }
 is() { [ "$1" = "$2" ] || die "\"$1\" is not \"$2\""; }
 
 # A fresh database on the test server; prints its URL. Dropped with the suite's server.
@@ -68,11 +69,13 @@ run_tests() {
         [ -z "${ONLY:-}" ] || [[ $name =~ $ONLY ]] || continue
         mkdir -p "$work/$name"
         rm -f "$work/why"
-        if (
-            cd "$work/$name" || exit 1
+        (
+            set -e
+            cd "$work/$name"
             export LOCKSTEP_STATE=sqlite:$work/$name/state.db
             "$name"
-        ); then
+        )
+        if [ $? = 0 ]; then # not `if (...)`: that would switch set -e off inside
             echo "ok ${name#test_}"
         else
             echo "not ok ${name#test_} - $(cat "$work/why" 2>/dev/null | head -c 1500)"
