@@ -135,14 +135,15 @@ char *testpg_database(const char *name)
 
     if (made.count == MAX_DATABASES)
         die("more than %d databases in one test program", MAX_DATABASES);
-    if (!made.owner) {
-        made.owner = getpid();
-        atexit(drop_all);
-    }
     slot = made.names[made.count];
     snprintf(slot, sizeof(made.names[0]), "t_%.40s_%d", name, (int)getpid());
     snprintf(sql, sizeof(sql), "CREATE DATABASE \"%s\" TEMPLATE template0 ENCODING 'UTF8'", slot);
     testpg_exec(url, sql);
+    /* After the first connection: what libpq's own libraries do at exit must come after this. */
+    if (!made.owner) {
+        made.owner = getpid();
+        atexit(drop_all);
+    }
     made.count++;
     return testpg_url_with(url, NULL, NULL, slot);
 }

@@ -92,6 +92,12 @@ static void assert_says_not(const char *text)
         fail_msg("'%s' is in: %s", text, err.text);
 }
 
+static void make_role(void)
+{
+    testpg_exec(database, "DO $$BEGIN CREATE ROLE test_sql_role LOGIN PASSWORD 'right'; "
+                          "EXCEPTION WHEN duplicate_object THEN NULL; END$$");
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -185,11 +191,13 @@ static void a_read_only_session_refuses_to_write(void **state)
 
 static void its_identity_has_no_credentials(void **state)
 {
-    char *secret = testpg_url_with(database, "postgres", "geheim", NULL), *found;
+    char *secret, *found;
     char *odd = NULL, *wanted = NULL, *folder, *port;
     struct ls_sql *other;
 
     (void)state;
+    make_role();
+    secret = testpg_url_with(database, "test_sql_role", "right", NULL);
     OK(try_open(secret, (struct ls_sql_options){0}, &other));
     found = testpg_value(database, "SELECT 'postgres://127.0.0.1:' || current_setting('port') || "
                                    "'/' || current_database()");
@@ -234,12 +242,6 @@ static void assert_refused(const char *location, enum ls_code code, const char *
     assert_says_not("geheim");
 }
 
-static void make_role(void)
-{
-    testpg_exec(database, "DO $$BEGIN CREATE ROLE test_sql_role LOGIN PASSWORD 'right'; "
-                          "EXCEPTION WHEN duplicate_object THEN NULL; END$$");
-}
-
 static void a_wrong_password_is_told(void **state)
 {
     char *location;
@@ -264,7 +266,7 @@ static void a_wrong_password_is_told(void **state)
 
 static void a_missing_database_is_told(void **state)
 {
-    char *location = testpg_url_with(database, "postgres", "geheim", "test_no_such_database");
+    char *location = testpg_url_with(database, NULL, NULL, "test_no_such_database");
 
     (void)state;
     assert_refused(location, LS_NOT_FOUND, "3D000", "test_no_such_database", "database's name");
