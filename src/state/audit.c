@@ -115,14 +115,14 @@ static enum ls_code step(struct ls_chain *chain, const struct entry *e, struct l
 }
 
 /* entries are newest first: the chain is walked from the other end, to the head. */
-static enum ls_code verify_newest(const struct entry *entries, size_t count,
+static enum ls_code verify_newest(const struct entry *entries, size_t count, bool all,
                                   const struct ls_head *head, struct ls_error *err)
 {
     struct ls_chain chain;
     enum ls_code rc = LS_OK;
 
     ls_chain_begin(&chain, "audit entry");
-    if (count > 0 && entries[count - 1].audit.seq > 1) { /* not all of it: begin in its middle */
+    if (!all) { /* begin in the middle */
         chain.at.seq = entries[count - 1].audit.seq - 1;
         if (strlen(entries[count - 1].prev) < sizeof chain.at.hash)
             memcpy(chain.at.hash, entries[count - 1].prev, strlen(entries[count - 1].prev) + 1);
@@ -181,7 +181,7 @@ enum ls_code ls_state_audit_list(struct ls_state *state, size_t max, struct ls_a
         rc = list_newest(state, max, mem, &count, &entries, err);
     ls_sql_rollback(state->db);
     if (rc == LS_OK && max > 0)
-        rc = verify_newest(entries, count, &head, err);
+        rc = verify_newest(entries, count, count < max, &head, err);
     if (rc == LS_OK && !(list = ls_arena_array(mem, count, sizeof *list)))
         rc = ls_error_nomem(err);
     for (size_t i = 0; i < count && rc == LS_OK; i++)

@@ -129,7 +129,7 @@ enum ls_code ls_chain_step(struct ls_chain *chain, int64_t seq, const char *prev
     if (seq != expected)
         return ls_state_damaged(err, "%s %" PRId64 " is %s", chain->what,
                                 seq < expected ? seq : expected,
-                                seq < expected ? "there twice" : "missing");
+                                seq < expected ? "out of its place" : "missing");
     ls_chain_hash(prev, data, size, computed);
     if (strcmp(hash, computed) != 0)
         return ls_state_damaged(err, "%s %" PRId64 " is not what was written", chain->what, seq);

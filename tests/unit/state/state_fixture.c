@@ -43,7 +43,8 @@ int on_postgres(void **state)
         snprintf(database, sizeof database, "%s", url);
         free(url);
     }
-    testpg_exec(database, "SET client_min_messages = warning; DROP SCHEMA IF EXISTS lockstep CASCADE");
+    testpg_exec(database,
+                "SET client_min_messages = warning; DROP SCHEMA IF EXISTS lockstep CASCADE");
     return begin(state, strdup(database), true);
 }
 

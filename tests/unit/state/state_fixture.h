@@ -30,6 +30,10 @@ int after(void **state);
     {                                                   \
 #test " (SQLite)", test, on_sqlite, after, NULL \
     }
+#define ON_POSTGRES(test)                                     \
+    {                                                         \
+#test " (PostgreSQL)", test, on_postgres, after, NULL \
+    }
 #define ON_BOTH(test)                                         \
     {#test " (SQLite)", test, on_sqlite, after, NULL},        \
     {                                                         \
