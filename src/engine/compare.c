@@ -394,7 +394,10 @@ static enum ls_code by_digest(struct compare *cmp, bool pushed, struct ls_error 
 
     if (rc != LS_OK)
         return rc;
-    say(cmp->out, " %zu of %zu segments differ.", seg.differing, seg.segments);
+    say(cmp->out, " %zu of %zu segments differ%s.", seg.differing, seg.segments,
+        seg.rounds > 2   ? ", and were cut twice more"
+        : seg.rounds > 1 ? ", and were cut once more"
+                         : "");
     cmp->out->source_digest = seg.digest[LS_SIDE_SOURCE];
     cmp->out->target_digest = seg.digest[LS_SIDE_TARGET];
     cmp->out->source_count = cmp->out->target_count = seg.equal_count;

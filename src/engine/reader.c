@@ -99,7 +99,7 @@ bool ls_side_sorts(const struct ls_job *job, enum ls_side_name name, const char 
         why = "it has no order";
     else if (ls_side_scan(job, name, &mem, &scan, NULL) != LS_OK ||
              !ls_store_orders(side->store, &scan))
-        why = "it does not order this key byte by byte";
+        why = "it does not give the order of this key";
     ls_arena_done(&mem);
     if (ret_why)
         *ret_why = why ? why : "";

@@ -12,8 +12,8 @@
  *   two records that swap values cancel in a sum when the hash is linear in the fields: stores mix it again;
  *   a hash that is known can be played: the seeds are random for each run, and never 0 or 1, where NULL and
  *   0 would meet;
- *   the same records hashed again and again while many differ: a segment is cut further at most twice, and only while
- *   less than half of all records are left.
+ *   the same records hashed again and again while many differ: what differs is cut further at most twice, and only while
+ *   between a tenth and half of all records are left: with less, reading is cheaper, with more, cutting finds nothing.
  *
  * A digest that is made in this process (SQLite, memory) costs a pass over all records however few are wanted;
  * then more segments are made at once, by hash, and never cut again: 16 bytes a segment are
@@ -34,6 +34,8 @@
 #define SEGMENTS_HERE_MAX 65536 /* of digests made in this process: 1 MiB a side */
 #define ROWS_A_SEGMENT_HERE 32
 #define READ_ROWS 20000 /* fewer records than these are read rather than cut further */
+#define READ_PART \
+    10 /* and so is less than a tenth: a further round is a pass over all records, if a cheaper one */
 #define ROUNDS_MAX 3
 #define POLL_MS 100
 
@@ -431,6 +433,11 @@ static enum ls_code one_round(struct narrowing *n, struct ls_segments *out, size
     return LS_OK;
 }
 
+static bool worth_cutting(uint64_t left, uint64_t total)
+{
+    return left > READ_ROWS && left > total / READ_PART && left < total / 2;
+}
+
 enum ls_code ls_segments_narrow(const struct ls_job *job, bool pushed, const uint64_t seeds[2],
                                 const struct ls_cancel *cancel, struct ls_arena *mem,
                                 struct ls_segments *ret, struct ls_error *err)
@@ -445,8 +452,7 @@ enum ls_code ls_segments_narrow(const struct ls_job *job, bool pushed, const uin
     while (rc == LS_OK && again) {
         rc = one_round(&n, &out, &differing, err);
         again = false;
-        if (rc == LS_OK && most(out.left) > READ_ROWS && most(out.left) * 2 < n.total &&
-            out.rounds < ROUNDS_MAX)
+        if (rc == LS_OK && out.rounds < ROUNDS_MAX && worth_cutting(most(out.left), n.total))
             rc = cut_further(&n, most(out.left), &again, err);
     }
     if (rc != LS_OK)

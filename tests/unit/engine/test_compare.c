@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fixture.h"
+#include "lib/testpg.h"
 #include "model/convert.h"
 
 #define MAX_FIELDS 8
@@ -697,6 +698,114 @@ static void a_wanted_cancel_ends_the_compare(void **state)
     }
 }
 
+/* ---- digests that servers make, over enough records for several rounds ---- */
+
+/* 60,000 records a side; a third of the segments has a difference, so that what is left is cut again. Records beyond
+ * both ends of what the source has, and two that swap a value. */
+static void fill_large(const char *url, const char *key)
+{
+    char sql[2000];
+
+    (void)snprintf(
+        sql, sizeof sql,
+        "DROP TABLE IF EXISTS la, lb; CREATE TABLE la AS SELECT %s AS id, i AS n, i %% 10 AS v"
+        " FROM generate_series(1, 60000) i; CREATE TABLE lb AS TABLE la;"
+        "ALTER TABLE la ADD PRIMARY KEY (id); ALTER TABLE lb ADD PRIMARY KEY (id);"
+        "UPDATE lb SET v = v + 1 WHERE n %% 1200 = 0;"                            /* 50 */
+        "DELETE FROM lb WHERE n %% 10000 = 77;"                                   /* 6 */
+        "UPDATE lb SET v = CASE n WHEN 11 THEN 2 ELSE 1 END WHERE n IN (11, 12);" /* swapped */
+        "INSERT INTO lb SELECT %s, i, 0 FROM generate_series(60001, 60003) i;"
+        "INSERT INTO lb SELECT %s, i, 0 FROM generate_series(-2, -1) i;"
+        "ANALYZE la, lb",
+        key, key, key);
+    testpg_exec(url, sql);
+}
+
+static enum ls_code count_call(void *ctx, const struct ls_difference *d, struct ls_error *err)
+{
+    (void)d;
+    (void)err;
+    ++*(size_t *)ctx;
+    return LS_OK;
+}
+
+static void rounds_of_digests_find_every_difference(void **state)
+{
+    static const char *const keys[] = {"i * 3", "'k' || i", "md5(i::text)::uuid",
+                                       "date '2000-01-01' + i"};
+    const char *url = fixture_postgres();
+
+    (void)state;
+    for (size_t k = 0; k < COUNT_OF(keys); k++) {
+        struct ls_compare_result r;
+        struct ls_error err = {0};
+        struct ls_job *job;
+        size_t calls = 0;
+
+        fill_large(url, keys[k]);
+        job = fixture_job(fixture_url(url, "la"), fixture_url(url, "lb"), NULL);
+        assert_ok(ls_compare(job, NULL, NULL, count_call, &calls, &r, &err), &err);
+        assert_string_equal(r.path, "digest");
+        assert_non_null(strstr(r.explain, "cut once more"));
+        assert_int_equal(r.count[LS_INCONSISTENT], 52);
+        assert_int_equal(r.count[LS_SOURCE_ONLY], 6);
+        assert_int_equal(r.count[LS_TARGET_ONLY], 5);
+        assert_int_equal(r.total, 60005);
+        assert_int_equal(r.source_count, 60000);
+        assert_int_equal(r.target_count, 59999);
+        assert_int_equal(calls, 63);
+        ls_job_close(job);
+    }
+    fixture_done();
+}
+
+/* Statistics that are wrong, or none: bounds and numbers of segments are guesses, never truth. */
+static void statistics_are_never_believed(void **state)
+{
+    const char *url = fixture_postgres();
+    struct ls_compare_result r;
+    struct ls_error err = {0};
+    struct ls_job *job;
+    size_t calls = 0;
+
+    (void)state;
+    fill_large(url, "i");
+    testpg_exec(
+        url,
+        "UPDATE pg_class SET reltuples = 1, relpages = 1 WHERE relname IN ('la', 'lb', 'la_pkey')");
+    job = fixture_job(fixture_url(url, "la"), fixture_url(url, "lb"), NULL);
+    assert_ok(ls_compare(job, NULL, NULL, count_call, &calls, &r, &err), &err);
+    assert_string_equal(r.path, "digest");
+    assert_int_equal(calls, 63);
+    assert_int_equal(r.total, 60005);
+    ls_job_close(job);
+    fixture_done();
+}
+
+static void composite_keys_of_few_first_values_are_cut_by_hash(void **state)
+{
+    const char *url = fixture_postgres();
+    struct ls_compare_result r;
+    struct ls_error err = {0};
+    struct ls_job *job;
+
+    (void)state;
+    testpg_exec(
+        url,
+        "DROP TABLE IF EXISTS ca, cb; CREATE TABLE ca AS SELECT i % 3 AS tenant, i AS id, 1 AS v"
+        " FROM generate_series(1, 20000) i; CREATE TABLE cb AS TABLE ca;"
+        "ALTER TABLE ca ADD PRIMARY KEY (tenant, id); ALTER TABLE cb ADD PRIMARY KEY (tenant, id);"
+        "UPDATE cb SET v = 2 WHERE id = 777; ANALYZE ca, cb");
+    job = fixture_job(fixture_url(url, "ca"), fixture_url(url, "cb"), NULL);
+    assert_ok(ls_compare(job, NULL, NULL, NULL, NULL, &r, &err), &err);
+    assert_string_equal(r.path, "digest");
+    assert_non_null(strstr(r.explain, " 1 of 64 segments differ"));
+    assert_int_equal(r.count[LS_INCONSISTENT], 1);
+    assert_int_equal(r.total, 20000);
+    ls_job_close(job);
+    fixture_done();
+}
+
 /* ---- looking again ---- */
 
 /* The source's fetch, with something done before the first one: so a change falls exactly between the two looks. */
@@ -942,6 +1051,9 @@ int main(void)
         cmocka_unit_test(the_reason_for_a_path_is_said),
         cmocka_unit_test(an_error_of_the_callback_ends_the_compare),
         cmocka_unit_test(a_wanted_cancel_ends_the_compare),
+        cmocka_unit_test(rounds_of_digests_find_every_difference),
+        cmocka_unit_test(statistics_are_never_believed),
+        cmocka_unit_test(composite_keys_of_few_first_values_are_cut_by_hash),
         cmocka_unit_test(what_changes_between_two_looks_moves),
         cmocka_unit_test(a_record_that_leaves_the_filter_moves),
         cmocka_unit_test(nothing_is_asked_again_when_nothing_differs),
