@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # release.sh - what users get: hardened files, no symbol but ours, an installed library that a
 # stranger's program can use, a quickstart that does what it says, and the tools beside it.
-set -uo pipefail
+set -u
 cd "$(dirname "$0")/../.." || exit 3
 
 work=$(mktemp -d)
