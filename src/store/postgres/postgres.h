@@ -174,9 +174,9 @@ LS_MUST_CHECK enum ls_code ls_pgs_read(struct ls_pgs_reader *reader, struct ls_a
 void ls_pgs_read_close(struct ls_pgs_reader *reader); /* NULL is fine */
 LS_MUST_CHECK enum ls_code ls_pgs_scan(struct ls_store *store, const struct ls_scan *scan,
                                        struct ls_cursor **ret, struct ls_error *err);
-LS_MUST_CHECK enum ls_code ls_pgs_next(struct ls_cursor *cursor, struct ls_arena *mem,
+LS_MUST_CHECK enum ls_code ls_pgs_next(struct ls_cursor *base, struct ls_arena *mem,
                                        struct ls_rows *ret, struct ls_error *err);
-void ls_pgs_end(struct ls_cursor *cursor);
+void ls_pgs_end(struct ls_cursor *base);
 LS_MUST_CHECK enum ls_code ls_pgs_fetch(struct ls_store *store, const struct ls_scan *what,
                                         size_t key_count, const struct ls_value *keys,
                                         bool for_update, struct ls_arena *mem, struct ls_rows *ret,
