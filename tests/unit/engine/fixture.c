@@ -14,6 +14,7 @@
 #include "lib/testdir.h"
 #include "lib/testpg.h"
 #include "model/convert.h"
+#include "sql/sql.h"
 
 #define KEPT_MAX 4096
 #define INSERT_ROWS 500
@@ -103,6 +104,30 @@ const char *fixture_sqlite(void)
     return keep_text(url);
 }
 
+const char *fixture_csv(void)
+{
+    char *url;
+
+    assert_true(asprintf(&url, "file:%s/test%zu.csv", testdir(), ++kept.made) > 0);
+    return keep_text(url);
+}
+
+void fixture_sql(const char *url, const char *sql)
+{
+    const struct ls_sql_options options = {.create = true};
+    struct ls_error err = {0};
+    struct ls_sql *db = NULL;
+    struct ls_arena mem;
+    struct ls_url parsed;
+
+    ls_arena_init(&mem, 0);
+    assert_ok(ls_url_parse(url, &mem, &parsed, &err), &err);
+    assert_ok(ls_sql_open(&parsed, &options, &db, &err), &err);
+    assert_ok(ls_sql_exec(db, sql, &err), &err);
+    ls_sql_close(db);
+    ls_arena_done(&mem);
+}
+
 const char *fixture_postgres(void)
 {
     if (!kept.postgres)
@@ -122,7 +147,8 @@ char *fixture_url(const char *store, const char *collection)
 {
     char *url;
 
-    assert_true(asprintf(&url, "%s#%s", store, collection) > 0);
+    assert_true(
+        asprintf(&url, "%s%s%s", store, collection ? "#" : "", collection ? collection : "") > 0);
     return keep_text(url);
 }
 
@@ -197,11 +223,21 @@ static void write_ops(struct writing *w, struct ls_write_op *ops, size_t count)
 void fixture_insert(const char *url, const char *collection, size_t count,
                     const struct ls_value *records)
 {
+    fixture_insert_by(url, collection, 0, NULL, count, records);
+}
+
+void fixture_insert_by(const char *url, const char *collection, size_t key_count, const size_t *key,
+                       size_t count, const struct ls_value *records)
+{
     struct ls_write_op ops[INSERT_ROWS];
     struct ls_error err = {0};
     struct writing w;
 
     begin_writing(&w, url, collection);
+    if (key_count) {
+        w.key_count = key_count;
+        memcpy(w.key, key, key_count * sizeof *key);
+    }
     for (size_t at = 0; at < count; at += INSERT_ROWS) {
         const size_t some = count - at < INSERT_ROWS ? count - at : INSERT_ROWS;
         const size_t width = w.schema->field_count;

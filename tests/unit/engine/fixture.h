@@ -33,6 +33,8 @@ struct ls_field fixture_field(const char *name, enum ls_type type);
 const char *fixture_memory(void);
 /* The same for an SQLite file in the test's folder. */
 const char *fixture_sqlite(void);
+/* A CSV file: a store of one collection, without a name or a key. */
+const char *fixture_csv(void);
 /* A PostgreSQL database, one a program. */
 const char *fixture_postgres(void);
 /* Closes what the calls above keep open. */
@@ -44,6 +46,11 @@ void fixture_create(const char *url, const char *collection, size_t field_count,
                     const struct ls_field *fields, size_t key_count, const size_t *key);
 void fixture_insert(const char *url, const char *collection, size_t count,
                     const struct ls_value *records);
+/* The same for a collection that has no key of its own (a file). */
+void fixture_insert_by(const char *url, const char *collection, size_t key_count, const size_t *key,
+                       size_t count, const struct ls_value *records);
+/* Runs SQL on an SQLite file (made when missing). */
+void fixture_sql(const char *url, const char *sql);
 /* Deletes by key values, then inserts whole records: for changing what is there. */
 void fixture_delete(const char *url, const char *collection, size_t count,
                     const struct ls_value *keys);
@@ -51,8 +58,10 @@ void fixture_delete(const char *url, const char *collection, size_t count,
 /* Opens a job between two URLs (with #collection); fails the test when that fails. */
 struct ls_job *fixture_job(const char *source, const char *target,
                            const struct ls_sync_config *more);
-char *fixture_url(const char *store,
-                  const char *collection); /* STORE#COLLECTION, freed by fixture_done() */
+char *fixture_url(
+    const char *store,
+    const char
+        *collection); /* STORE#COLLECTION, or STORE when that is NULL; freed by fixture_done() */
 
 /* ---- random data, the same for the same seed ---- */
 

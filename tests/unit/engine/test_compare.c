@@ -161,7 +161,7 @@ static void fill(const struct pair *p, const char *url, const char *name, bool s
                p->field_count * sizeof *records);
         count++;
     }
-    fixture_insert(url, name, count, records);
+    fixture_insert_by(url, name, p->key_count, p->key, count, records);
     free(records);
 }
 
@@ -275,6 +275,7 @@ static void one_random_pair(store_fn *source, store_fn *target, struct rng *rng,
     static size_t made;
     const char *a = source(), *b = target();
     char name_a[32], name_b[32];
+    const bool file_a = strncmp(a, "file:", 5) == 0, file_b = strncmp(b, "file:", 5) == 0;
     struct ls_job *job;
     struct pair p;
     const size_t count = rng_below(rng, 4) ? rng_below(rng, 60) : rng_below(rng, 1500);
@@ -285,13 +286,14 @@ static void one_random_pair(store_fn *source, store_fn *target, struct rng *rng,
     (void)snprintf(name_b, sizeof name_b, "right %zu", made);
     random_fields(&p, rng, with_json);
     random_pair(&p, rng, count, rng_below(rng, 3) ? rng_below(rng, 20) : 0);
-    fill(&p, a, name_a, true);
-    fill(&p, b, name_b, false);
+    fill(&p, a, file_a ? NULL : name_a, true);
+    fill(&p, b, file_b ? NULL : name_b, false);
     /* Half of the time the key is left to be found. */
     for (size_t k = 0; k < p.key_count; k++)
         keys[k] = p.fields[p.key[k]].name;
-    config.key_count = rng_below(rng, 2) ? p.key_count : 0;
-    job = fixture_job(fixture_url(a, name_a), fixture_url(b, name_b), &config);
+    config.key_count = rng_below(rng, 2) || (file_a && file_b) ? p.key_count : 0;
+    job = fixture_job(fixture_url(a, file_a ? NULL : name_a),
+                      fixture_url(b, file_b ? NULL : name_b), &config);
     check_compare(&p, job, (struct ls_compare_options){.force_merge = true}, "merge");
     check_compare(&p, job, (struct ls_compare_options){.no_recheck = true}, path);
     ls_job_close(job);
@@ -344,6 +346,20 @@ static void postgres_and_others_agree_with_what_is_known(void **state)
     for (int i = 0; i < 25; i++)
         one_random_pair(i % 2 ? fixture_memory : fixture_postgres,
                         i % 2 ? fixture_postgres : fixture_sqlite, &rng, "", true);
+}
+
+/* Files have no order, no key and one type: sorted here, and compared as texts or as the other side's types. */
+static void files_and_others_agree_with_what_is_known(void **state)
+{
+    static store_fn *const pairs[][2] = {{fixture_csv, fixture_csv},
+                                         {fixture_csv, fixture_memory},
+                                         {fixture_memory, fixture_csv},
+                                         {fixture_sqlite, fixture_csv}};
+    struct rng rng = {fixture_seed()};
+
+    (void)state;
+    for (size_t i = 0; i < 28; i++)
+        one_random_pair(pairs[i % 4][0], pairs[i % 4][1], &rng, "merge", false);
 }
 
 /* ---- small tables by hand ---- */
@@ -1039,6 +1055,7 @@ int main(void)
         cmocka_unit_test(memory_and_sqlite_agree_with_what_is_known),
         cmocka_unit_test(postgres_pairs_agree_with_what_is_known),
         cmocka_unit_test(postgres_and_others_agree_with_what_is_known),
+        cmocka_unit_test(files_and_others_agree_with_what_is_known),
         cmocka_unit_test(swapped_values_are_found_by_digest),
         cmocka_unit_test(seeds_are_random_and_never_zero_or_one),
         cmocka_unit_test(empty_sides_are_in_sync),
