@@ -14,7 +14,8 @@
  * that chain, so that no batch can vanish unnoticed. Numbers alone would not do: batches that were given up before their first
  * blob leave none behind.
  *
- * Pack format of a blob that is alone (parts = 1): each piece as u32 length and bytes. Of split pieces (parts > 1): the bytes.
+ * Format of a blob that is no part of a piece (parts = 1): each piece as its bytes and then their number as a u32, so that
+ * it can be read from its end. Of a part of a split piece (parts > 1): the bytes.
  *
  * Limits: one journal is written through a handle at a time. */
 #include <stdlib.h>
@@ -356,7 +357,8 @@ static enum ls_code on_add(void *ctx, uint64_t batch, const void *blob, size_t s
     if (w->pack.size > 0 && w->pack.size + 4 + size > LS_JOURNAL_CHUNK)
         rc = put_pack(j->state, err);
     if (rc == LS_OK && 4 + size <= LS_JOURNAL_CHUNK) {
-        ls_buf_bytes(&w->pack, blob, size);
+        ls_buf_add(&w->pack, blob, size);
+        ls_buf_u32(&w->pack, (uint32_t)size);
         if (w->pack.failed)
             rc = ls_error_nomem(err);
     } else {

@@ -134,24 +134,46 @@ static enum ls_code step(struct ls_state *state, const struct ls_migration_file 
     return ls_state_end(state, rc, err);
 }
 
+/* Ticks off what is there in one query. *ret_others: tables that are not ours. */
+static enum ls_code list_tables(struct ls_state *state, bool there[TABLE_COUNT], size_t *ret_others,
+                                struct ls_error *err)
+{
+    struct ls_sql_stmt *stmt = NULL;
+    bool more = true;
+    enum ls_code rc = ls_state_query(
+        state,
+        on_postgres(state)
+            ? "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+              "ON n.oid = c.relnamespace WHERE n.nspname = 'lockstep' AND c.relkind = 'r'"
+            : "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' "
+              "ESCAPE '\\'",
+        NULL, 0, &stmt, err);
+
+    while (rc == LS_OK && (rc = ls_sql_step(stmt, &more, err)) == LS_OK && more) {
+        const char *name = ls_sql_text(stmt, 0, NULL);
+        size_t i = 0;
+
+        while (i < TABLE_COUNT && name && strcmp(tables[i], name) != 0)
+            i++;
+        if (i < TABLE_COUNT && name)
+            there[i] = true;
+        else
+            ++*ret_others;
+    }
+    ls_sql_finish(stmt);
+    return rc;
+}
+
 static enum ls_code look_at_tables(struct ls_state *state, struct ls_error *err)
 {
-    enum ls_code rc = LS_OK;
-    int64_t others = 0;
+    bool there[TABLE_COUNT] = {false};
+    size_t others = 0;
+    enum ls_code rc = list_tables(state, there, &others, err);
 
-    for (size_t i = 0; i < TABLE_COUNT && rc == LS_OK; i++) {
-        bool there = false;
-
-        rc = has_table(state, tables[i], &there, err);
-        if (rc == LS_OK && !there)
+    for (size_t i = 0; i < TABLE_COUNT && rc == LS_OK; i++)
+        if (!there[i])
             rc = ls_state_damaged(err, "its table %s is missing", tables[i]);
-    }
-    if (rc == LS_OK && !on_postgres(state)) /* schema lockstep holds the marks of stores too */
-        rc = ls_state_number(state,
-                             "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND "
-                             "name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
-                             NULL, 0, 0, &others, err);
-    if (rc == LS_OK && others > (int64_t)TABLE_COUNT)
+    if (rc == LS_OK && others > 0 && !on_postgres(state)) /* there, stores keep their marks too */
         rc = ls_error_set(err, LS_USAGE,
                           "%s holds tables that are not lockstep's. Name another place with "
                           "--state",

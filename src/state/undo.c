@@ -20,8 +20,7 @@ struct source {
     int64_t batch, prev; /* batch: whose blobs are read; 0: the next one is prev */
     int64_t seq;         /* of the next blob, going down; -1: none left in the batch */
     char *pack;          /* LS_JOURNAL_CHUNK bytes */
-    size_t *starts;      /* of the pieces in the pack that are still to be given out */
-    size_t left, starts_room;
+    size_t left;         /* bytes of the pack whose pieces are still to be given out */
 };
 
 /* ---- batches ---- */
@@ -123,49 +122,22 @@ static enum ls_code read_blob(struct source *s, struct ls_blob_row *ret, struct 
     return rc;
 }
 
-/* Where each piece of the pack begins. */
-static enum ls_code index_pack(struct source *s, size_t size, struct ls_arena *keep,
-                               struct ls_error *err)
-{
-    struct ls_reader rd;
-    size_t piece;
-
-    s->left = 0;
-    ls_reader_init(&rd, s->pack, size);
-    while (rd.at < rd.size) {
-        const size_t start = rd.at;
-
-        ls_reader_bytes(&rd, &piece);
-        if (rd.failed)
-            return damaged_blob(s, "has a piece that is cut off", err);
-        if (s->left == s->starts_room) {
-            const size_t room = s->starts_room ? s->starts_room * 2 : 64;
-            size_t *starts = ls_arena_array(keep, room, sizeof *starts);
-
-            if (!starts)
-                return ls_error_nomem(err);
-            if (s->left)
-                memcpy(starts, s->starts, s->left * sizeof *starts);
-            s->starts = starts;
-            s->starts_room = room;
-        }
-        s->starts[s->left++] = start;
-    }
-    return LS_OK;
-}
-
 /* The last piece of the pack that was not given out yet. */
 static enum ls_code take_piece(struct source *s, struct ls_arena *mem, const void **ret_blob,
                                size_t *ret_size, struct ls_error *err)
 {
-    const size_t at = s->starts[--s->left];
     struct ls_reader rd;
-    const void *piece;
     size_t size;
 
-    ls_reader_init(&rd, s->pack + at, LS_JOURNAL_CHUNK - at);
-    piece = ls_reader_bytes(&rd, &size);
-    *ret_blob = ls_arena_copy(mem, piece, size);
+    if (s->left < 4)
+        return damaged_blob(s, "has a piece that is cut off", err);
+    s->left -= 4;
+    ls_reader_init(&rd, s->pack + s->left, 4);
+    size = ls_reader_u32(&rd);
+    if (size > s->left)
+        return damaged_blob(s, "has a piece that is cut off", err);
+    s->left -= size;
+    *ret_blob = ls_arena_copy(mem, s->pack + s->left, size);
     *ret_size = size;
     return *ret_blob ? LS_OK : ls_error_nomem(err);
 }
@@ -249,8 +221,8 @@ static enum ls_code gone(struct source *s, enum ls_code rc, struct ls_error *err
     return ls_state_result(s->state, rc, err);
 }
 
-static enum ls_code next_piece(struct source *s, struct ls_arena *keep, struct ls_arena *mem,
-                               const void **ret_blob, size_t *ret_size, struct ls_error *err)
+static enum ls_code next_piece(struct source *s, struct ls_arena *mem, const void **ret_blob,
+                               size_t *ret_size, struct ls_error *err)
 {
     struct ls_blob_row row;
     enum ls_code rc = LS_OK;
@@ -267,30 +239,24 @@ static enum ls_code next_piece(struct source *s, struct ls_arena *keep, struct l
             rc = read_blob(s, &row, err);
         if (rc == LS_OK && row.parts > 1)
             return join_parts(s, row, mem, ret_blob, ret_size, err);
-        if (rc == LS_OK)
-            rc = index_pack(s, (size_t)row.raw_bytes, keep, err);
-        if (rc == LS_OK)
+        if (rc == LS_OK) {
+            s->left = (size_t)row.raw_bytes;
             s->seq--;
+        }
     }
     return rc == LS_OK ? take_piece(s, mem, ret_blob, ret_size, err) : rc;
 }
 
-/* What struct ls_journal_source points to. */
-struct handle {
-    struct source source;
-    struct ls_arena *keep; /* where the source itself lives */
-};
-
 static enum ls_code on_next(void *ctx, struct ls_arena *mem, const void **ret_blob,
                             size_t *ret_size, struct ls_error *err)
 {
-    struct handle *h = ctx;
+    struct source *s = ctx;
     const void *blob = NULL;
     size_t size = 0;
-    enum ls_code rc = next_piece(&h->source, h->keep, mem, &blob, &size, err);
+    enum ls_code rc = next_piece(s, mem, &blob, &size, err);
 
     if (rc != LS_OK)
-        return gone(&h->source, rc, err);
+        return gone(s, rc, err);
     *ret_blob = blob;
     *ret_size = size;
     return LS_OK;
@@ -300,22 +266,21 @@ enum ls_code ls_state_journal_source(struct ls_state *state, const char *run_id,
                                      struct ls_arena *mem, struct ls_journal_source *ret,
                                      struct ls_error *err)
 {
-    struct handle *h = ls_arena_alloc(mem, sizeof *h);
+    struct source *s = ls_arena_alloc(mem, sizeof *s);
     char *pack = ls_arena_alloc(mem, LS_JOURNAL_CHUNK);
     enum ls_code rc;
 
-    if (!h || !pack)
+    if (!s || !pack)
         return ls_error_nomem(err);
-    h->keep = mem;
-    h->source.state = state;
-    h->source.pack = pack;
+    s->state = state;
+    s->pack = pack;
     rc = ls_state_flush(state, err);
     if (rc == LS_OK)
-        rc = ls_state_run_number(state, run_id, &h->source.run, err);
+        rc = ls_state_run_number(state, run_id, &s->run, err);
     if (rc == LS_OK)
-        rc = ls_journal_head(state, h->source.run, &h->source.prev, err);
+        rc = ls_journal_head(state, s->run, &s->prev, err);
     if (rc == LS_OK)
-        *ret = (struct ls_journal_source){h, on_next};
+        *ret = (struct ls_journal_source){s, on_next};
     return ls_state_result(state, rc, err);
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Journals: what goes in comes out, newest first, or not at all. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "state_fixture.h"
 
@@ -141,9 +143,9 @@ static void a_batch_that_journals_nothing_leaves_no_trace(void **state)
 }
 
 /* Bytes that do not compress, the same for the same seed. */
-static char *noise(struct fixture *f, size_t size, uint64_t seed)
+static char *noise(struct ls_arena *mem, size_t size, uint64_t seed)
 {
-    char *ret = ls_arena_alloc(&f->mem, size + 1);
+    char *ret = ls_arena_alloc(mem, size + 1);
 
     assert_non_null(ret);
     for (size_t i = 0; i < size; i++) {
@@ -162,7 +164,7 @@ static void pieces_of_any_size_come_back_whole(void **state)
     struct ls_run run = begun(f, "s");
     const struct ls_journal j = journal_of(f, &run);
     struct ls_journal_source s;
-    char *data = noise(f, 9000001, 7);
+    char *data = noise(&f->mem, 9000001, 7);
 
     assert_ok(f, j.open(j.ctx, 1, "m", &f->err));
     for (size_t i = 0; i < count; i++) {
@@ -323,6 +325,161 @@ static void calls_for_a_batch_that_is_not_open_are_refused(void **state)
     assert_code(f, LS_INTERNAL, j.add(j.ctx, 1, "a", 1, &f->err));
 }
 
+static void a_large_batch_is_written_as_it_grows_and_can_be_taken_back(void **state)
+{
+    struct fixture *f = *state;
+    const struct ls_run run = begun(f, "s");
+    const struct ls_journal j = journal_of(f, &run);
+    const size_t size = 1 << 20;
+    char *data = noise(&f->mem, size, 3);
+    struct ls_journal_source s;
+
+    BATCH(f, &j, 1, true, "a");
+    assert_ok(f, j.open(j.ctx, 2, "m", &f->err));
+    for (int i = 0; i < 7; i++)
+        assert_ok(f, j.add(j.ctx, 2, data, size, &f->err));
+    assert_true(number_behind(f, "SELECT count(*) FROM {schema}journal_blobs WHERE batch = 2") > 0);
+    reopen(f);
+    open_batches(f, "s", 1);
+    assert_ok(f, ls_state_batch_settle(f->state, run.id, 2, false, &f->err));
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}journal_blobs WHERE batch = 2"),
+                     0);
+    s = source_of(f, &run);
+    assert_next(f, &s, "a");
+    assert_next(f, &s, NULL);
+}
+
+static void a_full_disk_is_said_and_loses_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_run run = begun(f, "s");
+    const struct ls_journal j = journal_of(f, &run);
+    struct rlimit before, small;
+    struct ls_journal_source s;
+    char *data = noise(&f->mem, 3 << 20, 3);
+
+    BATCH(f, &j, 1, true, "a");
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 1 << 20;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    assert_ok(f, j.open(j.ctx, 2, "m", &f->err));
+    assert_ok(f, j.add(j.ctx, 2, data, 3 << 20, &f->err));
+    assert_code(f, LS_FULL, j.sync(j.ctx, 2, &f->err));
+    assert_ok(f, j.close(j.ctx, 2, false, &f->err));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    BATCH(f, &j, 3, true, "b");
+    ended(f, &run, LS_RUN_PARTIAL);
+    reopen(f);
+    s = source_of(f, &run);
+    assert_next(f, &s, "b");
+    assert_next(f, &s, "a");
+    assert_next(f, &s, NULL);
+}
+
+/* ---- any history ---- */
+
+struct model {
+    struct {
+        uint64_t seed;
+        size_t size;
+    } pieces[400];
+    size_t count, at_open; /* pieces before the batch at hand */
+};
+
+static uint64_t draw(uint64_t *seed, uint64_t below)
+{
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return (*seed >> 33) % below;
+}
+
+static void add_pieces(struct fixture *f, const struct ls_journal *j, uint64_t batch,
+                       struct model *m, uint64_t *seed)
+{
+    const uint64_t pieces = draw(seed, 6);
+
+    for (uint64_t i = 0; i < pieces; i++) {
+        const size_t size = (size_t)draw(seed, draw(seed, 8) ? 3000 : 2500000);
+        const uint64_t of = draw(seed, 1000000);
+        struct ls_arena mem;
+
+        ls_arena_init(&mem, 0);
+        assert_ok(f, j->add(j->ctx, batch, noise(&mem, size, of), size, &f->err));
+        ls_arena_done(&mem);
+        m->pieces[m->count].seed = of;
+        m->pieces[m->count++].size = size;
+    }
+}
+
+/* One batch with a random end: committed, aborted before or after its sync, or lost with the process. */
+static void random_batch(struct fixture *f, struct ls_run *run, struct ls_journal *j,
+                         uint64_t batch, struct model *m, uint64_t *seed)
+{
+    const uint64_t end = draw(seed, 5);
+    struct ls_open_batch *open = NULL;
+    size_t count = 0;
+    bool committed = end < 3;
+
+    m->at_open = m->count;
+    assert_ok(f, j->open(j->ctx, batch, "m", &f->err));
+    add_pieces(f, j, batch, m, seed);
+    if (end != 3)
+        assert_ok(f, j->sync(j->ctx, batch, &f->err));
+    if (end != 4) {
+        assert_ok(f, j->close(j->ctx, batch, committed, &f->err));
+    } else {
+        reopen(f);
+        *j = journal_of(f, run);
+        assert_ok(f, ls_state_open_batches(f->state, "s", &f->mem, &count, &open, &f->err));
+        assert_int_equal(count, m->count > m->at_open);
+        committed = draw(seed, 2);
+        if (count)
+            assert_ok(f,
+                      ls_state_batch_settle(f->state, run->id, open[0].batch, committed, &f->err));
+    }
+    if (!committed)
+        m->count = m->at_open;
+}
+
+static void assert_reads_as(struct fixture *f, const struct ls_run *run, const struct model *m)
+{
+    const struct ls_journal_source s = source_of(f, run);
+
+    for (size_t i = m->count; i-- > 0;) {
+        struct ls_arena mem;
+        const void *blob = NULL;
+        size_t size = 0;
+
+        ls_arena_init(&mem, 0);
+        assert_ok(f, s.next(s.ctx, &mem, &blob, &size, &f->err));
+        assert_non_null(blob);
+        assert_int_equal(size, m->pieces[i].size);
+        assert_true(size == 0 || memcmp(blob, noise(&mem, size, m->pieces[i].seed), size) == 0);
+        ls_arena_done(&mem);
+    }
+    assert_next(f, &s, NULL);
+}
+
+static void any_history_reads_back_as_it_was(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        static struct model m;
+        struct ls_run run = begun(f, "s");
+        struct ls_journal j = journal_of(f, &run);
+        uint64_t rng = seed;
+
+        m.count = 0;
+        for (uint64_t batch = 1; batch <= 25; batch++)
+            random_batch(f, &run, &j, batch, &m, &rng);
+        assert_reads_as(f, &run, &m);
+        ended(f, &run, LS_RUN_COMPLETED);
+        assert_reads_as(f, &run, &m);
+    }
+}
+
 /* ---- damage ---- */
 
 /* Each breaks what a journal of two batches needs. */
@@ -399,6 +556,9 @@ int main(void)
         ON_BOTH(saving_the_run_closes_its_last_batch_durably),
         ON_BOTH(the_blobs_are_on_disk_when_sync_returns),
         ON_BOTH(calls_for_a_batch_that_is_not_open_are_refused),
+        ON_BOTH(a_large_batch_is_written_as_it_grows_and_can_be_taken_back),
+        ON_SQLITE(a_full_disk_is_said_and_loses_nothing),
+        ON_BOTH(any_history_reads_back_as_it_was),
         ON_BOTH(every_change_to_a_journal_is_noticed),
     };
 
