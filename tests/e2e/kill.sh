@@ -10,7 +10,7 @@
 
 seed=${LOCKSTEP_TEST_SEED:-$(date +%N | sed 's/^0*//')}
 rounds=${LOCKSTEP_TEST_KILLS:-$([ -n "${LOCKSTEP_DEEP:-}" ] && echo 1000 || echo 50)}
-rows=1500
+rows=900
 echo "# seed $seed, $rounds kills of each kind"
 
 fill_sql="WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $rows)
@@ -28,17 +28,36 @@ interrupted_run() {
     lockstep history --json 2>/dev/null | sed -n 's/^\[*.*{"run":\([0-9]*\),.*/\1/p' | head -n 1 || true
 }
 
-# Milliseconds that a whole sync takes here.
+# Milliseconds from the start of the log line that begins with a phase.
+phase_ms() { # phase_ms PHASE FROM_NS
+    local at
+    at=$(lockstep show 1 | sed -n "s/^\([0-9T:.-]*Z\)  $1: .*/\1/p" | head -n 1)
+    echo $((($(date -d "$at" +%s%N) - $2) / 1000000))
+}
+
+# How long a whole sync takes here, and when in it the target is written.
 time_sync() {
     local from
     from=$(date +%s%N)
     status 0 lockstep sync one --force || return 1
     took=$((($(date +%s%N) - from) / 1000000))
+    writes_from=$(phase_ms repair "$from")
+    writes_for=$(($(phase_ms verification "$from") - writes_from))
+    echo "# a sync takes $took ms; it writes from $writes_from ms on, for $writes_for ms"
+}
+
+# A moment in milliseconds: every fourth anywhere in the run, the others while it writes.
+moment() {
+    if [ $((round % 4)) = 0 ]; then
+        wait=$((RANDOM * (took + took / 8) / 32768))
+    else
+        wait=$((writes_from + RANDOM * writes_for / 32768))
+    fi
 }
 
 # kill_rounds RESET DUMP: RESET makes the target as it was, DUMP prints its digest.
 kill_rounds() {
-    local reset=$1 dump=$2 round wait half=0 untouched=0 whole=0 run now pid took=0
+    local reset=$1 dump=$2 round wait half=0 untouched=0 whole=0 run now pid took=0 writes_from=0 writes_for=0
     RANDOM=$((seed % 32768))
     $reset || return 1
     before=$($dump)
@@ -47,7 +66,7 @@ kill_rounds() {
     for ((round = 1; round <= rounds; round++)); do
         $reset || return 1
         rm -rf state.db*
-        wait=$((RANDOM * (took + took / 8) / 32768))
+        moment
         "$LOCKSTEP" sync one --force >run.out 2>run.err </dev/null &
         pid=$!
         children+=("$pid")
@@ -81,7 +100,7 @@ test_a_killed_sync_between_sqlite_files_is_undone_exactly_or_converges() {
     sqlite3 source.db "$table_sql $fill_sql" && cp source.db target.template && sqlite3 target.template "$spoil_sql" || return 1
     cat >lockstep.yaml <<YAML
 syncs:
-  one: { source: "sqlite:source.db#items", target: "sqlite:target.db#items", batch: 40 }
+  one: { source: "sqlite:source.db#items", target: "sqlite:target.db#items", batch: 10 }
 YAML
     wanted=$(sqlite_dump source.db)
     kill_rounds sqlite_reset sqlite_target_dump
@@ -98,7 +117,7 @@ test_a_killed_sync_between_postgres_servers_is_undone_exactly_or_converges() {
         -c 'CREATE TABLE items_before AS SELECT * FROM items' || return 1
     cat >lockstep.yaml <<YAML
 syncs:
-  one: { source: "$source#items", target: "$target#items", batch: 40 }
+  one: { source: "$source#items", target: "$target#items", batch: 10 }
 YAML
     wanted=$(pg_dump_items "$source")
     kill_rounds pg_reset pg_target_dump
