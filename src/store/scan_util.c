@@ -153,8 +153,6 @@ static void digest_rows(struct digest *d, const struct ls_rows *rows, const uint
         for (size_t i = 0; i < scan->key_count; i++)
             d->key[i] = row[scan->key[i]];
         segment = ls_partition_of(scan->partition, d->key, d->key_as, scan->key_count, &d->canon);
-        if (!ls_partition_wants(scan->partition, segment))
-            continue;
         ls_buf_reset(&d->canon);
         ls_values_canon(&d->canon, row, d->as, scan->field_count);
         ret[segment].count++;

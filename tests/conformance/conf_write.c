@@ -346,6 +346,19 @@ static void a_unique_value_of_another_record_is_refused(void **state)
     assert_contents(place, "1|10|;2|20|;3|30|");
 }
 
+static void missing_values_are_not_the_same_in_a_unique_field(void **state)
+{
+    struct place *place = unique_place(*state, LS_T_INT, false);
+    struct ls_write_op ops[2];
+    struct ls_error err = {0};
+
+    put(place, 3, (const char *const[]){"1", NULL, "", "2", NULL, "", "3", "30", ""});
+    ops[0] = update_op(place, (const char *const[]){"3", NULL, ""});
+    ops[1] = update_op(place, (const char *const[]){"1", "30", ""});
+    assert_ls(write_ops(place, ops, 2, &err));
+    assert_contents(place, "1|30|;2|\\N|;3|\\N|");
+}
+
 static void a_missing_value_is_refused_where_one_is_needed(void **state)
 {
     static const struct column columns[] = {COLUMN("id", INT),
@@ -590,6 +603,7 @@ const struct conf_test conf_write_tests[] = {
     {T(unique_values_may_change_places), 0, false, false},
     {T(unique_values_may_move_along_a_chain), 0, false, false},
     {T(a_unique_value_of_another_record_is_refused), 0, false, false},
+    {T(missing_values_are_not_the_same_in_a_unique_field), 0, false, false},
     {T(a_missing_value_is_refused_where_one_is_needed), 0, false, false},
     {T(after_a_refusal_the_session_goes_on), 0, false, false},
     {T(write_and_commit_need_a_transaction), 0, false, false},

@@ -6,7 +6,8 @@
  * journal mode of the file is never changed.
  *
  * Marks are rows of the table lockstep_batches, made in the target file when the first batch needs it and
- * within that batch's transaction: a row is there exactly when its batch committed. A transaction of a
+ * within that batch's transaction: a row is there exactly when its batch committed. The table goes with its
+ * last row, when the journal knows every batch. A transaction of a
  * killed process is none any more (SQLite rolls it back when the file is next opened), and one that is
  * still at work holds the file's write lock, so settle() takes that lock before it looks.
  *
@@ -22,6 +23,9 @@
 #include "base/text.h"
 #include "store/kinds.h"
 #include "store/sqlite/sqlite.h"
+
+#define HAS_MARKS \
+    "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = '" LS_SQLITE_MARKS "'"
 
 static struct ls_sqlite *session_of(struct ls_store *store)
 {
@@ -116,21 +120,26 @@ static enum ls_code sqlite_mark(struct ls_store *store, const char *tag, struct 
     return rc;
 }
 
+/* Whether a query gives a row. */
+static enum ls_code has_row(struct ls_sql *db, const char *sql, bool *ret, struct ls_error *err)
+{
+    struct ls_sql_stmt *stmt = NULL;
+    enum ls_code rc = ls_sql_one(db, sql, NULL, 0, &stmt, ret, err);
+
+    ls_sql_finish(stmt);
+    return rc;
+}
+
 static enum ls_code has_mark(struct ls_sql *db, const char *tag, bool *ret, struct ls_error *err)
 {
     const struct ls_value name = ls_value_text(tag);
     struct ls_sql_stmt *stmt = NULL;
     bool made = false;
-    enum ls_code rc = ls_sql_one(
-        db,
-        "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = '" LS_SQLITE_MARKS "'",
-        NULL, 0, &stmt, &made, err);
+    enum ls_code rc = has_row(db, HAS_MARKS, &made, err);
 
-    ls_sql_finish(stmt);
     *ret = false;
     if (rc != LS_OK || !made)
         return rc;
-    stmt = NULL;
     rc = ls_sql_one(db, "SELECT 1 FROM main." LS_SQLITE_MARKS " WHERE tag = ?", &name, 1, &stmt,
                     ret, err);
     ls_sql_finish(stmt);
@@ -158,18 +167,38 @@ static enum ls_code sqlite_settle(struct ls_store *store, const struct ls_schema
     return rc;
 }
 
-static void sqlite_forget(struct ls_store *store, const char *tag)
+/* Removes the marks, and with the last one the table. */
+static enum ls_code drop_marks(struct ls_sql *db, const char *tag, struct ls_error *err)
 {
     const struct ls_value params[] = {ls_value_text(tag), ls_value_text(tag)};
     struct ls_sql_stmt *stmt = NULL;
-    struct ls_error ignored;
+    bool left = true;
+    enum ls_code rc;
 
-    /* When it fails, the marks stay and do no harm. */
-    if (ls_sql_prepare(session_of(store)->db,
-                       "DELETE FROM main." LS_SQLITE_MARKS " WHERE substr(tag, 1, length(?)) = ?",
-                       &stmt, &ignored) == LS_OK)
-        (void)!ls_sql_change(stmt, params, 2, NULL, &ignored);
+    rc = ls_sql_prepare(
+        db, "DELETE FROM main." LS_SQLITE_MARKS " WHERE substr(tag, 1, length(?)) = ?", &stmt, err);
+    if (rc == LS_OK)
+        rc = ls_sql_change(stmt, params, 2, NULL, err);
     ls_sql_finish(stmt);
+    if (rc == LS_OK)
+        rc = has_row(db, "SELECT 1 FROM main." LS_SQLITE_MARKS " LIMIT 1", &left, err);
+    if (rc == LS_OK && !left)
+        rc = ls_sql_exec(db, "DROP TABLE main." LS_SQLITE_MARKS, err);
+    return rc;
+}
+
+/* Marks that cannot be removed now stay and do no harm. */
+static void sqlite_forget(struct ls_store *store, const char *tag)
+{
+    struct ls_sql *db = session_of(store)->db;
+    struct ls_error ignored;
+    bool made = false;
+
+    if (has_row(db, HAS_MARKS, &made, &ignored) != LS_OK || !made ||
+        ls_sql_begin(db, true, &ignored) != LS_OK)
+        return;
+    if (drop_marks(db, tag, &ignored) != LS_OK || ls_sql_commit(db, &ignored) != LS_OK)
+        ls_sql_rollback(db);
 }
 
 static const char *sqlite_digest_family(struct ls_store *store, const struct ls_scan *scan,

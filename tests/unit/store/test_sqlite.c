@@ -558,6 +558,25 @@ static void an_order_is_promised_only_where_it_holds(void **state)
     assert_false(orders(env, "t", "d"));
 }
 
+static void a_folding_column_is_ordered_by_bytes(void **state)
+{
+    struct env *env = *state;
+    struct ls_scan *scan;
+
+    run(env,
+        "PRAGMA journal_mode = wal; CREATE TABLE t (x TEXT COLLATE NOCASE NOT NULL PRIMARY KEY);"
+        "CREATE TABLE tree (x TEXT COLLATE NOCASE PRIMARY KEY) WITHOUT ROWID;"
+        "INSERT INTO t VALUES ('b'), ('A'), ('C'), ('d'); INSERT INTO tree SELECT x FROM t");
+    scan = look_by(env, "t", "x");
+    assert_true(ls_store_orders(reader(env), scan));
+    scan->ordered = true;
+    assert_string_equal(read_text(env, reader(env), scan), "A;C;b;d");
+    scan = look_by(env, "tree", "x");
+    assert_true(ls_store_orders(reader(env), scan));
+    scan->ordered = true;
+    assert_string_equal(read_text(env, reader(env), scan), "A;C;b;d");
+}
+
 static void sorting_is_left_to_the_engine_where_it_would_hold_a_lock(void **state)
 {
     struct env *env = *state;
@@ -893,6 +912,30 @@ static void reading_leaves_the_journal_mode_and_no_tables(void **state)
     }
 }
 
+static void the_table_of_marks_goes_with_its_last_row(void **state)
+{
+    struct env *env = *state;
+    const char *marker = NULL;
+    struct ls_error err = {0};
+
+    for (int i = 0; i < 2; i++) {
+        assert_ls(ls_store_begin(writer(env), &err));
+        assert_ls(ls_store_mark(writer(env), i ? "b-1" : "a-1", &env->mem, &marker, &err));
+        assert_ls(ls_store_commit(writer(env), &err));
+    }
+    assert_string_equal(ask(env, "SELECT tag FROM lockstep_batches ORDER BY tag"), "a-1;b-1");
+    ls_store_forget(writer(env), "a");
+    assert_string_equal(ask(env, "SELECT tag FROM lockstep_batches"), "b-1");
+    run(env, "BEGIN IMMEDIATE");
+    ls_store_forget(writer(env), "b"); /* busy: they stay */
+    run(env, "ROLLBACK");
+    assert_string_equal(ask(env, "SELECT tag FROM lockstep_batches"), "b-1");
+    ls_store_forget(writer(env), "b");
+    ls_store_forget(writer(env), "b");
+    assert_string_equal(ask(env, "SELECT name FROM sqlite_schema"), "");
+    assert_ls(ls_store_begin(writer(env), &err));
+}
+
 static void the_run_lock_is_a_file_beside_the_database(void **state)
 {
     struct env *env = *state;
@@ -995,6 +1038,7 @@ int main(void)
         T(what_was_read_is_written_back_byte_by_byte),
         T(names_of_the_rowid_may_be_taken),
         T(an_order_is_promised_only_where_it_holds),
+        T(a_folding_column_is_ordered_by_bytes),
         T(sorting_is_left_to_the_engine_where_it_would_hold_a_lock),
         T(a_utf16_file_sorts_text_in_its_own_way),
         T(an_application_writes_between_two_batches_of_a_scan),
@@ -1010,10 +1054,14 @@ int main(void)
         T(a_value_that_does_not_fit_the_column_is_refused),
         T(a_busy_file_is_said_to_be_busy),
         T(reading_leaves_the_journal_mode_and_no_tables),
+        T(the_table_of_marks_goes_with_its_last_row),
         T(the_run_lock_is_a_file_beside_the_database),
         T(estimates_come_from_analyze_or_the_rowids),
         T(what_is_created_keeps_decimals_and_times_exact),
         T(missing_and_foreign_files_are_named),
     };
+    /* Nothing here has to survive a loss of power. */
+    if (access("/dev/shm", W_OK) == 0)
+        setenv("TMPDIR", "/dev/shm", 0);
     return cmocka_run_group_tests_name("store/sqlite", tests, NULL, NULL);
 }
