@@ -466,6 +466,26 @@ static void a_statement_runs_again_with_other_types(void **state)
     ls_sql_finish(stmt);
 }
 
+/* One character of two bytes: its length tells as what the server took it. */
+static void what_was_prepared_for_bytes_is_not_run_with_text(void **state)
+{
+    struct ls_value bytes = ls_value_data(LS_T_BYTES, "\xc3\xa4", 2);
+    struct ls_value text = ls_value_data(LS_T_TEXT, "\xc3\xa4", 2);
+    struct ls_sql_stmt *stmt = NULL;
+    bool row;
+
+    (void)state;
+    OK(ls_sql_prepare(db, "SELECT length(?)", &stmt, &err));
+    for (int i = 0; i < 8; i++) {
+        bool as_text = i % 4 > 1;
+
+        OK(ls_sql_run(stmt, as_text ? &text : &bytes, 1, false, &err));
+        OK(ls_sql_step(stmt, &row, &err));
+        assert_int_equal(ls_sql_i64(stmt, 0), as_text ? 1 : 2);
+    }
+    ls_sql_finish(stmt);
+}
+
 static void names_of_prepared_statements_are_given_back(void **state)
 {
     (void)state;
@@ -1004,6 +1024,7 @@ int main(void)
         cmocka_unit_test(text_is_taken_as_any_type),
         cmocka_unit_test(a_nul_in_text_is_refused_and_not_cut),
         cmocka_unit_test(a_statement_runs_again_with_other_types),
+        cmocka_unit_test(what_was_prepared_for_bytes_is_not_run_with_text),
         cmocka_unit_test(names_of_prepared_statements_are_given_back),
         cmocka_unit_test_setup(changes_are_counted, empty_table),
         cmocka_unit_test(question_marks_are_operators_when_doubled),
