@@ -72,7 +72,7 @@ LS_MUST_CHECK enum ls_code ls_sqlite_create(struct ls_store *store, const char *
                                             const struct ls_schema *like, size_t key_count,
                                             const size_t *key, struct ls_error *err);
 
-/* ---- scan.c */
+/* ---- scan.c, order.c */
 LS_MUST_CHECK enum ls_code ls_sqlite_scan(struct ls_store *store, const struct ls_scan *scan,
                                           struct ls_cursor **ret, struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_sqlite_next(struct ls_cursor *cursor, struct ls_arena *mem,
