@@ -2,9 +2,9 @@
 /* sql.c - the connection interface: checks arguments once and hands on to a driver.
  *
  * Everything here is dispatch. A driver is a const table of functions chosen by the URL's
- * scheme; sql_sqlite.c and sql_postgres.c have the two there are. Column readers never fail: a column that is not
- * there, or read while no row is, is NULL, so that callers need no check of their own.
- * COPY is PostgreSQL's alone and stands in sql_postgres_copy.c. */
+ * scheme; sql_sqlite.c and sql_postgres.c have the two there are. Column readers never fail: a
+ * column that is not there, or read while no row is, is NULL, so that callers need no check of
+ * their own. COPY is PostgreSQL's alone and stands in sql_postgres_copy.c. */
 #include "sql/sql.h"
 
 #include <stdarg.h>

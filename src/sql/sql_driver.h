@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sql_driver.h - what a database library must do behind sql.h; seen by src/sql only.
  *
- * A driver's own connection and statement begin with the structs here. Arguments have been checked by
- * sql.c; results mean what sql.h says. */
+ * A driver's own connection and statement begin with the structs here. Arguments have been
+ * checked by sql.c; results mean what sql.h says. */
 #ifndef LS_SQL_SQL_DRIVER_H
 #define LS_SQL_SQL_DRIVER_H
 
@@ -63,8 +63,8 @@ enum ls_code ls_sql_open_sqlite(const struct ls_url *url, const struct ls_sql_op
 enum ls_code ls_sql_open_postgres(const struct ls_url *url, const struct ls_sql_options *options,
                                   struct ls_sql **ret, struct ls_error *err);
 
-/* Appends sql with `?` as $1, $2...; *ret_count is how many there were. Literals, quoted names, dollar quotes and
- * comments stay as they are, `??` becomes `?`. */
+/* Appends sql with `?` as $1, $2...; *ret_count is how many there were. Literals, quoted names,
+ * dollar quotes and comments stay as they are, `??` becomes `?`. */
 void ls_sql_placeholders(const char *sql, struct ls_buf *out, size_t *ret_count);
 
 /* What a database's error code means to us. */
@@ -74,8 +74,8 @@ struct ls_sql_meaning {
     const char *hint; /* what to do: whole sentences, or NULL */
 };
 struct ls_sql_meaning ls_sql_meaning_of_sqlstate(const char *sqlstate);
-/* extended_code: as sqlite3_extended_errcode() gives it; errnum: of the system call that failed, looked at
- * where the code is about input and output. */
+/* extended_code: as sqlite3_extended_errcode() gives it; errnum: of the system call that
+ * failed, looked at where the code is about input and output. */
 struct ls_sql_meaning ls_sql_meaning_of_sqlite(int extended_code, int errnum);
 
 /* Errors of one record: their text goes into lists of failed records and needs no address. */

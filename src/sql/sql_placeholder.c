@@ -2,12 +2,14 @@
 /* sql_placeholder.c - question marks become $1, $2... for PostgreSQL.
  *
  * One statement text serves both databases, so it is written with `?`, which SQLite takes as it
- * is. PostgreSQL has operators with question marks (jsonb `?`, `?|`, `?&`): those are
- * written `??`, as in JDBC. What must be skipped is what the server's own scanner skips:
- * '...' (with backslashes when an E stands before it), "...", $tag$...$tag$, -- to the end of the line, and
- * nested comments. Nothing is checked: where a literal has no end, the rest is copied and the server says what is wrong.
+ * is. PostgreSQL has operators with question marks (jsonb `?`, `?|`, `?&`): those are written
+ * `??`, as in JDBC. What must be skipped is what the server's own scanner skips: '...' (with
+ * backslashes when an E stands before it), "...", $tag$...$tag$, -- to the end of the line, and
+ * nested comments. Nothing is checked: where a literal has no end, the rest is copied and the
+ * server says what is wrong.
  *
- * Pure. standard_conforming_strings is on in every session, so a backslash in '...' is a character. */
+ * Pure. standard_conforming_strings is on in every session, so a backslash in '...' is a
+ * character. */
 #include <string.h>
 
 #include "sql/sql_driver.h"

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sql_postgres.c - PostgreSQL sessions: errors, transactions, cancel, who has the wire.
  *
- * One connection carries one thing at a time. Rows that are streamed and copies hold the
- * wire until they are at their end; a statement in between would be a mistake of the caller's and is refused
- * as LS_INTERNAL. Breaking one off is: take what has already arrived; if that was not all, ask the
- * server to cancel, then read until it is quiet. Inside a transaction that aborts the transaction, so it happens on the way
- * out only, and rollback does it too.
+ * One connection carries one thing at a time. Rows that are streamed and copies hold the wire
+ * until they are at their end; a statement in between would be a mistake of the caller's and is
+ * refused as LS_INTERNAL. Breaking one off is: take what has already arrived; if that was not
+ * all, ask the server to cancel, then read until it is quiet. Inside a transaction that aborts
+ * the transaction, so it happens on the way out only, and rollback does it too.
  *
  * Error texts keep what the server says first, its names of constraint and column, and never
- * DETAIL or CONTEXT, which quote records. The messages of class 22 ("invalid input syntax for type integer: ...") quote
- * the value itself: what stands between their first and last quotation mark is left out, and
- * a text of that class that is not plain ASCII (a server with translated messages, other quotation marks) is
- * replaced as a whole.
+ * DETAIL or CONTEXT, which quote records. The messages of class 22 ("invalid input syntax for
+ * type integer: ...") quote the value itself: what stands between their first and last
+ * quotation mark is left out, and a text of that class that is not plain ASCII (a server with
+ * translated messages, other quotation marks) is replaced as a whole.
  *
- * 57014 means two things: someone cancelled, or statement_timeout ended it. ls_sql_cancel() leaves a flag; without
- * the flag the message decides. */
+ * 57014 means two things: someone cancelled, or statement_timeout ended it. ls_sql_cancel()
+ * leaves a flag; without the flag the message decides. */
 #include "sql/sql_postgres.h"
 
 #include <stdio.h>
@@ -30,8 +30,6 @@ static const struct ls_pq *of_const(const struct ls_sql *base)
 {
     return (const struct ls_pq *)base;
 }
-
-/* ---- errors ---- */
 
 static const char *field(const PGresult *res, int which)
 {
@@ -198,8 +196,6 @@ enum ls_code ls_pq_check(struct ls_pq *db, const PGresult *res, struct ls_error 
     }
 }
 
-/* ---- the wire ---- */
-
 enum ls_code ls_pq_ready(struct ls_pq *db, struct ls_error *err)
 {
     if (db->lost || PQstatus(db->conn) != CONNECTION_OK) {
@@ -300,8 +296,6 @@ bool ls_pq_alive(const struct ls_sql *base)
 
     return !db->lost && PQstatus(db->conn) == CONNECTION_OK;
 }
-
-/* ---- transactions ---- */
 
 enum ls_code ls_pq_begin(struct ls_sql *base, bool write, struct ls_error *err)
 {

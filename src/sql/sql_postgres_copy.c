@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sql_postgres_copy.c - COPY out and in, in bounded memory.
  *
- * Out: libpq hands over one message (a row) at a time and holds no more than a socket buffer besides.
- * In: rows are collected to SLICE bytes and put in blocking mode, where libpq writes to the socket before it takes more; so neither
- * side holds more than that, however fast the caller is. Slices need not end at rows.
+ * Out: libpq hands over one message (a row) at a time and holds no more than a socket buffer
+ * besides. In: rows are collected to SLICE bytes and put in blocking mode, where libpq writes
+ * to the socket before it takes more; so neither side holds more than that, however fast the
+ * caller is. Slices need not end at rows.
  *
- * The server may refuse a row long before the copy is at its end. libpq notices when it puts the next slice or
- * at the end; the server's reason is then fetched, because "no COPY in progress" would help nobody.
+ * The server may refuse a row long before the copy is at its end. libpq notices when it puts
+ * the next slice or at the end; the server's reason is then fetched, because "no COPY in
+ * progress" would help nobody.
  *
  * The functions of sql.h are here whole: no other database has COPY. */
 #include <stdlib.h>

@@ -4,15 +4,17 @@
  * The URL goes to libpq as it is. What stands before it in the parameter list is a default that
  * the URL may override (timeouts, keepalives), what stands behind it is ours (the encoding).
  *
- * libpq gives no SQLSTATE for a connection that failed, only text, which the server may have translated. But the
- * text follows the connection's verbosity, which can be set once the connection has been started: so this
- * goes step by step (PQconnectStart, PQconnectPoll) with "verbose", and reads the SQLSTATE out of
- * `FATAL:  28P01: ...`. Then a wrong password, a missing database and a server that does not listen are told apart in any
- * language. The price is a timeout of our own; it counts for all hosts of the URL together, each adding its share.
+ * libpq gives no SQLSTATE for a connection that failed, only text, which the server may have
+ * translated. But the text follows the connection's verbosity, which can be set once the
+ * connection has been started: so this goes step by step (PQconnectStart, PQconnectPoll) with
+ * "verbose", and reads the SQLSTATE out of `FATAL:  28P01: ...`. Then a wrong password, a
+ * missing database and a server that does not listen are told apart in any language. The price
+ * is a timeout of our own; it counts for all hosts of the URL together, each adding its share.
  *
- * Passwords: the URL may hold one, and a URL that is taken apart wrongly (an @ or / in the password that is not
- * percent-encoded) would put pieces of it into host or port, which messages show. So
- * odd hosts and ports are refused before anything is said, and libpq's complaints about a URL are never passed on. */
+ * Passwords: the URL may hold one, and a URL that is taken apart wrongly (an @ or / in the
+ * password that is not percent-encoded) would put pieces of it into host or port, which
+ * messages show. So odd hosts and ports are refused before anything is said, and libpq's
+ * complaints about a URL are never passed on. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -26,8 +28,6 @@
 
 #define OLDEST_VERSION 120000
 #define DEFAULT_CONNECT_S 10
-
-/* ---- what libpq makes of the URL ---- */
 
 static const char *option(const PQconninfoOption *options, const char *keyword)
 {
@@ -79,8 +79,6 @@ static int64_t timeout_us(PGconn *conn)
     PQconninfoFree(options);
     return seconds * 1000000;
 }
-
-/* ---- why there is no connection ---- */
 
 /* Behind `FATAL:  28P01: ` in any language: five characters of A-Z and 0-9 between two colons. */
 static const char *find_sqlstate(const char *text, char state[6])
@@ -164,8 +162,6 @@ static enum ls_code no_connection(PGconn *conn, const struct ls_url *url, bool t
     return r.code;
 }
 
-/* ---- connecting ---- */
-
 static PGconn *start(const struct ls_url *url, int connect_timeout_s)
 {
     char seconds[16];
@@ -227,8 +223,6 @@ static enum ls_code connect_to(const struct ls_url *url, int connect_timeout_s, 
     return next == PGRES_POLLING_OK ? LS_OK : no_connection(conn, url, false, err);
 }
 
-/* ---- the session ---- */
-
 /* Notices may quote records, so they go to debug. */
 static void on_notice(void *ctx, const PGresult *res)
 {
@@ -239,9 +233,9 @@ static void on_notice(void *ctx, const PGresult *res)
         ls_log(LS_LOG_DEBUG, "postgres: %s", text);
 }
 
-/* One round trip. The search path goes first, so that no function or operator of a user's schema is
- * called. lc_monetary decides how money is written; remote_apply is more than "on" and stays. A role that
- * was made read-only by its default stays so. */
+/* One round trip. The search path goes first, so that no function or operator of a user's
+ * schema is called. lc_monetary decides how money is written; remote_apply is more than "on"
+ * and stays. A role that was made read-only by its default stays so. */
 static const char session_sql[] =
     "SELECT pg_catalog.set_config('search_path', '', false);"
     "SELECT set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO, YMD', false),"

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sql_postgres_stmt.c - PostgreSQL statements: parameters, rows, columns.
  *
- * A statement's first run goes out unnamed, with its parameters, in one round trip; only
- * the second run prepares it on the server. So what runs once costs nothing extra, and nobody has to know beforehand.
+ * A statement's first run goes out unnamed, with its parameters, in one round trip; only the
+ * second run prepares it on the server. So what runs once costs nothing extra, and nobody has
+ * to know beforehand.
  *
- * Parameter types are left to the server, so that `WHERE id = ?` takes a uuid or a date as text; but an INT is int8, a DOUBLE float8
- * and BYTES bytea (in binary), because there the value's type is known better here: an INT compared with a text column
- * is a mistake to be told, and `? + 1` needs a type. A run whose types differ from those that were prepared prepares anew; NULL fits all.
+ * Parameter types are left to the server, so that `WHERE id = ?` takes a uuid or a date as
+ * text; but an INT is int8, a DOUBLE float8 and BYTES bytea (in binary), because there the
+ * value's type is known better here: an INT compared with a text column is a mistake to be
+ * told, and `? + 1` needs a type. A run whose types differ from those that were prepared
+ * prepares anew; NULL fits all.
  *
- * Text cannot hold NUL on PostgreSQL and libpq takes C strings: such a value would be cut in silence, so
- * it is refused here.
+ * Text cannot hold NUL on PostgreSQL and libpq takes C strings: such a value would be cut in
+ * silence, so it is refused here.
  *
- * Names that are no longer used are given back in heaps of DOOMED_MAX, so that finishing a statement costs no round trip. */
+ * Names that are no longer used are given back in heaps of DOOMED_MAX, so that finishing a
+ * statement costs no round trip. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,8 +66,6 @@ static struct ls_pq *db_of(const struct pg_stmt *s)
 {
     return (struct ls_pq *)s->base.db;
 }
-
-/* ---- parameters ---- */
 
 static Oid type_of(const struct ls_value *v)
 {
@@ -133,8 +135,6 @@ static enum ls_code encode(struct pg_stmt *s, const struct ls_value *values, siz
     *ret = p;
     return LS_OK;
 }
-
-/* ---- preparing ---- */
 
 /* Inside a failed transaction nothing can be run: then later. */
 static void send_doomed(struct ls_pq *db)
@@ -219,8 +219,6 @@ enum ls_code ls_pq_prepare(struct ls_sql *base, const char *sql, bool once,
     *ret = &s->base;
     return LS_OK;
 }
-
-/* ---- running ---- */
 
 static void clear_rows(struct pg_stmt *s)
 {
@@ -369,8 +367,6 @@ void ls_pq_finish(struct ls_sql_stmt *stmt)
     free(s->sql);
     free(s);
 }
-
-/* ---- columns ---- */
 
 int ls_pq_columns(const struct ls_sql_stmt *stmt)
 {

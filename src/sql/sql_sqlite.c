@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sql_sqlite.c - SQLite connections: opening, the guard lock, transactions, errors.
  *
- * Two kinds of files go through here. A user's file is a guest's house: its journal mode
- * stays what it is, nothing is checkpointed but by SQLite's own rules, and a missing file is made only
- * when asked for. Our own state is opened `guarded`, because SQLite before 3.51.3 can damage a
- * WAL database when two connections write and checkpoint at the same moment: every write
- * transaction and every checkpoint happens under an exclusive lock on PATH-lock, and the checkpoints that SQLite
- * would do by itself, after a commit and at close, are off. synchronous=FULL makes a commit durable before it returns.
+ * Two kinds of files go through here. A user's file is a guest's house: its journal mode stays
+ * what it is, nothing is checkpointed but by SQLite's own rules, and a missing file is made
+ * only when asked for. Our own state is opened `guarded`, because SQLite before 3.51.3 can
+ * damage a WAL database when two connections write and checkpoint at the same moment: every
+ * write transaction and every checkpoint happens under an exclusive lock on PATH-lock, and the
+ * checkpoints that SQLite would do by itself, after a commit and at close, are off.
+ * synchronous=FULL makes a commit durable before it returns.
  *
- * The guard is a lock of its own and not SQLite's, which it only precedes. It is polled for and not waited for
- * in the kernel: so that it has the busy timeout and ls_sql_cancel() ends it.
+ * The guard is a lock of its own and not SQLite's, which it only precedes. It is polled for and
+ * not waited for in the kernel: so that it has the busy timeout and ls_sql_cancel() ends it.
  *
- * The database file is never opened here but by SQLite: closing any descriptor of a file
- * drops all POSIX locks that the process has on it, those of other connections too. That is why a missing
- * file is made with mknod(), which opens nothing, and why its permissions are asked for by name.
+ * The database file is never opened here but by SQLite: closing any descriptor of a file drops
+ * all POSIX locks that the process has on it, those of other connections too. That is why a
+ * missing file is made with mknod(), which opens nothing, and why its permissions are asked for
+ * by name.
  *
- * A transaction that SQLite ended by itself (a full disk, an interrupt) stays "begun" until the caller has rolled
- * back: statements in between would otherwise commit one by one. After a failed fsync the connection
- * is dead for good: the kernel may have dropped the pages, and a second fsync that succeeds would prove nothing. */
+ * A transaction that SQLite ended by itself (a full disk, an interrupt) stays "begun" until the
+ * caller has rolled back: statements in between would otherwise commit one by one. After a
+ * failed fsync the connection is dead for good: the kernel may have dropped the pages, and a
+ * second fsync that succeeds would prove nothing. */
 #include "sql/sql_sqlite.h"
 
 #include <errno.h>
@@ -42,8 +45,6 @@ static const struct ls_sqlite3 *of_const(const struct ls_sql *base)
 {
     return (const struct ls_sqlite3 *)base;
 }
-
-/* ---- waiting ---- */
 
 static void nap(int count)
 {
@@ -74,8 +75,6 @@ static int on_busy(void *ctx, int count)
     return !db->no_wait && wait_more(db, count);
 }
 
-/* ---- errors ---- */
-
 static int errno_of(sqlite3_file *file)
 {
     int errnum = 0;
@@ -85,8 +84,8 @@ static int errno_of(sqlite3_file *file)
     return errnum;
 }
 
-/* Why input or output failed. sqlite3_system_errno() is whatever failed last, which after the rollback that
- * follows is something else: so the files are asked, the journal or WAL last. */
+/* Why input or output failed. sqlite3_system_errno() is whatever failed last, which after the
+ * rollback that follows is something else: so the files are asked, the journal or WAL last. */
 static int last_errno(sqlite3 *handle)
 {
     sqlite3_file *file = NULL, *journal = NULL;
@@ -145,8 +144,6 @@ enum ls_code ls_sqlite3_ready(struct ls_sqlite3 *db, struct ls_error *err)
     return LS_OK;
 }
 
-/* ---- the guard ---- */
-
 static enum ls_code guard_busy(struct ls_sqlite3 *db, struct ls_error *err)
 {
     if (atomic_load(&db->cancelled))
@@ -180,8 +177,6 @@ void ls_sqlite3_guard_leave(struct ls_sqlite3 *db)
         ls_file_unlock(&db->guard);
 }
 
-/* ---- transactions ---- */
-
 static enum ls_code simple(struct ls_sqlite3 *db, const char *sql, struct ls_error *err)
 {
     int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
@@ -206,7 +201,8 @@ static enum ls_code begin(struct ls_sql *base, bool write, struct ls_error *err)
     return rc;
 }
 
-/* After an error the transaction may still be open (BUSY): the caller rolls back, or tries again. */
+/* After an error the transaction may still be open (BUSY): the caller rolls back, or tries
+ * again. */
 static enum ls_code commit(struct ls_sql *base, struct ls_error *err)
 {
     struct ls_sqlite3 *db = of(base);
@@ -238,8 +234,6 @@ static bool in_transaction(const struct ls_sql *base)
 
     return db->began || !sqlite3_get_autocommit(db->handle);
 }
-
-/* ---- checkpoints ---- */
 
 static int64_t wal_bytes(const struct ls_sqlite3 *db)
 {
@@ -279,8 +273,6 @@ static enum ls_code checkpoint(struct ls_sql *base, int64_t limit_bytes, struct 
                             db->base.shown);
     return wal_bytes(db) > limit_bytes ? checkpoint_now(db, err) : LS_OK;
 }
-
-/* ---- opening ---- */
 
 /* SQLite does not tell when the fsync of a directory fails, so a new file's is done here. */
 static enum ls_code sync_folder_of(const char *path, struct ls_error *err)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sql_sqlite_stmt.c - SQLite statements: binding, stepping, reading columns.
  *
- * ls_sql_run() makes the first step itself, so that a statement without rows has taken effect when
- * it returns, as on PostgreSQL. A statement is reset as soon as it is at its end: one that stands behind its last
- * row keeps a read transaction open, and outside of a transaction its write uncommitted.
+ * ls_sql_run() makes the first step itself, so that a statement without rows has taken effect
+ * when it returns, as on PostgreSQL. A statement is reset as soon as it is at its end: one that
+ * stands behind its last row keeps a read transaction open, and outside of a transaction its
+ * write uncommitted.
  *
- * On a guarded connection a statement that writes takes the guard lock for as long as it runs, unless a transaction
- * has it already.
+ * On a guarded connection a statement that writes takes the guard lock for as long as it runs,
+ * unless a transaction has it already.
  *
- * SQLite turns NaN into NULL when it is bound, and an empty blob without an address too: the first is refused, the second gets an
- * address. */
+ * SQLite turns NaN into NULL when it is bound, and an empty blob without an address too: the
+ * first is refused, the second gets an address. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +39,6 @@ static sqlite3_stmt *handle_of(const struct ls_sql_stmt *base)
 {
     return ((const struct sqlite_stmt *)base)->handle;
 }
-
-/* ---- running ---- */
 
 static void end(struct sqlite_stmt *s)
 {
@@ -83,8 +82,6 @@ static enum ls_code advance(struct sqlite_stmt *s, bool *ret_row, struct ls_erro
     *ret_row = s->on_row;
     return code;
 }
-
-/* ---- binding ---- */
 
 static int bind_other(sqlite3_stmt *stmt, int i, const struct ls_value *v)
 {
@@ -189,9 +186,8 @@ enum ls_code ls_sqlite3_change(struct ls_sql_stmt *stmt, const struct ls_value *
     return rc;
 }
 
-/* ---- preparing ---- */
-
-/* *ret_tail: what follows the statement. *ret is NULL when there is nothing but blanks and comments. */
+/* *ret_tail: what follows the statement. *ret is NULL when there is nothing but blanks and
+ * comments. */
 static enum ls_code compile(struct ls_sqlite3 *db, const char *sql, unsigned flags,
                             sqlite3_stmt **ret, const char **ret_tail, struct ls_error *err)
 {
@@ -260,7 +256,8 @@ static enum ls_code run_through(struct sqlite_stmt *s, struct ls_error *err)
     return rc;
 }
 
-/* sqlite3_exec() would run all at once; the guard has to know statement by statement what writes. */
+/* sqlite3_exec() would run all at once; the guard has to know statement by statement what
+ * writes. */
 enum ls_code ls_sqlite3_exec(struct ls_sql *base, const char *sql, struct ls_error *err)
 {
     struct ls_sqlite3 *db = (struct ls_sqlite3 *)base;
@@ -276,8 +273,6 @@ enum ls_code ls_sqlite3_exec(struct ls_sql *base, const char *sql, struct ls_err
     }
     return rc;
 }
-
-/* ---- columns ---- */
 
 int ls_sqlite3_columns(const struct ls_sql_stmt *stmt)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_postgres.c - connections to a real PostgreSQL server: opening, values, streams, COPY, failures.
+/* test_postgres.c - connections to a real PostgreSQL server: opening, values, streams, COPY,
+ * failures.
  *
  * The server is LOCKSTEP_TEST_PG's; see lib/testpg.h. */
 #include <setjmp.h>

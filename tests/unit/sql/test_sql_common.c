@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_sql_common.c - what both databases share: placeholders, the meaning of error codes, dispatch. */
+/* test_sql_common.c - what both databases share: placeholders, the meaning of error codes,
+ * dispatch. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

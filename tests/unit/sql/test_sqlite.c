@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_sqlite.c - connections to SQLite files: opening, values, transactions, the guard, failures. */
+/* test_sqlite.c - connections to SQLite files: opening, values, transactions, the guard,
+ * failures. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
