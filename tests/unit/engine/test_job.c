@@ -2,11 +2,13 @@
 /* test_job.c - opening a sync: fields, key, filters, what is refused and how it is said. */
 #include "engine/job.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/mapping.h"
 #include "fixture.h"
+#include "lib/testpg.h"
 
 static const size_t first_field[] = {0};
 static const size_t first_two[] = {0, 1};
@@ -510,6 +512,201 @@ static void check_tells_of_key_fields_and_what_is_left_out(void **state)
     fixture_done();
 }
 
+/* ---- what databases have and memory has not ---- */
+
+static struct pair two_files(const char *a_sql, const char *b_sql)
+{
+    struct pair p = {fixture_sqlite(), fixture_sqlite()};
+
+    fixture_sql(p.a, a_sql);
+    fixture_sql(p.b, b_sql);
+    p.a = fixture_url(p.a, "t");
+    p.b = fixture_url(p.b, "t");
+    return p;
+}
+
+static void accept(const struct pair *p, const struct ls_sync_config *more)
+{
+    struct ls_sync_config config = more ? *more : (struct ls_sync_config){0};
+    struct ls_error err = {0};
+    struct ls_job *job = NULL;
+
+    config.source.url = p->a;
+    config.target.url = p->b;
+    assert_ok(ls_job_open(&config, true, &job, &err), &err);
+    ls_job_close(job);
+}
+
+#define SIMPLE "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT);"
+#define WITH_TRIGGER                                                                         \
+    SIMPLE "CREATE TABLE log(x); CREATE TRIGGER tr AFTER INSERT ON t BEGIN INSERT INTO log " \
+           "VALUES(1); END"
+
+static void a_view_is_read_and_never_written(void **state)
+{
+    const char *const key[] = {"id"};
+    const struct ls_sync_config by_id = {.key = key, .key_count = 1};
+    const struct pair p = two_files(
+        "CREATE TABLE x(id INTEGER PRIMARY KEY, v TEXT); CREATE VIEW t AS SELECT * FROM x", SIMPLE);
+
+    (void)state;
+    accept(&p, NULL); /* the target's key serves */
+    accept(&p, &by_id);
+    refuse(p.b, p.a, &by_id, true, LS_PERMISSION, "target: ", "may not write it");
+    fixture_done();
+}
+
+static void triggers_need_to_be_accepted(void **state)
+{
+    const struct ls_sync_config yes = {.cascades_accept = true};
+    const struct pair p = two_files(SIMPLE, WITH_TRIGGER);
+    struct ls_job *job;
+
+    (void)state;
+    refuse(p.a, p.b, NULL, true, LS_CONFIG, "target: t: triggers fire", "cascades: accept");
+    accept(&p, &yes);
+    job = fixture_job(p.a, p.b, NULL); /* reading needs no consent */
+    ls_job_close(job);
+    fixture_done();
+}
+
+static void cascading_deletes_need_to_be_accepted_where_records_are_deleted(void **state)
+{
+    const struct ls_sync_config yes = {.cascades_accept = true};
+    const struct ls_sync_config keep = {.deletes = LS_DELETES_KEEP};
+    const struct pair p = two_files(
+        SIMPLE, SIMPLE "CREATE TABLE child(t INTEGER REFERENCES t(id) ON DELETE CASCADE)");
+
+    (void)state;
+    refuse(p.a, p.b, NULL, true, LS_CONFIG, "deletes reach other tables", "deletes: keep");
+    accept(&p, &yes);
+    accept(&p, &keep);
+    fixture_done();
+}
+
+static void generated_fields_are_left_out(void **state)
+{
+    static const struct ls_field_config both[] = {{"id", "id"}, {"g", "v"}};
+    const char *const key[] = {"g"};
+    const struct ls_sync_config map = {.fields = both, .field_count = 2};
+    const struct ls_sync_config by_g = {.key = key, .key_count = 1};
+    const struct pair p = two_files(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT, g TEXT)",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT, g TEXT GENERATED ALWAYS AS (upper(v)))");
+    struct ls_job *job = fixture_job(p.a, p.b, NULL);
+
+    (void)state;
+    assert_int_equal(job->layout.field_count, 2);
+    ls_job_close(job);
+    job = fixture_job(p.b, p.a, NULL);
+    assert_int_equal(job->layout.field_count, 2);
+    ls_job_close(job);
+    refuse(p.a, p.b, &map, false, LS_CONFIG, "fields: g of target t is generated", "Leave it out");
+    refuse(p.a, p.b, &by_g, false, LS_CONFIG, "key: g of target t is generated", "");
+    fixture_done();
+}
+
+static void a_table_without_a_key_names_the_columns_that_could_serve(void **state)
+{
+    const struct pair p = two_files("CREATE TABLE t(id INTEGER, mail TEXT UNIQUE, v TEXT)",
+                                    "CREATE TABLE t(id INTEGER, mail TEXT, v TEXT)");
+    const struct pair bare =
+        two_files("CREATE TABLE t(id INTEGER, v TEXT)", "CREATE TABLE t(id INTEGER, v TEXT)");
+
+    (void)state;
+    refuse(p.a, p.b, NULL, false, LS_NO_KEY, "--key", "mail (unique of the source, may be NULL)");
+    refuse(bare.a, bare.b, NULL, false, LS_NO_KEY, "--key", "could serve: id, v");
+    fixture_done();
+}
+
+static void a_primary_key_that_may_be_null_serves_and_is_checked(void **state)
+{
+    const struct pair p = two_files("CREATE TABLE t(code TEXT PRIMARY KEY, v TEXT)",
+                                    "CREATE TABLE t(code TEXT PRIMARY KEY, v TEXT)");
+    struct ls_job *job = fixture_job(p.a, p.b, NULL);
+
+    (void)state;
+    assert_string_equal(job->layout.fields[job->layout.key[0]].name, "code");
+    assert_false(job->key_enforced);
+    ls_job_close(job);
+    fixture_done();
+}
+
+static void check_tells_what_is_put_into_the_target(void **state)
+{
+    const struct pair p = two_files(SIMPLE, WITH_TRIGGER);
+    const struct ls_finding *list = NULL;
+    struct ls_error err = {0};
+    struct ls_arena mem;
+    struct ls_job *job = fixture_job(p.a, p.b, NULL);
+    size_t count = 0;
+
+    (void)state;
+    ls_arena_init(&mem, 0);
+    assert_ok(ls_job_check(job, &mem, &count, &list, &err), &err);
+    assert_true(finds(list, count, "target t", "lockstep_batches"));
+    assert_true(finds(list, count, "target t", "triggers fire when it is written"));
+    assert_false(finds(list, count, "target t", "may not be written"));
+    ls_job_close(job);
+    ls_arena_done(&mem);
+    fixture_done();
+}
+
+/* Roles belong to the server, not to the database: the name is made of this database's. */
+static char *make_reader(const char *url)
+{
+    char *role = testpg_value(url, "SELECT 'r_' || current_database()"), *ret;
+    char sql[400];
+
+    (void)snprintf(sql, sizeof sql,
+                   "CREATE ROLE \"%s\" LOGIN PASSWORD 'pw'; GRANT SELECT ON t, u TO \"%s\"", role,
+                   role);
+    testpg_exec(url, sql);
+    ret = testpg_url_with(url, role, "pw", NULL);
+    free(role);
+    return ret;
+}
+
+static void drop_reader(const char *url)
+{
+    char *role = testpg_value(url, "SELECT 'r_' || current_database()");
+    char sql[400];
+
+    (void)snprintf(sql, sizeof sql, "DROP OWNED BY \"%s\"; DROP ROLE \"%s\"", role, role);
+    testpg_exec(url, sql);
+    free(role);
+}
+
+static void a_missing_right_is_said_before_anything_is_read(void **state)
+{
+    const char *url = fixture_postgres();
+    const struct ls_finding *list = NULL;
+    struct ls_error err = {0};
+    struct ls_arena mem;
+    struct ls_job *job;
+    size_t count = 0;
+    char *reader;
+
+    (void)state;
+    ls_arena_init(&mem, 0);
+    testpg_exec(
+        url,
+        "CREATE TABLE t(id int PRIMARY KEY, v text); CREATE TABLE u(id int PRIMARY KEY, v text)");
+    reader = make_reader(url);
+    refuse(fixture_url(url, "t"), fixture_url(reader, "u"), NULL, true, LS_PERMISSION,
+           "target: ", "may not write it");
+    job = fixture_job(fixture_url(url, "t"), fixture_url(reader, "u"), NULL);
+    assert_ok(ls_job_check(job, &mem, &count, &list, &err), &err);
+    assert_true(finds(list, count, "target public.u", "may not be written"));
+    assert_true(finds(list, count, "target public.u", "nothing but records"));
+    assert_null(strstr(job->name, "pw"));
+    ls_job_close(job);
+    drop_reader(url);
+    free(reader);
+    ls_arena_done(&mem);
+    fixture_done();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -534,6 +731,14 @@ int main(void)
         cmocka_unit_test(soft_values_are_constants_times_or_computed),
         cmocka_unit_test(a_job_over_the_target_alone_has_all_its_fields),
         cmocka_unit_test(check_tells_of_key_fields_and_what_is_left_out),
+        cmocka_unit_test(a_view_is_read_and_never_written),
+        cmocka_unit_test(triggers_need_to_be_accepted),
+        cmocka_unit_test(cascading_deletes_need_to_be_accepted_where_records_are_deleted),
+        cmocka_unit_test(generated_fields_are_left_out),
+        cmocka_unit_test(a_table_without_a_key_names_the_columns_that_could_serve),
+        cmocka_unit_test(a_primary_key_that_may_be_null_serves_and_is_checked),
+        cmocka_unit_test(check_tells_what_is_put_into_the_target),
+        cmocka_unit_test(a_missing_right_is_said_before_anything_is_read),
     };
     return cmocka_run_group_tests_name("engine/job", tests, NULL, NULL);
 }
