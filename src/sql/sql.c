@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "sql/sql_driver.h"
 
 #define DEFAULT_BUSY_MS 10000
@@ -78,8 +79,16 @@ void ls_sql_cancel(struct ls_sql *db)
     db->driver->cancel(db);
 }
 
+/* Every statement passes here, so that people can see what is done to their database. Values are parameters
+ * and do not show, but for the literals of filters. */
+void ls_sql_trace(const struct ls_sql *db, const char *sql)
+{
+    ls_log(LS_LOG_DEBUG, "sql %s: %s", db->shown, sql);
+}
+
 enum ls_code ls_sql_exec(struct ls_sql *db, const char *sql, struct ls_error *err)
 {
+    ls_sql_trace(db, sql);
     return db->driver->exec(db, sql, err);
 }
 
@@ -125,6 +134,7 @@ bool ls_sql_in_transaction(const struct ls_sql *db)
 enum ls_code ls_sql_prepare(struct ls_sql *db, const char *sql, struct ls_sql_stmt **ret,
                             struct ls_error *err)
 {
+    ls_sql_trace(db, sql);
     return db->driver->prepare(db, sql, false, ret, err);
 }
 
@@ -162,8 +172,10 @@ enum ls_code ls_sql_one(struct ls_sql *db, const char *sql, const struct ls_valu
 {
     struct ls_sql_stmt *stmt = NULL;
     bool row = false;
-    enum ls_code rc = db->driver->prepare(db, sql, true, &stmt, err);
+    enum ls_code rc;
 
+    ls_sql_trace(db, sql);
+    rc = db->driver->prepare(db, sql, true, &stmt, err);
     if (rc == LS_OK)
         rc = ls_sql_run(stmt, params, count, false, err);
     if (rc == LS_OK)

@@ -84,4 +84,7 @@ static inline bool ls_sql_about_record(enum ls_code code)
     return code == LS_CONSTRAINT || code == LS_TYPE;
 }
 
+/* Shows a statement to whoever wants to see them (log.h, level debug). */
+void ls_sql_trace(const struct ls_sql *db, const char *sql);
+
 #endif

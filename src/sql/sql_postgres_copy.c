@@ -70,12 +70,14 @@ static enum ls_code open_copy(struct ls_sql *base, const char *sql, bool out,
 enum ls_code ls_sql_copy_out(struct ls_sql *db, const char *sql, struct ls_sql_copy **ret,
                              struct ls_error *err)
 {
+    ls_sql_trace(db, sql);
     return open_copy(db, sql, true, ret, err);
 }
 
 enum ls_code ls_sql_copy_in(struct ls_sql *db, const char *sql, struct ls_sql_copy **ret,
                             struct ls_error *err)
 {
+    ls_sql_trace(db, sql);
     return open_copy(db, sql, false, ret, err);
 }
 
