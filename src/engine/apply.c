@@ -23,19 +23,36 @@ static void progress(const struct ls_hooks *hooks, uint64_t done, uint64_t total
         hooks->progress(hooks->ctx, PHASE, done, total);
 }
 
+/* The key as the target has it: equal to the source's, but not always the same bytes (1.0 and 1.00). */
+static const struct ls_value *own_key(const struct ls_layout *layout, const struct ls_value *record,
+                                      struct ls_arena *mem)
+{
+    struct ls_value *key = ls_arena_array(mem, layout->key_count, sizeof *key);
+
+    if (key)
+        ls_layout_key(layout, record, key);
+    return key;
+}
+
 /* The steps of some changes. Insert: no record yet; update, delete: as the plan saw it. */
-static struct ls_step *steps_of(const struct ls_change *changes, size_t count, struct ls_arena *mem)
+static struct ls_step *steps_of(const struct ls_job *job, const struct ls_change *changes,
+                                size_t count, struct ls_arena *mem)
 {
     struct ls_step *list = ls_arena_array(mem, count, sizeof *list);
 
-    for (size_t i = 0; list && i < count; i++)
+    for (size_t i = 0; list && i < count; i++) {
+        const struct ls_change *change = &changes[i];
+
         list[i] = (struct ls_step){
-            .kind = changes[i].kind,
-            .expect = changes[i].kind == LS_INSERT ? LS_EXPECT_NONE : LS_EXPECT_VALUES,
-            .key = changes[i].key,
-            .expected = changes[i].before,
-            .record = changes[i].after,
+            .kind = change->kind,
+            .expect = change->kind == LS_INSERT ? LS_EXPECT_NONE : LS_EXPECT_VALUES,
+            .key = change->before ? own_key(&job->layout, change->before, mem) : change->key,
+            .expected = change->before,
+            .record = change->after,
         };
+        if (!list[i].key)
+            return NULL;
+    }
     return list;
 }
 
@@ -62,7 +79,7 @@ static enum ls_code apply_all(struct ls_job *job, struct ls_plan *plan, struct l
         rc = ls_plan_next(plan, job->batch_rows, &mem, &changes, &count, err);
         if (rc != LS_OK || count == 0)
             break;
-        list = steps_of(changes, count, &mem);
+        list = steps_of(job, changes, count, &mem);
         rc = list ? ls_steps_write(steps, list, count, err) : ls_error_nomem(err);
         ls_arena_reset(&mem);
         progress(hooks, done += count, total);
@@ -77,7 +94,7 @@ enum ls_code ls_apply(struct ls_job *job, struct ls_store *writer, const char *r
                       struct ls_apply_result *ret, struct ls_error *err)
 {
     const struct ls_steps_fields fields = {job->layout.field_count, job->target_fields,
-                                           job->layout.key};
+                                           job->layout.key, false};
     struct ls_steps *steps = NULL;
     enum ls_code rc;
 
@@ -85,7 +102,7 @@ enum ls_code ls_apply(struct ls_job *job, struct ls_store *writer, const char *r
     rc = ls_steps_open(job, writer, run, &fields, journal, hooks, touched, ret, &steps, err);
     if (rc == LS_OK)
         rc = apply_all(job, plan, steps, hooks, ret, err);
-    if (rc == LS_OK && !(ret->interrupted && job->atomic))
+    if (rc == LS_OK)
         rc = ls_steps_finish(steps, err);
     ls_steps_close(steps);
     return rc;
@@ -176,11 +193,11 @@ enum ls_code ls_undo(struct ls_job *job, struct ls_store *writer, const char *ru
         rc = ls_error_nomem(err);
         goto done;
     }
-    fields = (struct ls_steps_fields){whole->field_count, whole->fields, whole->key};
+    fields = (struct ls_steps_fields){whole->field_count, whole->fields, whole->key, true};
     rc = ls_steps_open(job, writer, run, &fields, journal, hooks, touched, ret, &steps, err);
     if (rc == LS_OK)
         rc = undo_all(whole, steps, source, hooks, ret, err);
-    if (rc == LS_OK && !(ret->interrupted && job->atomic))
+    if (rc == LS_OK)
         rc = ls_steps_finish(steps, err);
 done:
     ls_steps_close(steps);

@@ -39,10 +39,15 @@ static bool over_share(uint64_t part, uint64_t whole, double share)
     return share < 1.0 && (double)part > (double)whole * share;
 }
 
+/* A record that is marked as deleted is as gone as one that is deleted. */
+static uint64_t going(const struct situation *s)
+{
+    return s->counts->deletes + s->counts->soft;
+}
+
 static bool deletes_pulls(const struct situation *s)
 {
-    return big_enough(s) &&
-           over_share(s->counts->deletes, s->counts->target_count, s->job->brake_deletes);
+    return big_enough(s) && over_share(going(s), s->counts->target_count, s->job->brake_deletes);
 }
 
 static bool changes_pulls(const struct situation *s)
@@ -53,7 +58,7 @@ static bool changes_pulls(const struct situation *s)
 
 static bool empty_pulls(const struct situation *s)
 {
-    return s->counts->source_count == 0 && s->counts->deletes > 0 &&
+    return s->counts->source_count == 0 && going(s) > 0 &&
            (big_enough(s) || s->last->source_count > 0);
 }
 
@@ -79,7 +84,7 @@ static void explain_deletes(const struct situation *s, struct ls_error *err)
         "stopped before the first write: the plan deletes %" PRIu64 " of %" PRIu64
         " records of the target, more than %.4g %%. Look at them with `lockstep diff`; if they "
         "shall go, run again with --force=deletes",
-        s->counts->deletes, s->counts->target_count, s->job->brake_deletes * 100);
+        going(s), s->counts->target_count, s->job->brake_deletes * 100);
 }
 
 static void explain_changes(const struct situation *s, struct ls_error *err)
@@ -96,10 +101,10 @@ static void explain_changes(const struct situation *s, struct ls_error *err)
 static void explain_empty(const struct situation *s, struct ls_error *err)
 {
     ls_error_set(err, LS_BRAKE,
-                 "stopped before the first write: the source is empty, so all %" PRIu64
+                 "stopped before the first write: the source is empty, so %" PRIu64
                  " records of the target would go. Check that %s is the right one; if it shall be "
                  "emptied, run again with --force=empty-source",
-                 s->counts->deletes, s->job->source.identity);
+                 going(s), s->job->source.identity);
 }
 
 static void explain_config(const struct situation *s, struct ls_error *err)

@@ -7,8 +7,9 @@
  * defaults and rounding made of it is in there too. An insert has no before-image, so a first copy journals keys and
  * hashes only.
  *
- * A blob says for which fields it was made. A table whose columns changed since cannot be undone
- * by values in the old order; the names and types are hashed, not kept, because the answer is the same: no. */
+ * A blob says for which fields and which key it was made. A table whose columns changed since cannot be undone
+ * by values in the old order, and another key would name other records; names and types are hashed, not kept, because
+ * the answer is the same: no. */
 #include "engine/journal.h"
 
 #include <string.h>
@@ -18,10 +19,10 @@
 
 #define JOURNAL_FORMAT 1
 
-static uint64_t shape_of(const struct ls_whole *whole)
+static bool find_shape(struct ls_whole *whole)
 {
     struct ls_buf text;
-    uint64_t hash;
+    bool ok;
 
     ls_buf_init(&text, 0);
     for (size_t i = 0; i < whole->field_count; i++) {
@@ -31,9 +32,12 @@ static uint64_t shape_of(const struct ls_whole *whole)
         ls_buf_u8(&text, (uint8_t)f->type);
         ls_buf_bytes(&text, f->native, strlen(f->native));
     }
-    hash = ls_hash64(text.data, text.size, 1);
+    for (size_t k = 0; k < whole->key_count; k++)
+        ls_buf_u32(&text, (uint32_t)whole->key[k]);
+    ok = !text.failed;
+    whole->shape = ok ? ls_hash64(text.data, text.size, 1) : 0;
     ls_buf_done(&text);
-    return hash;
+    return ok;
 }
 
 struct ls_whole *ls_whole_new(const struct ls_schema *schema, size_t key_count, const size_t *key,
@@ -57,8 +61,7 @@ struct ls_whole *ls_whole_new(const struct ls_schema *schema, size_t key_count, 
         fields[n++] = i;
     }
     *w = (struct ls_whole){schema, n, key_count, fields, positions, as, 0};
-    w->shape = shape_of(w);
-    return w;
+    return find_shape(w) ? w : NULL;
 }
 
 struct ls_whole *ls_whole_of(const struct ls_job *job, struct ls_arena *mem)
@@ -142,16 +145,16 @@ enum ls_code ls_journal_decode(const void *blob, size_t size, const struct ls_wh
     format = ls_reader_u8(&rd);
     shape = ls_reader_u64(&rd);
     count = ls_reader_u32(&rd);
-    if (format > JOURNAL_FORMAT)
+    if (!rd.failed && format > JOURNAL_FORMAT)
         return ls_error_set(err, LS_VERSION,
                             "the journal was written by a newer lockstep. Undo with that version");
-    if (rd.failed || count > size)
+    if (rd.failed || format < 1 || count > size) /* an entry has more than a byte */
         return ls_error_set(err, LS_CORRUPT, "a journal entry is damaged");
     if (shape != whole->shape)
         return ls_error_set(
             err, LS_CHANGED,
-            "the columns of %s are not those of the run any more, so its records cannot be put "
-            "back as they were. Undo the change of the table first",
+            "the columns or the key of %s are not those of the run any more, so its records cannot "
+            "be put back as they were. Undo the change of the table first",
             whole->schema->collection);
     entries = ls_arena_array(mem, count, sizeof *entries);
     if (!entries)
@@ -159,6 +162,8 @@ enum ls_code ls_journal_decode(const void *blob, size_t size, const struct ls_wh
     for (uint32_t i = 0; i < count; i++)
         if (!decode_entry(&rd, whole, mem, &entries[i]))
             return ls_error_set(err, LS_CORRUPT, "a journal entry is damaged");
+    if (rd.at != rd.size)
+        return ls_error_set(err, LS_CORRUPT, "a journal entry is damaged");
     *ret = entries;
     *ret_count = count;
     return LS_OK;

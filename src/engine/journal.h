@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* journal.h - what a batch did, as a blob: the before-images and what the run left.
  *
- * Format 1: u8 format, u64 hash of the whole record's field names and types, u32 entries; each entry u8 kind, the key, u8 has
+ * Format 1: u8 format, u64 hash of the whole record's field names, types and key, u32 entries; each entry u8 kind, the key, u8 has
  * a before-image, the before-image (the whole record, every field that can be written), two u64: the
  * 128-bit hash of the record as the run left it (0, 0 after a delete). Values by ls_values_encode(). */
 #ifndef LS_ENGINE_JOURNAL_H
@@ -17,7 +17,7 @@ struct ls_whole {
     const size_t *fields;   /* schema indexes */
     const size_t *key;      /* positions in fields */
     const struct ls_as *as; /* each as its own type */
-    uint64_t shape;         /* hash of names and types */
+    uint64_t shape;         /* hash of names, types and key */
 };
 /* From the schema and the schema indexes of the key's fields. In mem; NULL when out of memory. */
 struct ls_whole *ls_whole_new(const struct ls_schema *schema, size_t key_count, const size_t *key,
@@ -39,7 +39,8 @@ struct ls_journal_entry {
 
 void ls_journal_encode(struct ls_buf *out, const struct ls_whole *whole,
                        const struct ls_journal_entry *entries, size_t count);
-/* LS_CORRUPT when damaged, LS_CHANGED when the table's fields are not those of then. */
+/* LS_CORRUPT when damaged, LS_VERSION when a newer lockstep wrote it, LS_CHANGED when the table's fields
+ * or the key are not those of then. */
 LS_MUST_CHECK enum ls_code ls_journal_decode(const void *blob, size_t size,
                                              const struct ls_whole *whole, struct ls_arena *mem,
                                              struct ls_journal_entry **ret, size_t *ret_count,

@@ -24,18 +24,22 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "engine/mapping.h"
 #include "engine/sync_config.h"
 #include "model/json.h"
 
 #define PLAN_FORMAT 1
 #define COUNTS_ROOM 400       /* bytes that the counts take at most, names included */
+#define TAIL_BYTES 256        /* the closing line is shorter */
 #define NEXT_BYTES (4u << 20) /* a batch of changes ends at about this many bytes of text */
+#define BEGINNING "{\"lockstep\":\"plan\","
 #define TAKE_TEXT "make a new plan with `lockstep plan`"
 
 /* ---- writing ---- */
 
 struct maker {
     struct ls_job *job;
+    const char *path; /* NULL: a spool */
     FILE *f;
     struct ls_buf line, header;
     size_t header_bytes; /* room that was left, line feed included */
@@ -44,9 +48,11 @@ struct maker {
     int64_t now_us;
 };
 
-static enum ls_code write_failed(struct ls_error *err)
+static enum ls_code write_failed(const struct maker *m, struct ls_error *err)
 {
-    return ls_error_errno(err, errno, "write the plan");
+    return ls_error_errno(err, errno, "write the plan%s%s%s", m->path ? " " : "",
+                          m->path ? m->path : " to a temporary file",
+                          m->path ? "" : " (set TMPDIR to a folder with space)");
 }
 
 static void add_field_list(struct ls_buf *out, const struct ls_layout *layout)
@@ -67,6 +73,13 @@ static void add_field_list(struct ls_buf *out, const struct ls_layout *layout)
     ls_buf_text(out, "]");
 }
 
+/* What a plan calls a side: its store and the collection in it. In mem. */
+static const char *side_name(const struct ls_side *side, struct ls_arena *mem)
+{
+    return ls_arena_printf(mem, "%s#%s", side->identity,
+                           side->schema->collection ? side->schema->collection : "");
+}
+
 static void add_text_member(struct ls_buf *out, const char *name, const char *text)
 {
     ls_buf_printf(out, ",\"%s\":", name);
@@ -74,21 +87,27 @@ static void add_text_member(struct ls_buf *out, const char *name, const char *te
 }
 
 /* Everything of the header but the counts. */
-static void begin_header(struct maker *m)
+static enum ls_code begin_header(struct maker *m, struct ls_arena *mem, struct ls_error *err)
 {
     const struct ls_job *job = m->job;
+    const char *source = side_name(&job->source, mem), *target = side_name(&job->target, mem);
     char now[25];
 
+    if (!source || !target)
+        return ls_error_nomem(err);
+
     ls_clock_iso(m->now_us, now);
-    ls_buf_printf(&m->header, "{\"lockstep\":\"plan\",\"format\":%d", PLAN_FORMAT);
+    ls_buf_printf(&m->header, BEGINNING "\"format\":%d", PLAN_FORMAT);
     add_text_member(&m->header, "sync", job->name);
-    add_text_member(&m->header, "source", job->source.identity);
-    add_text_member(&m->header, "target", job->target.identity);
+    add_text_member(&m->header, "source", source);
+    add_text_member(&m->header, "target", target);
     add_text_member(&m->header, "made_at", now);
     add_text_member(&m->header, "job", job->digest);
     add_text_member(&m->header, "fingerprint", job->fingerprint ? job->fingerprint : "");
     ls_buf_printf(&m->header, ",\"config\":%s", job->config_json ? job->config_json : "{}");
     add_field_list(&m->header, &job->layout);
+    m->header_bytes = m->header.size + COUNTS_ROOM;
+    return m->header.failed ? ls_error_nomem(err) : LS_OK;
 }
 
 static void end_header(struct maker *m)
@@ -97,10 +116,10 @@ static void end_header(struct maker *m)
 
     ls_buf_printf(&m->header,
                   ",\"counts\":{\"inserts\":%" PRIu64 ",\"updates\":%" PRIu64
-                  ",\"deletes\":%" PRIu64 ",\"kept\":%" PRIu64 ",\"unchanged\":%" PRIu64
-                  ",\"moving\":%" PRIu64 ",\"source_count\":%" PRIu64 ",\"target_count\":%" PRIu64
-                  "}}",
-                  c->inserts, c->updates, c->deletes, c->kept, c->unchanged, c->moving,
+                  ",\"deletes\":%" PRIu64 ",\"soft\":%" PRIu64 ",\"kept\":%" PRIu64
+                  ",\"unchanged\":%" PRIu64 ",\"moving\":%" PRIu64 ",\"source_count\":%" PRIu64
+                  ",\"target_count\":%" PRIu64 "}}",
+                  c->inserts, c->updates, c->deletes, c->soft, c->kept, c->unchanged, c->moving,
                   c->source_count, c->target_count);
     while (!m->header.failed && m->header.size + 1 < m->header_bytes)
         ls_buf_char(&m->header, ' ');
@@ -130,11 +149,30 @@ static enum ls_code write_change(struct maker *m, const struct ls_change *change
     if (m->line.failed)
         return ls_error_nomem(err);
     if (fwrite(m->line.data, m->line.size, 1, m->f) != 1)
-        return write_failed(err);
+        return write_failed(m, err);
     return LS_OK;
 }
 
-/* A target-only record under `deletes: soft`: the fields are set where they are not set yet. */
+/* One mark of a deleted record; a time that is there stays: it was deleted then. */
+static enum ls_code mark_deleted(struct maker *m, const struct ls_soft *soft,
+                                 const struct ls_value *record, struct ls_arena *mem, bool *changes,
+                                 struct ls_error *err)
+{
+    const struct ls_job *job = m->job;
+    struct ls_value *slot = &m->after[soft->position], mark;
+    enum ls_code rc;
+
+    if (job->mapping->marks[soft - job->soft].now && slot->type != LS_T_NULL)
+        return LS_OK;
+    rc = ls_job_soft_value(job, soft, record, m->now_us, mem, &mark, err);
+    if (rc != LS_OK || ls_value_equal(slot, &mark, &job->layout.as[soft->position]))
+        return rc;
+    *slot = mark;
+    *changes = true;
+    return LS_OK;
+}
+
+/* A target-only record under `deletes: soft`, which does not have all its marks yet. */
 static enum ls_code plan_soft_delete(struct maker *m, const struct ls_difference *d,
                                      struct ls_error *err)
 {
@@ -145,19 +183,13 @@ static enum ls_code plan_soft_delete(struct maker *m, const struct ls_difference
 
     ls_arena_init(&mem, 0);
     memcpy(m->after, d->target, job->layout.field_count * sizeof *m->after);
-    for (size_t i = 0; i < job->soft_count && rc == LS_OK; i++) {
-        const struct ls_soft *soft = &job->soft[i];
-        struct ls_value *slot = &m->after[soft->position];
-
-        if (slot->type != LS_T_NULL)
-            continue; /* marked before */
-        rc = ls_job_soft_value(job, soft, d->target, m->now_us, &mem, slot, err);
-        changes = changes || slot->type != LS_T_NULL;
-    }
+    for (size_t i = 0; i < job->soft_count && rc == LS_OK; i++)
+        rc = mark_deleted(m, &job->soft[i], d->target, &mem, &changes, err);
     if (rc == LS_OK && changes) {
         const struct ls_change change = {LS_UPDATE, d->key, d->target, m->after};
 
         m->counts.updates++;
+        m->counts.soft++;
         rc = write_change(m, &change, err);
     } else if (rc == LS_OK) {
         m->counts.unchanged++;
@@ -203,25 +235,25 @@ static enum ls_code plan_difference(void *ctx, const struct ls_difference *d, st
     return LS_OK; /* what moves is left for the next run */
 }
 
-static enum ls_code hash_file(FILE *f, char out[LS_SHA256_HEX], struct ls_error *err)
+static enum ls_code hash_file(const struct maker *m, char out[LS_SHA256_HEX], struct ls_error *err)
 {
     char block[65536];
     struct ls_sha256 sha;
     size_t n;
 
     ls_sha256_init(&sha);
-    if (fflush(f) != 0 || fseeko(f, 0, SEEK_SET) != 0)
-        return write_failed(err);
-    while ((n = fread(block, 1, sizeof block, f)) > 0)
+    if (fflush(m->f) != 0 || fseeko(m->f, 0, SEEK_SET) != 0)
+        return write_failed(m, err);
+    while ((n = fread(block, 1, sizeof block, m->f)) > 0)
         ls_sha256_add(&sha, block, n);
-    if (ferror(f))
-        return ls_error_errno(err, errno, "read the plan back");
+    if (ferror(m->f))
+        return ls_error_errno(err, errno, "read plan %s back", m->path);
     ls_sha256_hex(&sha, out);
     return LS_OK;
 }
 
-/* Header over the room at the start, then the closing line. hashed: not for a spool. */
-static enum ls_code finish(struct maker *m, bool hashed, struct ls_error *err)
+/* Header over the room at the start, then the closing line. A spool is not hashed. */
+static enum ls_code finish(struct maker *m, struct ls_error *err)
 {
     const uint64_t changes = m->counts.inserts + m->counts.updates + m->counts.deletes;
     char digest[LS_SHA256_HEX] = "";
@@ -233,31 +265,27 @@ static enum ls_code finish(struct maker *m, bool hashed, struct ls_error *err)
     if (m->header.size != m->header_bytes)
         return ls_error_set(err, LS_INTERNAL, "the plan's header does not fit its room");
     if (fseeko(m->f, 0, SEEK_SET) != 0 || fwrite(m->header.data, m->header.size, 1, m->f) != 1)
-        return write_failed(err);
-    if (hashed)
-        rc = hash_file(m->f, digest, err);
+        return write_failed(m, err);
+    if (m->path)
+        rc = hash_file(m, digest, err);
     if (rc != LS_OK)
         return rc;
     if (fseeko(m->f, 0, SEEK_END) != 0 ||
         fprintf(m->f, "{\"end\":%" PRIu64 ",\"sha256\":\"%s\"}\n", changes, digest) < 0 ||
         fflush(m->f) != 0)
-        return write_failed(err);
+        return write_failed(m, err);
     return LS_OK;
 }
 
 static enum ls_code make(struct maker *m, const struct ls_compare_options *options,
-                         const struct ls_hooks *hooks, bool hashed,
-                         struct ls_compare_result *ret_compare, struct ls_error *err)
+                         const struct ls_hooks *hooks, struct ls_compare_result *ret_compare,
+                         struct ls_error *err)
 {
     enum ls_code rc;
 
-    begin_header(m);
-    m->header_bytes = m->header.size + COUNTS_ROOM;
-    if (m->header.failed)
-        return ls_error_nomem(err);
     for (size_t i = 0; i < m->header_bytes; i++)
         if (putc(i + 1 < m->header_bytes ? ' ' : '\n', m->f) == EOF)
-            return write_failed(err);
+            return write_failed(m, err);
     rc = ls_compare(m->job, options, hooks, plan_difference, m, ret_compare, err);
     if (rc != LS_OK)
         return rc;
@@ -265,7 +293,7 @@ static enum ls_code make(struct maker *m, const struct ls_compare_options *optio
     m->counts.moving = ret_compare->count[LS_MOVING];
     m->counts.source_count = ret_compare->source_count;
     m->counts.target_count = ret_compare->target_count;
-    return finish(m, hashed, err);
+    return finish(m, err);
 }
 
 enum ls_code ls_plan_make(struct ls_job *job, const struct ls_compare_options *options,
@@ -274,7 +302,7 @@ enum ls_code ls_plan_make(struct ls_job *job, const struct ls_compare_options *o
                           struct ls_error *err)
 {
     struct ls_file_swap swap = {0};
-    struct maker m = {.job = job, .now_us = ls_clock_now_us()};
+    struct maker m = {.job = job, .path = path, .now_us = ls_clock_now_us()};
     struct ls_arena mem;
     enum ls_code rc;
 
@@ -287,7 +315,9 @@ enum ls_code ls_plan_make(struct ls_job *job, const struct ls_compare_options *o
     if (path)
         m.f = swap.f;
     m.after = ls_arena_array(&mem, job->layout.field_count, sizeof *m.after);
-    rc = m.after ? make(&m, options, hooks, path != NULL, ret_compare, err) : ls_error_nomem(err);
+    rc = m.after ? begin_header(&m, &mem, err) : ls_error_nomem(err);
+    if (rc == LS_OK)
+        rc = make(&m, options, hooks, ret_compare, err);
     if (rc == LS_OK && path)
         rc = ls_file_swap_commit(&swap, err);
     if (rc != LS_OK)
@@ -328,42 +358,70 @@ static enum ls_code damaged(struct ls_error *err, const char *shown, const char 
                         why);
 }
 
-/* The last line's digest against all bytes before it. */
-static enum ls_code check_digest(FILE *f, const char *shown, struct ls_error *err)
+/* The file's last line, which begins at *ret_body; "" when there is none that fits. */
+static enum ls_code read_last_line(FILE *f, const char *shown, char tail[TAIL_BYTES],
+                                   off_t *ret_body, struct ls_error *err)
 {
-    char block[65536], tail[256] = "", digest[LS_SHA256_HEX];
-    struct ls_sha256 sha;
-    off_t size, body;
-    char *last;
-    json_t *json;
-    const char *said;
-    enum ls_code rc = LS_OK;
+    off_t size, from;
+    size_t n, begin;
 
     if (fseeko(f, 0, SEEK_END) != 0 || (size = ftello(f)) < 0)
         return ls_error_errno(err, errno, "read plan %s", shown);
-    body = size > 255 ? size - 255 : 0;
-    if (fseeko(f, body, SEEK_SET) != 0)
+    from = size > TAIL_BYTES - 1 ? size - (TAIL_BYTES - 1) : 0;
+    if (fseeko(f, from, SEEK_SET) != 0)
         return ls_error_errno(err, errno, "read plan %s", shown);
-    tail[fread(tail, 1, sizeof tail - 1, f)] = '\0';
-    last = strstr(tail, "{\"end\":");
-    if (!last || size == 0 || !strchr(last, '\n'))
-        return damaged(err, shown, "its closing line is missing: the file was cut");
-    body += last - tail;
+    n = fread(tail, 1, TAIL_BYTES - 1, f);
+    for (begin = n ? n - 1 : 0; begin > 0 && tail[begin - 1] != '\n';)
+        begin--;
+    *ret_body = from + (off_t)begin;
+    n -= begin;
+    memmove(tail, tail + begin, n);
+    tail[n] = '\0';
+    if (n == 0 || tail[n - 1] != '\n')
+        tail[0] = '\0'; /* cut inside of it */
+    return LS_OK;
+}
+
+/* The SHA-256 of the file's first bytes. */
+static enum ls_code hash_body(FILE *f, const char *shown, off_t size, char out[LS_SHA256_HEX],
+                              struct ls_error *err)
+{
+    char block[65536];
+    struct ls_sha256 sha;
+
     ls_sha256_init(&sha);
     rewind(f);
-    for (off_t left = body; left > 0;) {
-        const size_t want = left < (off_t)sizeof block ? (size_t)left : sizeof block;
+    while (size > 0) {
+        const size_t want = size < (off_t)sizeof block ? (size_t)size : sizeof block;
         const size_t n = fread(block, 1, want, f);
 
         if (n == 0)
             return ls_error_errno(err, errno, "read plan %s", shown);
         ls_sha256_add(&sha, block, n);
-        left -= (off_t)n;
+        size -= (off_t)n;
     }
-    ls_sha256_hex(&sha, digest);
-    json = json_loads(last, JSON_DISABLE_EOF_CHECK, NULL);
+    ls_sha256_hex(&sha, out);
+    return LS_OK;
+}
+
+/* The last line's digest against all bytes before it. */
+static enum ls_code check_digest(FILE *f, const char *shown, struct ls_error *err)
+{
+    char tail[TAIL_BYTES] = "", digest[LS_SHA256_HEX];
+    off_t body = 0;
+    json_t *json;
+    const char *said;
+    enum ls_code rc = read_last_line(f, shown, tail, &body, err);
+
+    if (rc == LS_OK)
+        rc = hash_body(f, shown, body, digest, err);
+    if (rc != LS_OK)
+        return rc;
+    json = json_loads(tail, 0, NULL);
     said = json_string_value(json_object_get(json, "sha256"));
-    if (!said || strcmp(said, digest) != 0)
+    if (!said || !json_is_integer(json_object_get(json, "end")))
+        rc = damaged(err, shown, "its closing line is missing: the file was cut");
+    else if (strcmp(said, digest) != 0)
         rc = damaged(err, shown, "its digest does not fit: it was changed after it was made");
     json_decref(json);
     return rc;
@@ -380,6 +438,7 @@ static struct ls_plan_counts counts_from_json(const json_t *c)
         .inserts = count_member(c, "inserts"),
         .updates = count_member(c, "updates"),
         .deletes = count_member(c, "deletes"),
+        .soft = count_member(c, "soft"),
         .kept = count_member(c, "kept"),
         .unchanged = count_member(c, "unchanged"),
         .moving = count_member(c, "moving"),
@@ -398,14 +457,12 @@ static const char *header_text(const json_t *json, const char *name, struct ls_a
 static enum ls_code header_from_json(const json_t *json, const char *shown, struct ls_arena *mem,
                                      struct ls_plan_header *ret, struct ls_error *err)
 {
-    const char *kind = json_string_value(json_object_get(json, "lockstep"));
+    const json_int_t format = json_integer_value(json_object_get(json, "format"));
     char *config;
 
-    if (!kind || strcmp(kind, "plan") != 0)
-        return ls_error_set(
-            err, LS_CORRUPT,
-            "%s is not a plan file of lockstep. Make one with `lockstep plan -o FILE`", shown);
-    if (json_integer_value(json_object_get(json, "format")) > PLAN_FORMAT)
+    if (format < 1)
+        return damaged(err, shown, "its first line is damaged");
+    if (format > PLAN_FORMAT)
         return ls_error_set(
             err, LS_VERSION,
             "plan %s was made by a newer lockstep. Apply it with that version, or " TAKE_TEXT,
@@ -426,11 +483,19 @@ static enum ls_code header_from_json(const json_t *json, const char *shown, stru
 enum ls_code ls_plan_read_header(FILE *f, const char *shown, struct ls_arena *mem,
                                  struct ls_plan_header *ret, struct ls_error *err)
 {
+    char beginning[sizeof BEGINNING -
+                   1]; /* looked at first: a foreign file may have no lines at all */
     char *line = NULL;
     size_t room = 0;
     json_t *json = NULL;
     enum ls_code rc;
 
+    rewind(f);
+    if (fread(beginning, sizeof beginning, 1, f) != 1 ||
+        memcmp(beginning, BEGINNING, sizeof beginning) != 0)
+        return ls_error_set(
+            err, LS_CORRUPT,
+            "%s is not a plan file of lockstep. Make one with `lockstep plan -o FILE`", shown);
     rewind(f);
     if (getline(&line, &room, f) > 0)
         json = json_loads(line, 0, NULL);
@@ -440,30 +505,42 @@ enum ls_code ls_plan_read_header(FILE *f, const char *shown, struct ls_arena *me
     return rc;
 }
 
+static enum ls_code check_side(const struct ls_plan *plan, const char *what, const char *then,
+                               const struct ls_side *side, struct ls_error *err)
+{
+    struct ls_arena mem;
+    const char *now;
+    enum ls_code rc = LS_OK;
+
+    ls_arena_init(&mem, 0);
+    now = side_name(side, &mem);
+    if (!now)
+        rc = ls_error_nomem(err);
+    else if (strcmp(then, now) != 0)
+        rc = ls_error_set(err, LS_CHANGED,
+                          "plan %s was made for the %s %s, not %s. Nothing was applied; " TAKE_TEXT,
+                          plan->shown, what, then, now);
+    ls_arena_done(&mem);
+    return rc;
+}
+
 /* Is the plan still about this job? */
 static enum ls_code check_job(const struct ls_plan *plan, struct ls_error *err)
 {
     const struct ls_plan_header *h = &plan->header;
     const struct ls_job *job = plan->job;
+    enum ls_code rc = check_side(plan, "source", h->source, &job->source, err);
 
-    if (strcmp(h->source, job->source.identity) != 0)
-        return ls_error_set(
-            err, LS_CHANGED,
-            "plan %s was made for the source %s, not %s. Nothing was applied; " TAKE_TEXT,
-            plan->shown, h->source, job->source.identity);
-    if (strcmp(h->target, job->target.identity) != 0)
-        return ls_error_set(
-            err, LS_CHANGED,
-            "plan %s was made for the target %s, not %s. Nothing was applied; " TAKE_TEXT,
-            plan->shown, h->target, job->target.identity);
-    if (strcmp(h->job, job->digest) != 0 ||
-        strcmp(h->fingerprint, job->fingerprint ? job->fingerprint : "") != 0)
-        return ls_error_set(
+    if (rc == LS_OK)
+        rc = check_side(plan, "target", h->target, &job->target, err);
+    if (rc == LS_OK && (strcmp(h->job, job->digest) != 0 ||
+                        strcmp(h->fingerprint, job->fingerprint ? job->fingerprint : "") != 0))
+        rc = ls_error_set(
             err, LS_CHANGED,
             "plan %s no longer fits: the key, the fields, a filter or a table of the sync "
             "changed since it was made (%s). Nothing was applied; " TAKE_TEXT,
             plan->shown, h->made_at);
-    return LS_OK;
+    return rc;
 }
 
 enum ls_code ls_plan_open(struct ls_job *job, FILE *f, const char *shown, struct ls_plan **ret,
@@ -559,8 +636,8 @@ static enum ls_code read_change(const struct ls_plan *plan, const json_t *json,
         rc = read_record(json, "after", layout, mem, &ret->after, err);
     if (rc == LS_OK &&
         (!ret->before != (ret->kind == LS_INSERT) || !ret->after != (ret->kind == LS_DELETE)))
-        rc = damaged(err, plan->shown, "a change lacks its record");
-    return rc;
+        return damaged(err, plan->shown, "a change lacks its record");
+    return rc == LS_OK || rc == LS_NOMEM ? rc : ls_error_wrap(err, "plan %s", plan->shown);
 }
 
 /* One line: a change, or the end. */

@@ -13,6 +13,7 @@
 
 struct ls_plan_counts {
     uint64_t inserts, updates, deletes;
+    uint64_t soft;      /* of the updates: records that are marked as deleted */
     uint64_t kept;      /* deletes that the policy leaves undone */
     uint64_t unchanged; /* in sync */
     uint64_t moving;
@@ -41,7 +42,7 @@ LS_MUST_CHECK enum ls_code ls_plan_next(struct ls_plan *plan, size_t max, struct
                                         struct ls_error *err);
 /* What the header says of the sync, without a job: for `apply FILE`. Strings in mem. */
 struct ls_plan_header {
-    const char *sync, *source, *target; /* name, identities */
+    const char *sync, *source, *target; /* name, identities with #collection */
     const char *
         config_json; /* what is needed to open the job again: URLs without passwords, collections, key, fields, filters */
     struct ls_plan_counts counts;

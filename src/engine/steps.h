@@ -7,7 +7,6 @@
 
 #include "engine/apply.h"
 #include "engine/journal.h"
-#include "engine/spool.h"
 
 enum ls_expect {
     LS_EXPECT_NONE,
@@ -29,6 +28,8 @@ struct ls_steps_fields {
     size_t count;
     const size_t *fields; /* target schema indexes */
     const size_t *key;    /* positions of the key in them */
+    /* Nothing is converted, and records are the same only byte by byte: for undo. Then fields are those of struct ls_whole. */
+    bool exact;
 };
 
 struct ls_steps; /* a writing in progress */
@@ -43,7 +44,8 @@ LS_MUST_CHECK enum ls_code ls_steps_open(struct ls_job *job, struct ls_store *wr
 /* Writes these steps (a batch of its own, unless the run is one transaction). Steps the target refuses are set aside. */
 LS_MUST_CHECK enum ls_code ls_steps_write(struct ls_steps *steps, const struct ls_step *list,
                                           size_t count, struct ls_error *err);
-/* Tries what was set aside again, reports what stays, and commits a run that is one transaction. */
+/* Tries what was set aside again, reports what stays, and commits a run that is one transaction. A run that was
+ * cancelled (result->interrupted, or hooks->cancel) tries and reports nothing any more, and is not committed when the job is atomic. */
 LS_MUST_CHECK enum ls_code ls_steps_finish(struct ls_steps *steps, struct ls_error *err);
 /* Rolls back what is not committed. */
 void ls_steps_close(struct ls_steps *steps);

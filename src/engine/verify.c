@@ -3,7 +3,8 @@
  *
  * A run is not done when its writes were accepted but when both sides, read again, are the same. The
  * touched records are enough for that and cost what the run cost; --full reads everything. Where
- * a side cannot fetch by key (a CSV file) everything is read as well: one pass is cheaper than a pass for each batch. */
+ * a side cannot fetch by key (a CSV file) everything is read as well: one pass is cheaper than a pass for each batch. After undo
+ * such a target is read inside a transaction of its own, which is rolled back: a file is loaded once for it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,8 +63,7 @@ enum ls_code ls_verify(struct ls_job *job, struct ls_touched *touched, bool all,
                        ls_difference_fn *fn, void *ctx, struct ls_compare_result *ret,
                        const char **ret_scope, struct ls_error *err)
 {
-    const bool by_key = touched && ls_store_can(job->source.store, LS_CAP_FETCH) &&
-                        ls_store_can(job->target.store, LS_CAP_FETCH);
+    const bool by_key = touched && ls_compare_can_fetch(job, NULL);
 
     memset(ret, 0, sizeof *ret);
     if (all || !by_key) {
@@ -71,6 +71,7 @@ enum ls_code ls_verify(struct ls_job *job, struct ls_touched *touched, bool all,
         return ls_compare(job, options, hooks, fn, ctx, ret, err);
     }
     *ret_scope = "touched";
+    ret->path = "keys";
     if (options)
         memcpy(ret->seeds, options->seeds, sizeof ret->seeds);
     return verify_touched(job, touched, hooks, fn, ctx, ret, err);
@@ -146,7 +147,7 @@ static enum ls_code count_different(const struct ls_whole *whole,
     return LS_OK;
 }
 
-static enum ls_code check_entries(struct ls_job *job, const struct ls_whole *whole,
+static enum ls_code check_entries(struct ls_store *store, const struct ls_whole *whole,
                                   const struct ls_journal_entry *entries, size_t count,
                                   struct ls_arena *mem, uint64_t *different, struct ls_error *err)
 {
@@ -159,10 +160,25 @@ static enum ls_code check_entries(struct ls_job *job, const struct ls_whole *who
         return ls_error_nomem(err);
     for (size_t i = 0; i < count; i++)
         memcpy(keys + i * whole->key_count, entries[i].key, whole->key_count * sizeof *keys);
-    rc = ls_store_fetch(job->target.store, &scan, count, keys, false, mem, &rows, err);
+    rc = ls_store_fetch(store, &scan, count, keys, false, mem, &rows, err);
     if (rc == LS_OK)
         rc = count_different(whole, entries, count, &rows, mem, different, err);
     return rc;
+}
+
+/* A session for reading by key many times: the job's own, or one with a transaction, in which fetching is cheap. */
+static enum ls_code open_fetcher(struct ls_job *job, struct ls_store **ret, struct ls_error *err)
+{
+    struct ls_store_options options = job->target.options;
+    enum ls_code rc;
+
+    *ret = job->target.store;
+    if (ls_store_can(job->target.store, LS_CAP_FETCH))
+        return LS_OK;
+    options.writable = true;
+    *ret = NULL;
+    rc = ls_store_open(&job->target.url, &options, ret, err);
+    return rc == LS_OK ? ls_store_begin(*ret, err) : rc;
 }
 
 enum ls_code ls_verify_undo(struct ls_job *job, const struct ls_journal_source *source,
@@ -170,15 +186,15 @@ enum ls_code ls_verify_undo(struct ls_job *job, const struct ls_journal_source *
                             uint64_t *ret_different, struct ls_error *err)
 {
     struct ls_arena fixed, mem;
+    struct ls_store *store = NULL;
     struct ls_whole *whole;
-    enum ls_code rc = LS_OK;
+    enum ls_code rc;
 
     *ret_checked = *ret_different = 0;
     ls_arena_init(&fixed, 0);
     ls_arena_init(&mem, 0);
     whole = ls_whole_of(job, &fixed);
-    if (!whole)
-        rc = ls_error_nomem(err);
+    rc = whole ? open_fetcher(job, &store, err) : ls_error_nomem(err);
     while (rc == LS_OK) {
         struct ls_journal_entry *entries = NULL;
         const void *blob = NULL;
@@ -189,12 +205,14 @@ enum ls_code ls_verify_undo(struct ls_job *job, const struct ls_journal_source *
             break;
         rc = ls_journal_decode(blob, size, whole, &mem, &entries, &count, err);
         if (rc == LS_OK)
-            rc = check_entries(job, whole, entries, count, &mem, ret_different, err);
+            rc = check_entries(store, whole, entries, count, &mem, ret_different, err);
         *ret_checked += count;
         if (hooks && hooks->progress)
             hooks->progress(hooks->ctx, LS_PHASE_VERIFICATION, *ret_checked, 0);
         ls_arena_reset(&mem);
     }
+    if (store != job->target.store)
+        ls_store_close(store);
     ls_arena_done(&mem);
     ls_arena_done(&fixed);
     return rc;

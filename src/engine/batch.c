@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* batch.c - the records of one batch while its transaction is open.
+ *
+ * The whole records are locked and read, not only the fields that are written: the journal needs all of them, and what the step expects
+ * is checked on what nobody can change any more. After the write they are read again, because triggers, defaults and rounding
+ * have their say in what a record is then, and undo has to know it again.
+ *
+ * All records are written at once. When the target refuses that, it does not say which record it was: the records are cut
+ * in two until the refused ones stand alone. Records that hand unique values round stay together (waits.c), and one whose value
+ * is still held by a refused record is not even tried. What waits.c cannot see (references among the records, for one) is why
+ * the cut moves from round to round.
+ *
+ * In a first pass only some records are refused alone (patience); then the rest of a refused part is set
+ * aside as it is. A table whose every record waits for one of a later batch would cost two statements a
+ * record otherwise, and then succeed at once when it is tried from the other end.
+ *
+ * Steps that take a run back are carried out byte by byte: nothing is converted, and "already done" means the very same bytes,
+ * not equal values. */
+#include "engine/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/waits.h"
+#include "model/convert.h"
+
+/* ---- reading ---- */
+
+static int order_by_key(const void *a, const void *b, void *ctx)
+{
+    const struct ls_layout *layout = ctx;
+
+    return ls_values_order((*(const struct ls_item *const *)a)->key,
+                           (*(const struct ls_item *const *)b)->key, layout->key_as,
+                           layout->key_count);
+}
+
+/* The item of a key among those sorted by key, or NULL. */
+static struct ls_item *find_item(const struct ls_layout *layout, struct ls_item **sorted,
+                                 size_t count, const struct ls_value *key)
+{
+    size_t low = 0, high = count;
+
+    while (low < high) {
+        const size_t mid = low + (high - low) / 2;
+        const int c = ls_values_order(sorted[mid]->key, key, layout->key_as, layout->key_count);
+
+        if (c == 0)
+            return sorted[mid];
+        if (c < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return NULL;
+}
+
+static void got_before(struct ls_item *item, const struct ls_value *record)
+{
+    item->before = record;
+}
+
+static void got_left(struct ls_item *item, const struct ls_value *record)
+{
+    item->left = record;
+}
+
+/* Reads the whole records of these items, sorted by key, and gives each to `got`. */
+static enum ls_code fetch(const struct ls_batch *b, struct ls_item **sorted, size_t count,
+                          bool for_update,
+                          void (*got)(struct ls_item *item, const struct ls_value *record),
+                          struct ls_error *err)
+{
+    const struct ls_writing *w = b->writing;
+    const struct ls_layout *layout = &w->job->layout;
+    const size_t width = layout->key_count;
+    struct ls_value *keys = ls_arena_array(b->mem, count * width, sizeof *keys);
+    struct ls_value *key = ls_arena_array(b->mem, width, sizeof *key);
+    struct ls_rows rows = {0};
+    enum ls_code rc;
+
+    if (!keys || !key)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        memcpy(keys + i * width, sorted[i]->key, width * sizeof *keys);
+    rc = ls_store_fetch(w->writer, &w->scan, count, keys, for_update, b->mem, &rows, err);
+    for (size_t r = 0; r < rows.count && rc == LS_OK; r++) {
+        struct ls_item *item;
+
+        for (size_t k = 0; k < width; k++)
+            key[k] = ls_row(&rows, r)[w->whole->key[k]];
+        item = find_item(layout, sorted, count, key);
+        if (item)
+            got(item, ls_row(&rows, r));
+    }
+    return rc;
+}
+
+/* ---- checking ---- */
+
+static bool same_hash(struct ls_hash128 a, struct ls_hash128 b)
+{
+    return a.high == b.high && a.low == b.low;
+}
+
+/* Do the layout's fields of a whole record have these values? */
+static bool has_values(const struct ls_writing *w, const struct ls_value *whole,
+                       const struct ls_value *values)
+{
+    const struct ls_layout *layout = &w->job->layout;
+
+    for (size_t i = 0; i < layout->field_count; i++)
+        if (!ls_value_equal(&whole[w->layout_in_whole[i]], &values[i], &layout->as[i]))
+            return false;
+    return true;
+}
+
+static bool is_expected(struct ls_writing *w, const struct ls_item *item)
+{
+    if (item->step->expect == LS_EXPECT_NONE || !item->before)
+        return item->step->expect == LS_EXPECT_NONE && !item->before;
+    if (item->step->expect == LS_EXPECT_VALUES)
+        return has_values(w, item->before, item->step->expected);
+    return same_hash(ls_whole_hash(w->whole, item->before, &w->scratch), item->step->left);
+}
+
+/* Are the values to be written there already? An exact writing writes whole records, so that all their bytes can be compared. */
+static bool has_record(struct ls_writing *w, const struct ls_item *item)
+{
+    const struct ls_value *record = item->step->record;
+
+    if (w->fields->exact)
+        return same_hash(ls_whole_hash(w->whole, item->before, &w->scratch),
+                         ls_whole_hash(w->whole, record, &w->scratch));
+    for (size_t i = 0; i < w->fields->count; i++) {
+        const size_t at = w->fields_in_whole[i];
+
+        if (!ls_value_equal(&item->before[at], &record[i], &w->whole->as[at]))
+            return false;
+    }
+    return true;
+}
+
+/* Is the record what the step would make of it (a run that is repeated)? */
+static bool is_done(struct ls_writing *w, const struct ls_item *item)
+{
+    if (item->step->kind == LS_DELETE)
+        return !item->before;
+    return item->before && has_record(w, item);
+}
+
+/* Why a record is left alone, by whether a run is taken back. */
+static const char *const gone[] = {"the record is gone since it was compared",
+                                   "the record is gone since the run"};
+static const char *const changed[] = {
+    "the record changed since it was compared, and was left alone",
+    "the record changed since the run, and was left alone"};
+static const char *const come[] = {
+    "a record with this key has come since it was compared, and was left alone",
+    "a record with this key has come since the run, and was left alone"};
+
+static void judge(struct ls_writing *w, struct ls_item *item)
+{
+    const char *const *why = item->step->expect == LS_EXPECT_NONE ? come
+                             : item->before                       ? changed
+                                                                  : gone;
+
+    if (is_done(w, item)) {
+        item->state = LS_ITEM_DONE;
+        return;
+    }
+    if (is_expected(w, item)) {
+        item->state = LS_ITEM_WRITE;
+        return;
+    }
+    item->state = LS_ITEM_CONFLICT;
+    item->code = LS_CONFLICT;
+    item->why = why[w->fields->exact];
+}
+
+/* ---- what is written ---- */
+
+/* A value in the type of a target field. One that does not fit refuses this record alone. */
+static enum ls_code convert(const struct ls_batch *b, struct ls_item *item, size_t field,
+                            const struct ls_value *v, struct ls_value *ret, struct ls_error *err)
+{
+    const struct ls_side *target = &b->writing->job->target;
+    const struct ls_field *f = &target->schema->fields[field];
+    struct ls_error why = {0};
+    const enum ls_code rc = ls_value_convert(v, f, target->zone, b->mem, ret, &why);
+
+    if (rc == LS_NOMEM)
+        return ls_error_nomem(err);
+    if (rc != LS_OK) {
+        item->state = LS_ITEM_REFUSED;
+        item->final = true;
+        item->code = rc;
+        item->why = ls_arena_printf(b->mem, "field %s: %s", f->name, why.text);
+        if (!item->why)
+            return ls_error_nomem(err);
+    }
+    return LS_OK;
+}
+
+/* The key of a record that is there is the target's own, and stays byte by byte what it is. */
+static enum ls_code make_key(const struct ls_batch *b, struct ls_item *item, struct ls_error *err)
+{
+    const struct ls_writing *w = b->writing;
+    const struct ls_layout *layout = &w->job->layout;
+    struct ls_value *key;
+    enum ls_code rc = LS_OK;
+
+    item->key = item->step->key;
+    if (w->fields->exact || item->step->expect != LS_EXPECT_NONE)
+        return LS_OK;
+    key = ls_arena_array(b->mem, layout->key_count, sizeof *key);
+    if (!key)
+        return ls_error_nomem(err);
+    for (size_t k = 0; k < layout->key_count && rc == LS_OK; k++)
+        rc = convert(b, item, w->job->target_fields[layout->key[k]], &item->step->key[k], &key[k],
+                     err);
+    item->key = key;
+    return rc;
+}
+
+static enum ls_code make_record(const struct ls_batch *b, struct ls_item *item,
+                                struct ls_error *err)
+{
+    const struct ls_steps_fields *fields = b->writing->fields;
+    struct ls_value *record;
+    enum ls_code rc = LS_OK;
+
+    item->record = item->step->record;
+    if (!item->record || fields->exact)
+        return LS_OK;
+    record = ls_arena_array(b->mem, fields->count, sizeof *record);
+    if (!record)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < fields->count && rc == LS_OK; i++)
+        rc = convert(b, item, fields->fields[i], &item->step->record[i], &record[i], err);
+    item->record = record;
+    return rc;
+}
+
+/* ---- writing ---- */
+
+struct ls_item **ls_batch_items(const struct ls_batch *b, enum ls_item_state state,
+                                size_t *ret_count)
+{
+    struct ls_item **items = ls_arena_array(b->mem, b->count, sizeof *items);
+    size_t n = 0;
+
+    for (size_t i = 0; items && i < b->count; i++)
+        if (b->items[i].state == state)
+            items[n++] = &b->items[i];
+    *ret_count = n;
+    return items;
+}
+
+/* The whole record that the write is to leave; fields that it does not set are NULL in a new one. */
+static const struct ls_value *make_after(const struct ls_batch *b, const struct ls_item *item)
+{
+    const struct ls_writing *w = b->writing;
+    const size_t width = w->whole->field_count;
+    struct ls_value *after = ls_arena_array(b->mem, width, sizeof *after);
+
+    if (after && item->before)
+        memcpy(after, item->before, width * sizeof *after);
+    for (size_t i = 0; after && i < w->fields->count; i++)
+        after[w->fields_in_whole[i]] = item->record[i];
+    return after;
+}
+
+static int order_by_group(const void *a, const void *b)
+{
+    const struct ls_item *l = *(const struct ls_item *const *)a;
+    const struct ls_item *r = *(const struct ls_item *const *)b;
+
+    if (l->group != r->group)
+        return l->group < r->group ? -1 : 1;
+    return (l > r) - (l < r); /* both in one array */
+}
+
+enum ls_code ls_batch_order(const struct ls_batch *b, struct ls_item **items, size_t count,
+                            struct ls_error *err)
+{
+    struct ls_waits_record *records = ls_arena_array(b->mem, count, sizeof *records);
+    struct ls_item **givers;
+    struct ls_waits waits;
+    enum ls_code rc;
+
+    if (!records)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < count; i++) {
+        records[i].before = items[i]->before;
+        records[i].after = items[i]->record ? make_after(b, items[i]) : NULL;
+        if (items[i]->record && !records[i].after)
+            return ls_error_nomem(err);
+    }
+    rc = ls_waits_find(b->writing->whole, count, records, b->mem, &waits, err);
+    if (rc != LS_OK)
+        return rc;
+    givers = ls_arena_array(b->mem, count * waits.width, sizeof *givers);
+    if (!givers)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < count; i++) {
+        items[i]->group = waits.group[i];
+        items[i]->giver_count = waits.width;
+        items[i]->givers = givers + i * waits.width;
+        for (size_t k = 0; k < waits.width; k++) {
+            const size_t giver = waits.giver[i * waits.width + k];
+
+            items[i]->givers[k] = giver == LS_WAITS_NONE ? NULL : items[giver];
+        }
+    }
+    qsort(items, count, sizeof *items, order_by_group);
+    return LS_OK;
+}
+
+/* At the end of a group, as near as one is to where the cut would be; a group that was refused as a whole is cut anywhere. */
+size_t ls_batch_cut(const struct ls_writing *w, struct ls_item *const *items, size_t count)
+{
+    const size_t wanted = count * (w->cut + 1) / (w->cut + 2);
+    const size_t cut = wanted == 0 ? 1 : wanted >= count ? count - 1 : wanted;
+
+    for (size_t away = 0; away < count; away++) {
+        if (cut > away && items[cut - away - 1]->group != items[cut - away]->group)
+            return cut - away;
+        if (cut + away < count && items[cut + away - 1]->group != items[cut + away]->group)
+            return cut + away;
+    }
+    return cut;
+}
+
+/* Refusals of single records; everything else ends the batch. */
+static bool is_refusal(enum ls_code rc)
+{
+    return rc == LS_CONSTRAINT || rc == LS_TYPE || rc == LS_CONFLICT;
+}
+
+static void refuse(struct ls_item *item, enum ls_code code, const char *why, bool final)
+{
+    item->state = LS_ITEM_REFUSED;
+    item->code = code;
+    item->why = why;
+    item->final = final;
+}
+
+static bool waits_in_vain(const struct ls_item *item)
+{
+    for (size_t k = 0; k < item->giver_count; k++)
+        if (item->givers[k] && item->givers[k]->state == LS_ITEM_REFUSED)
+            return true;
+    return false;
+}
+
+/* Takes out those whose unique value is held by a record that was refused; gives how many are left. */
+static size_t drop_waiting(struct ls_item **items, size_t count)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (waits_in_vain(items[i]))
+            refuse(items[i], LS_CONSTRAINT,
+                   "a value that must be unique is held by another record, which was itself "
+                   "refused",
+                   false);
+        else
+            items[n++] = items[i];
+    }
+    return n;
+}
+
+static enum ls_code write_at_once(const struct ls_batch *b, struct ls_item **items, size_t count,
+                                  struct ls_error *err)
+{
+    const struct ls_writing *w = b->writing;
+    struct ls_write_op *ops = ls_arena_array(b->mem, count, sizeof *ops);
+    const struct ls_write write = {
+        .schema = w->job->target.schema,
+        .field_count = w->fields->count,
+        .fields = w->fields->fields,
+        .key_count = w->job->layout.key_count,
+        .key = w->fields->key,
+        .count = count,
+        .ops = ops,
+    };
+
+    if (!ops)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        ops[i] = (struct ls_write_op){items[i]->step->kind, items[i]->key, items[i]->record};
+    return ls_store_write(w->writer, &write, err);
+}
+
+/* Writes of these what the target takes. ordered: ls_batch_order() was done. */
+static enum ls_code write_items(const struct ls_batch *b, struct ls_item **items, size_t count,
+                                bool ordered, struct ls_error *err)
+{
+    struct ls_writing *w = b->writing;
+    struct ls_error why = {0};
+    const char *text;
+    size_t cut;
+    enum ls_code rc;
+
+    count = drop_waiting(items, count);
+    if (count == 0)
+        return LS_OK;
+    rc = write_at_once(b, items, count, &why);
+    if (!is_refusal(rc)) {
+        if (rc != LS_OK && err)
+            *err = why;
+        return rc;
+    }
+    if (count > 1 && w->patience > 0) {
+        rc = ordered ? LS_OK : ls_batch_order(b, items, count, err);
+        cut = ls_batch_cut(w, items, count);
+        if (rc == LS_OK)
+            rc = write_items(b, items, cut, true, err);
+        return rc == LS_OK ? write_items(b, items + cut, count - cut, true, err) : rc;
+    }
+    text = ls_arena_text(b->mem, why.text);
+    if (!text)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        refuse(items[i], rc, text, count == 1 && rc == LS_TYPE);
+    w->patience -= w->patience > 0;
+    return LS_OK;
+}
+
+/* ---- all of it ---- */
+
+/* Locks, reads and judges; sorted: room for count, filled with the items whose key the target can hold. */
+static enum ls_code look(const struct ls_batch *b, struct ls_item **sorted, struct ls_error *err)
+{
+    struct ls_writing *w = b->writing;
+    size_t keyed = 0;
+    enum ls_code rc = LS_OK;
+
+    for (size_t i = 0; i < b->count && rc == LS_OK; i++) {
+        rc = make_key(b, &b->items[i], err);
+        if (b->items[i].state != LS_ITEM_REFUSED)
+            sorted[keyed++] = &b->items[i];
+    }
+    if (rc != LS_OK)
+        return rc;
+    qsort_r(sorted, keyed, sizeof(struct ls_item *), order_by_key, &w->job->layout);
+    rc = fetch(b, sorted, keyed, true, got_before, err);
+    for (size_t i = 0; i < keyed && rc == LS_OK; i++) {
+        judge(w, sorted[i]);
+        if (sorted[i]->state == LS_ITEM_WRITE)
+            rc = make_record(b, sorted[i], err);
+    }
+    return rc == LS_OK && w->scratch.failed ? ls_error_nomem(err) : rc;
+}
+
+enum ls_code ls_batch_write(struct ls_writing *w, const struct ls_step *list, size_t count,
+                            struct ls_arena *mem, struct ls_batch *ret, struct ls_error *err)
+{
+    struct ls_batch b = {w, mem, count, ls_arena_array(mem, count, sizeof *b.items)};
+    struct ls_item **some = ls_arena_array(mem, count, sizeof *some);
+    size_t n = 0;
+    enum ls_code rc;
+
+    if (!b.items || !some)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        b.items[i].step = &list[i];
+    rc = look(&b, some, err);
+    if (rc == LS_OK && !(some = ls_batch_items(&b, LS_ITEM_WRITE, &n)))
+        rc = ls_error_nomem(err);
+    if (rc == LS_OK)
+        rc = write_items(&b, some, n, false, err);
+    if (rc == LS_OK && !(some = ls_batch_items(&b, LS_ITEM_WRITE, &n)))
+        rc = ls_error_nomem(err);
+    if (rc != LS_OK)
+        return rc;
+    qsort_r(some, n, sizeof(struct ls_item *), order_by_key, &w->job->layout);
+    rc = fetch(&b, some, n, false, got_left, err);
+    if (rc == LS_OK)
+        *ret = b;
+    return rc;
+}
