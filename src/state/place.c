@@ -272,8 +272,15 @@ static enum ls_code make(const char *path, struct ls_error *err)
         rc = look(path, &kind, err); /* somebody may have made it while we waited */
     if (rc == LS_OK && kind != OURS)
         rc = make_file(path, &mem, err);
-    if (rc != LS_OK && rc != LS_CORRUPT)
-        ls_error_wrap(err, "cannot make the state %s", path);
+    if (rc == LS_NOT_FOUND)
+        ls_error_set(
+            err, rc,
+            "cannot make the state %s: its folder does not exist. Make the folder, or name "
+            "another place with --state",
+            path);
+    else if (rc != LS_OK && rc != LS_CORRUPT && err)
+        ls_error_set(err, rc, "cannot make the state %s: %s. Name another place with --state", path,
+                     err->text);
     ls_file_unlock(&lock);
     ls_arena_done(&mem);
     return rc;

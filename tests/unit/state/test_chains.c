@@ -272,7 +272,34 @@ static void every_change_around_a_receipt_is_named(void **state)
     assert_int_equal(verified(f), 5);
 }
 
-/* Checksums and hashes are as they should be; only the body says whose it is. */
+/* The checksum that the row of receipt 1 would have at run 2, as the literal of a blob. */
+static const char *checksum_at_run_2(struct fixture *f, const struct ls_run *first)
+{
+    const char *body = ls_arena_printf(&f->mem, "{\"run\":1,\"id\":\"%s\"}", first->id);
+    char prev[65], hash[65];
+    const char *const texts[] = {first->id, body, prev, hash};
+    struct ls_hash128 sum;
+    struct ls_sha256 h;
+    struct ls_buf row;
+
+    memset(prev, '0', 64);
+    prev[64] = '\0';
+    ls_sha256_init(&h);
+    ls_sha256_add(&h, prev, 64);
+    ls_sha256_add(&h, body, strlen(body));
+    ls_sha256_hex(&h, hash);
+    ls_buf_init(&row, 0);
+    ls_buf_u64(&row, 1);
+    ls_buf_u64(&row, 2);
+    for (size_t i = 0; i < 4; i++)
+        ls_buf_bytes(&row, texts[i], strlen(texts[i]));
+    sum = ls_hash128(row.data, row.size, 0);
+    ls_buf_done(&row);
+    return ls_arena_printf(&f->mem, "%s%016" PRIx64 "%016" PRIx64 "'", f->postgres ? "'\\x" : "x'",
+                           sum.high, sum.low);
+}
+
+/* Checksum and hash are as they should be: somebody put another run's receipt in place of this one's. */
 static void a_receipt_does_not_pass_for_another_runs(void **state)
 {
     struct fixture *f = *state;
@@ -283,8 +310,10 @@ static void a_receipt_does_not_pass_for_another_runs(void **state)
     assert_ok(f, ls_state_run_find(f->state, "1", &f->mem, &first, &f->err));
     assert_ok(f, ls_state_run_find(f->state, "2", &f->mem, &second, &f->err));
     behind(f, "DELETE FROM {schema}receipts WHERE seq = 2");
-    behind(f, "UPDATE {schema}receipts SET run = 2 WHERE seq = 1");
+    behind(f, ls_arena_printf(&f->mem, "UPDATE {schema}receipts SET run = 2, checksum = %s",
+                              checksum_at_run_2(f, &first)));
     assert_code(f, LS_CORRUPT, ls_state_receipt_get(f->state, second.id, &f->mem, &json, &f->err));
+    assert_said(f, "stands at another run");
     assert_code(f, LS_NOT_FOUND, ls_state_receipt_get(f->state, first.id, &f->mem, &json, &f->err));
 }
 

@@ -226,6 +226,102 @@ static void journals_written_at_once_stay_apart(void **state)
     }
 }
 
+/* ---- kill ---- */
+
+static int journal_until_killed(struct fixture *f, struct ls_state *state, int fd)
+{
+    struct ls_run run = {.sync = "s", .kind = "sync"};
+    struct ls_journal j;
+    char text[40];
+    enum ls_code rc = ls_state_run_begin(state, &run, &f->err);
+
+    if (rc == LS_OK)
+        rc = ls_state_journal(state, run.id, &f->mem, &j, &f->err);
+    for (uint64_t batch = 1; rc == LS_OK; batch++) {
+        snprintf(text, sizeof text, "batch %d", (int)batch);
+        rc = j.open(j.ctx, batch, "m", &f->err);
+        if (rc == LS_OK)
+            rc = j.add(j.ctx, batch, text, strlen(text), &f->err);
+        if (rc == LS_OK)
+            rc = j.sync(j.ctx, batch, &f->err);
+        if (rc == LS_OK && write(fd, "s", 1) != 1)
+            return 1;
+        if (rc == LS_OK)
+            rc = j.close(j.ctx, batch, true, &f->err);
+    }
+    return 1;
+}
+
+/* Reads the journal, which must hold at least the batches that were said to be durable, and none beside. */
+static void assert_holds(struct fixture *f, const char *run_id, int durable)
+{
+    struct ls_journal_source s;
+    char text[40];
+    int batch = 0;
+
+    assert_ok(f, ls_state_journal_source(f->state, run_id, &f->mem, &s, &f->err));
+    for (;;) {
+        const void *blob = NULL;
+        size_t size = 0;
+
+        assert_ok(f, s.next(s.ctx, &f->mem, &blob, &size, &f->err));
+        if (!blob)
+            break;
+        if (batch == 0) { /* the newest: perhaps one that was synced and not yet said so */
+            assert_true(size < sizeof text);
+            memset(text, 0, sizeof text);
+            memcpy(text, blob, size);
+            assert_int_equal(sscanf(text, "batch %d", &batch), 1);
+            assert_in_range(batch, durable, durable + 1);
+        }
+        snprintf(text, sizeof text, "batch %d", batch--);
+        assert_int_equal(size, strlen(text));
+        assert_memory_equal(blob, text, size);
+    }
+    assert_int_equal(batch, 0);
+}
+
+/* On PostgreSQL what a killed client had sent is still carried out. */
+static void wait_until_alone(struct fixture *f)
+{
+    while (f->postgres &&
+           number_behind(f, "SELECT count(*) FROM pg_stat_activity WHERE datname = "
+                            "current_database() AND backend_type = 'client backend'") > 2)
+        ;
+}
+
+static void what_was_synced_survives_a_kill(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int round = 1; round <= 12; round++) {
+        struct ls_open_batch *open = NULL;
+        struct ls_run *newest = NULL;
+        size_t count = 0;
+        int fds[2], status, durable = 0;
+        char said;
+        pid_t pid;
+
+        assert_int_equal(pipe(fds), 0);
+        pid = child(f, journal_until_killed, fds[1]);
+        close(fds[1]);
+        while (durable < round * 3 && read(fds[0], &said, 1) == 1)
+            durable++;
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        while (read(fds[0], &said, 1) == 1) /* said before it died */
+            durable++;
+        close(fds[0]);
+        wait_until_alone(f);
+        assert_ok(f, ls_state_runs(f->state, "s", 1, &f->mem, &count, &newest, &f->err));
+        assert_ok(f, ls_state_open_batches(f->state, "s", &f->mem, &count, &open, &f->err));
+        for (size_t i = 0; i < count; i++)
+            assert_ok(
+                f, ls_state_batch_settle(f->state, open[i].run_id, open[i].batch, true, &f->err));
+        assert_holds(f, newest[0].id, durable);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +331,7 @@ int main(void)
         ON_BOTH(the_lock_dies_with_its_process),
         ON_BOTH(processes_append_at_once_without_gap_or_break),
         ON_BOTH(journals_written_at_once_stay_apart),
+        ON_BOTH(what_was_synced_survives_a_kill),
     };
 
     return cmocka_run_group_tests_name("state/lock", tests, NULL, NULL);

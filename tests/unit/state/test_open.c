@@ -170,6 +170,38 @@ static void where_it_is_shows_no_password(void **state)
                         "DROP ROLE ls_state_keeper");
 }
 
+static void a_folder_that_is_not_there_is_named(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_code(f, LS_NOT_FOUND, try(f, beside(f, "-no/state.db"), true));
+    assert_said(f, "folder does not exist");
+    assert_said(f, "--state");
+}
+
+/* In a child, since root may write anywhere. */
+static void a_folder_without_write_permission_is_named(void **state)
+{
+    struct fixture *f = *state;
+    char *dir = testdir_new();
+    const char *path = ls_arena_printf(&f->mem, "%s/state.db", dir);
+    int status = 1;
+
+    assert_int_equal(chmod(dir, 0500), 0);
+    if (fork() == 0) {
+        const bool ready = geteuid() != 0 || setuid(65534) == 0;
+        const bool refused = ready && try(f, path, true) == LS_PERMISSION &&
+                             strstr(f->err.text, path) && strstr(f->err.text, "ermission denied");
+
+        if (!refused)
+            fprintf(stderr, "%s\n", f->err.text);
+        _exit(!refused);
+    }
+    assert_true(wait(&status) > 0);
+    assert_int_equal(status, 0);
+    free(dir);
+}
+
 /* ---- what is not ours ---- */
 
 static void somebody_elses_database_is_left_alone(void **state)
@@ -377,6 +409,8 @@ int main(void)
         ON_SQLITE(a_url_that_is_no_state_is_refused),
         ON_BOTH(a_missing_state_is_not_found_and_not_made),
         ON_POSTGRES(where_it_is_shows_no_password),
+        ON_SQLITE(a_folder_that_is_not_there_is_named),
+        ON_SQLITE(a_folder_without_write_permission_is_named),
         ON_SQLITE(somebody_elses_database_is_left_alone),
         ON_SQLITE(a_file_that_is_no_database_is_left_alone),
         ON_SQLITE(a_table_of_somebody_else_in_the_state_is_refused),

@@ -301,6 +301,7 @@ static void the_first_ten_thousand_errors_are_kept(void **state)
     ended(f, &run, LS_RUN_FAILED);
     assert_int_equal(lines_of(f, run.id, true, 20000, &lines), 10000);
     assert_string_equal(lines[9999].key_json, "{\"id\":\"9999\"}");
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}run_lines"), 10000);
 }
 
 /* ---- damage ---- */
