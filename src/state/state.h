@@ -98,7 +98,10 @@ LS_MUST_CHECK enum ls_code ls_state_last(struct ls_state *state, const char *syn
                                          struct ls_arena *mem, struct ls_brake_memory *ret,
                                          struct ls_error *err);
 
-/* Journal of a run: zstd blobs of at most 1 MiB with a checksum each. The struct borrows state. */
+/* Journal of a run: zstd blobs of at most 1 MiB with a checksum each. The structs borrow state and mem. One journal is
+ * written through a handle at a time; another run's may be read meanwhile. A batch's end rides with the next commit of anything
+ * and is durable at the latest when ls_state_run_save() returns. A source gives LS_NOT_FOUND when the journal was pruned, LS_INTERNAL
+ * when it meets a batch that was not settled. */
 LS_MUST_CHECK enum ls_code ls_state_journal(struct ls_state *state, const char *run_id,
                                             struct ls_arena *mem, struct ls_journal *ret,
                                             struct ls_error *err);
@@ -123,7 +126,8 @@ LS_MUST_CHECK enum ls_code ls_state_interrupt_dead(struct ls_state *state, const
                                                    struct ls_arena *mem, size_t *ret_count,
                                                    int64_t **ret, struct ls_error *err);
 
-/* Receipts: body is canonical JSON without prev and hash; each is chained to the one before by SHA-256 of (prev hash, body). */
+/* Receipts: body is canonical JSON without prev and hash, and holds the run's UUID (else LS_INTERNAL); each is chained to the one
+ * before by SHA-256 of (prev hash, body). */
 LS_MUST_CHECK enum ls_code ls_state_receipt_add(struct ls_state *state, const char *run_id,
                                                 const char *body_json, struct ls_error *err);
 /* The receipt as one JSON object with "prev" and "hash"; LS_CORRUPT when its chain does not fit. */
