@@ -2,7 +2,7 @@
 /* sqlite.c - the SQLite store: sessions, transactions, marks, locks.
  *
  * A session is one connection. Those that only read open the file read-only. The page cache is
- * held at 2 MiB and no file is mapped, so that memory does not grow with the tables; the
+ * held at 2 MiB (16 for a writer) and no file is mapped, so that memory does not grow with the tables; the
  * journal mode of the file is never changed.
  *
  * Marks are rows of the table lockstep_batches, made in the target file when the first batch needs it and
@@ -23,6 +23,10 @@
 #include "base/text.h"
 #include "store/kinds.h"
 #include "store/sqlite/sqlite.h"
+
+/* A reader passes over the pages once; a writer comes back to those of its indexes, all over them. In KiB. */
+#define READER_PRAGMAS "PRAGMA cache_size = -2048; PRAGMA mmap_size = 0"
+#define WRITER_PRAGMAS "PRAGMA cache_size = -16384; PRAGMA mmap_size = 0"
 
 #define HAS_MARKS \
     "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = '" LS_SQLITE_MARKS "'"
@@ -60,7 +64,7 @@ static enum ls_code sqlite_open(const struct ls_url *url, const struct ls_store_
         return ls_error_nomem(err);
     rc = ls_sql_open(url, &sql, &s->db, err);
     if (rc == LS_OK)
-        rc = ls_sql_exec(s->db, "PRAGMA cache_size = -2048; PRAGMA mmap_size = 0", err);
+        rc = ls_sql_exec(s->db, options->writable ? WRITER_PRAGMAS : READER_PRAGMAS, err);
     if (rc != LS_OK) {
         sqlite_close(&s->base);
         return rc;

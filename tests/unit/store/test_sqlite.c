@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of the SQLite store beyond the conformance suite: what only SQLite files have. */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -997,6 +998,50 @@ static void what_is_created_keeps_decimals_and_times_exact(void **state)
     assert_code(LS_CONFLICT, ls_store_create(writer(env), "MADE", &like, 1, key, &err));
 }
 
+struct canceller {
+    struct ls_store *store;
+    atomic_bool done;
+};
+
+static void cancel_until_done(void *arg)
+{
+    struct canceller *c = arg;
+
+    while (!atomic_load(&c->done)) {
+        ls_store_cancel(c->store);
+        sched_yield();
+    }
+}
+
+static void another_thread_can_stop_a_digest(void **state)
+{
+    static const uint64_t seeds[2] = {123456789, 987654321};
+    const struct ls_partition p = {.count = 1};
+    struct env *env = *state;
+    struct canceller c = {0};
+    struct ls_thread thread = {0};
+    struct ls_segment segment;
+    struct ls_error err = {0};
+    struct ls_scan *scan;
+    enum ls_code rc;
+
+    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT);"
+             "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+             " INSERT INTO t SELECT i, 'x' || i FROM n");
+    scan = look_by(env, "t", "id");
+    scan->partition = &p;
+    c.store = reader(env);
+    assert_ls(ls_thread_start(&thread, cancel_until_done, &c, &err));
+    do /* until the other thread has hit a running statement */
+        rc = ls_store_digest(reader(env), scan, seeds, &segment, &err);
+    while (rc == LS_OK);
+    atomic_store(&c.done, true);
+    ls_thread_join(&thread);
+    assert_int_equal(rc, LS_CANCELLED);
+    assert_ls(ls_store_digest(reader(env), scan, seeds, &segment, &err));
+    assert_int_equal(segment.count, 20000);
+}
+
 static void missing_and_foreign_files_are_named(void **state)
 {
     struct env *env = *state;
@@ -1058,6 +1103,7 @@ int main(void)
         T(the_run_lock_is_a_file_beside_the_database),
         T(estimates_come_from_analyze_or_the_rowids),
         T(what_is_created_keeps_decimals_and_times_exact),
+        T(another_thread_can_stop_a_digest),
         T(missing_and_foreign_files_are_named),
     };
     /* Nothing here has to survive a loss of power. */
