@@ -242,17 +242,13 @@ static void check_filters(struct findings *f)
             "records of the target the sync owns with target_where:");
 }
 
-/* What we put into the target besides its records: stores that mark batches inside have marks to forget. */
+/* What we put into the target besides its records. */
 static void check_ours(struct findings *f)
 {
-    const char *what = side_what(f, LS_SIDE_TARGET);
+    const char *leaves = f->job->target.store->ops->leaves;
 
-    if (f->job->target.store->ops->forget)
-        add(f, LS_FINDING_NOTE, what,
-            "a run puts a table of ours, lockstep_batches, into its database, by which a batch is "
-            "known as committed after a kill; it is empty when no run is open.");
-    else
-        add(f, LS_FINDING_OK, what, "nothing but records is put into its database.");
+    if (leaves)
+        add(f, LS_FINDING_NOTE, side_what(f, LS_SIDE_TARGET), leaves);
 }
 
 enum ls_code ls_job_check(struct ls_job *job, struct ls_arena *mem, size_t *ret_count,

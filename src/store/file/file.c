@@ -679,6 +679,8 @@ const struct ls_store_ops ls_file_ops = {
                "collection.",
     .example = "file:customers.csv",
     .caps = LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK,
+    .leaves = "A run writes a new file .NAME.lockstep-… beside the old one and renames it over; a file .NAME.lockstep-lock "
+              "holds the lock and stays.",
     .open = file_open,
     .close = file_close,
     .identity = file_identity,

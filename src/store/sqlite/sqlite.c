@@ -275,6 +275,10 @@ const struct ls_store_ops ls_sqlite_ops = {
     .example = "sqlite:shop.db#customers",
     .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK |
             LS_CAP_FETCH | LS_CAP_BATCHES,
+    .leaves = "A run keeps marks of its batches in a table lockstep_batches, by which they are "
+              "known as committed after a "
+              "kill; the table goes with its last mark. A file .NAME.lockstep-lock beside the "
+              "database holds the lock.",
     .open = sqlite_open,
     .close = sqlite_close,
     .identity = sqlite_identity,
