@@ -55,6 +55,7 @@ struct lockstep_options {
     const char *config_path; /* YAML; NULL: none */
     const char *state_url;   /* NULL: the configuration's, then LOCKSTEP_STATE, then the user's default */
     struct lockstep_listener listener;
+    bool trace_sql;          /* SQL statements as log lines of level 0, from any thread, one at a time; of one handle a process */
     const char *actor;       /* for the audit log; NULL: cli:USER@HOST */
 };
 
@@ -62,7 +63,8 @@ struct lockstep_options {
 LOCKSTEP_API int lockstep_open(const struct lockstep_options *options, struct lockstep **ret,
                                struct lockstep_error *error);
 LOCKSTEP_API void lockstep_close(struct lockstep *ls);
-/* Ends the running call after its batch. Any thread, signal handlers too. */
+/* Ends the running call after its batch, or the next one when none is running; that call returns LOCKSTEP_CANCELLED and the
+ * one after it runs again. Any thread, signal handlers too. */
 LOCKSTEP_API void lockstep_cancel(struct lockstep *ls);
 /* Frees text that a function gave. NULL is fine. */
 LOCKSTEP_API void lockstep_free(char *text);
@@ -98,6 +100,7 @@ struct lockstep_status {
     int64_t duration_ms;
     char *path;    /* "digest" or "merge" */
     char *explain; /* why; "" unless asked for */
+    int64_t run;   /* lockstep_verify(): the run that has the receipt; else 0 */
 };
 /* LOCKSTEP_OK in sync, LOCKSTEP_DIFFERENT not (both fill ret; done with lockstep_status_done()). */
 LOCKSTEP_API int lockstep_status(struct lockstep *ls, const struct lockstep_select *select,
@@ -119,7 +122,7 @@ struct lockstep_difference {
     size_t field_count;
     const struct lockstep_field *fields;
 };
-/* Borrowed until it returns; false ends the diff. */
+/* Borrowed until it returns; false ends the diff, which then returns LOCKSTEP_CANCELLED and leaves *ret alone. */
 typedef bool lockstep_difference_fn(void *ctx, const struct lockstep_difference *difference);
 LOCKSTEP_API int lockstep_diff(struct lockstep *ls, const struct lockstep_select *select,
                                const struct lockstep_run_options *options, lockstep_difference_fn *fn,
@@ -191,9 +194,11 @@ LOCKSTEP_API int lockstep_verify(struct lockstep *ls, const struct lockstep_sele
 
 /* ---- remembering ------------------------------------------------------------------------------------------------------------ */
 
-/* Newest first; sync NULL: all; limit 0: 50. Free each and the array with lockstep_runs_free(). */
-LOCKSTEP_API int lockstep_history(struct lockstep *ls, const char *sync, size_t limit, size_t *ret_count,
-                                  struct lockstep_run ***ret, struct lockstep_error *error);
+/* Newest first; select NULL: of all syncs; limit 0: 50. Two URLs are opened to know their names. Free with lockstep_runs_free(). A
+ * name that neither the configuration nor any run has is LOCKSTEP_USAGE. */
+LOCKSTEP_API int lockstep_history(struct lockstep *ls, const struct lockstep_select *select, size_t limit,
+                                  size_t *ret_count, struct lockstep_run ***ret,
+                                  struct lockstep_error *error);
 LOCKSTEP_API void lockstep_runs_free(struct lockstep_run **runs, size_t count);
 /* The documented history entry. */
 LOCKSTEP_API char *lockstep_history_json(const struct lockstep_run *run);
@@ -203,6 +208,8 @@ LOCKSTEP_API int lockstep_show(struct lockstep *ls, const char *run, struct lock
 /* The receipt as JSON, chain checked. Free with lockstep_free(). */
 LOCKSTEP_API int lockstep_receipt(struct lockstep *ls, const char *run, char **ret_json,
                                   struct lockstep_error *error);
+/* Removes journals of finished runs older than keep_days, then the oldest until at most keep_bytes are left; 0: as configured, or 30 days
+ * and 10 GiB. */
 LOCKSTEP_API int lockstep_prune(struct lockstep *ls, int keep_days, int64_t keep_bytes, uint64_t *ret_runs,
                                 int64_t *ret_bytes, struct lockstep_error *error);
 struct lockstep_audit_entry {

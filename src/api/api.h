@@ -15,10 +15,14 @@ struct lockstep {
     struct lockstep_listener listener;
     const char *actor;
     struct ls_cancel cancel;
+    bool tracing; /* the process's log goes to the listener */
 };
 
 /* Fills the public error from an internal one; returns its exit status. */
 int ls_api_fail(const struct ls_error *err, struct lockstep_error *error);
+
+/* Likewise, at the end of a call that lockstep_cancel() may have ended: the next call runs again. */
+int ls_api_end(struct lockstep *ls, const struct ls_error *err, struct lockstep_error *error);
 
 /* Opens the state once. create false and no state yet: LS_NOT_FOUND. */
 LS_MUST_CHECK enum ls_code ls_api_state(struct lockstep *ls, bool create, struct ls_error *err);

@@ -49,7 +49,7 @@ int lockstep_plan(struct lockstep *ls, const struct lockstep_select *select,
     ls_job_close(job);
     ls_arena_done(&mem);
     if (rc != LS_OK)
-        return ls_api_fail(&err, error);
+        return ls_api_end(ls, &err, error);
     return c.inserts + c.updates + c.deletes > 0 ? LOCKSTEP_DIFFERENT : LOCKSTEP_OK;
 }
 
@@ -178,28 +178,45 @@ static enum ls_code run_sync(struct session *s, const struct lockstep_run_option
     return rc;
 }
 
-/* A dry run: counts without a run. */
-static int dry_run(struct session *s, struct lockstep_run **ret, struct ls_error *err,
-                   struct lockstep_error *error)
+/* What a brake would say to these counts; "" when none would stop the run. Without a state no earlier run is known. */
+static const char *brake_ahead(struct session *s, const struct ls_plan_counts *counts,
+                               const char *force)
 {
+    struct ls_brake_memory last = {"", "", 0};
+    struct ls_error err = {0};
+    unsigned forced = 0;
+    enum ls_code rc = ls_api_forced(force, &forced, &err);
+
+    if (rc == LS_OK && ls_api_state(s->ls, false, &err) == LS_OK)
+        rc = ls_state_last(s->ls->state, s->job->name, &s->mem, &last, &err);
+    if (rc == LS_OK)
+        rc = ls_brake_check(s->job, counts, &last, forced, &err);
+    return rc == LS_BRAKE ? ls_arena_text(&s->mem, err.text) : "";
+}
+
+/* A dry run: counts without a run. */
+static int dry_run(struct session *s, const struct lockstep_run_options *options,
+                   struct lockstep_run **ret, struct ls_error *err, struct lockstep_error *error)
+{
+    const struct ls_compare_options compare = {.force_merge = is_full(options)};
     struct ls_plan_counts c = {0};
     struct ls_compare_result compared = {0};
     FILE *f = NULL;
     enum ls_code rc;
 
     s->run.started_us = ls_clock_now_us();
-    rc = detect(s, NULL, &f, &c, &compared, err);
+    rc = detect(s, &compare, &f, &c, &compared, err);
     if (f)
         fclose(f);
     if (rc != LS_OK)
-        return ls_api_fail(err, error);
+        return ls_api_end(s->ls, err, error);
     s->run.sync = s->job->name;
     s->run.kind = "sync";
     s->run.mode = "dry-run";
     s->run.source = s->job->source.identity;
     s->run.target = s->job->target.identity;
     s->run.status = LS_RUN_COMPLETED;
-    s->run.error = "";
+    s->run.error = brake_ahead(s, &c, options->force);
     s->run.created = c.inserts;
     s->run.updated = c.updates;
     s->run.deleted = c.deletes;
@@ -232,7 +249,7 @@ int lockstep_sync(struct lockstep *ls, const struct lockstep_select *select,
     if (rc != LS_OK) {
         code = ls_api_fail(&err, error);
     } else if (dry) {
-        code = dry_run(&s, ret, &err, error);
+        code = dry_run(&s, options, ret, &err, error);
     } else {
         rc = ls_session_begin(&s, "sync", true, &err);
         if (rc == LS_OK)
@@ -374,7 +391,6 @@ static enum ls_code run_undo(struct session *s, struct ls_run *old, struct ls_er
     struct ls_journal_source source;
     enum ls_code rc;
 
-    s->run.undoes = old->number;
     rc = ls_state_journal_source(s->ls->state, old->id, &s->mem, &source, err);
     if (rc != LS_OK)
         return rc;
@@ -419,6 +435,7 @@ int lockstep_undo(struct lockstep *ls, const char *run, const struct lockstep_se
     if (rc != LS_OK) {
         code = ls_api_fail(&err, error);
     } else {
+        s.run.undoes = old.number;
         rc = ls_session_begin(&s, "undo", true, &err);
         if (rc == LS_OK)
             rc = run_undo(&s, &old, &err);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "engine/sync_config.h"
 
@@ -25,6 +26,13 @@ int ls_api_fail(const struct ls_error *err, struct lockstep_error *error)
     return status;
 }
 
+int ls_api_end(struct lockstep *ls, const struct ls_error *err, struct lockstep_error *error)
+{
+    if (err->code == LS_CANCELLED)
+        atomic_store(&ls->cancel.wanted, false);
+    return ls_api_fail(err, error);
+}
+
 static const char *default_actor(struct ls_arena *mem)
 {
     char host[256] = "localhost";
@@ -34,6 +42,14 @@ static const char *default_actor(struct ls_arena *mem)
     if (!user || !*user)
         user = geteuid() == 0 ? "root" : "user";
     return ls_arena_printf(mem, "cli:%s@%s", user, host);
+}
+
+static void on_trace(void *ctx, enum ls_log_level level, const char *line)
+{
+    const struct lockstep *ls = ctx;
+
+    (void)level;
+    ls->listener.log(ls->listener.ctx, 0, line);
 }
 
 int lockstep_open(const struct lockstep_options *options, struct lockstep **ret,
@@ -50,6 +66,9 @@ int lockstep_open(const struct lockstep_options *options, struct lockstep **ret,
     ls_arena_init(&ls->mem, 0);
     ls->listener = options->listener;
     ls->actor = options->actor ? ls_arena_text(&ls->mem, options->actor) : default_actor(&ls->mem);
+    ls->tracing = options->trace_sql && options->listener.log;
+    if (ls->tracing)
+        ls_log_to(on_trace, ls, LS_LOG_DEBUG);
     if (options->config_path)
         rc = ls_config_read(options->config_path, &ls->config, &err);
     if (rc == LS_OK) {
@@ -67,6 +86,8 @@ void lockstep_close(struct lockstep *ls)
 {
     if (!ls)
         return;
+    if (ls->tracing)
+        ls_log_to(NULL, NULL, LS_LOG_OFF);
     ls_state_close(ls->state);
     ls_config_free(ls->config);
     ls_arena_done(&ls->mem);

@@ -69,6 +69,8 @@ char *lockstep_status_json(const struct lockstep_status *s)
     add_count(&out, "duration_ms", (uint64_t)s->duration_ms);
     ls_buf_char(&out, ',');
     add_text(&out, "path", s->path);
+    if (s->run)
+        add_count(&out, "run", (uint64_t)s->run);
     if (*s->explain) {
         ls_buf_char(&out, ',');
         add_text(&out, "explain", s->explain);

@@ -191,7 +191,7 @@ static int look(struct lockstep *ls, const struct lockstep_select *select,
     ls_job_close(job);
     ls_arena_done(&mem);
     if (rc != LS_OK)
-        return ls_api_fail(&err, error);
+        return ls_api_end(ls, &err, error);
     return is_different(ret) ? LOCKSTEP_DIFFERENT : LOCKSTEP_OK;
 }
 
@@ -258,6 +258,8 @@ int lockstep_verify(struct lockstep *ls, const struct lockstep_select *select,
         if (rc == LS_OK)
             rc =
                 fill_status(s.job, &s.verified, started_us, options && options->explain, ret, &err);
+        if (rc == LS_OK)
+            ret->run = s.run.number;
         code = ls_session_end(&s, rc, &err, NULL, error);
     }
     ls_session_done(&s);
@@ -336,6 +338,24 @@ static void check_state(struct checker *c)
         find_error(c, "", "state", &err);
 }
 
+static void check_all(struct checker *c)
+{
+    const struct ls_config *config = c->ls->config;
+    struct ls_error err = {0};
+
+    for (size_t i = 0; config && i < config->sync_count; i++)
+        check_sync(c, &config->syncs[i]);
+    if (config && config->sync_count > 0)
+        return;
+    if (config)
+        ls_error_set(&err, LS_CONFIG, "%s has no syncs", config->path);
+    else
+        ls_error_set(&err, LS_CONFIG,
+                     "there is none here (lockstep.yaml). Write one with `lockstep init SOURCE "
+                     "TARGET`, or give two store URLs");
+    find_error(c, "", "configuration", &err);
+}
+
 int lockstep_check(struct lockstep *ls, const struct lockstep_select *select,
                    lockstep_finding_fn *fn, void *ctx, struct lockstep_error *error)
 {
@@ -352,8 +372,7 @@ int lockstep_check(struct lockstep *ls, const struct lockstep_select *select,
         else
             find_error(&c, "", "sync", &err);
     } else {
-        for (size_t i = 0; ls->config && i < ls->config->sync_count; i++)
-            check_sync(&c, &ls->config->syncs[i]);
+        check_all(&c);
     }
     ls_arena_done(&mem);
     if (c.worst != LOCKSTEP_OK)

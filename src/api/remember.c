@@ -114,9 +114,47 @@ void lockstep_runs_free(struct lockstep_run **runs, size_t count)
 
 /* ---- history and show ---- */
 
-int lockstep_history(struct lockstep *ls, const char *sync, size_t limit, size_t *ret_count,
-                     struct lockstep_run ***ret, struct lockstep_error *error)
+/* The name that runs of what select says have. */
+static enum ls_code name_of(struct lockstep *ls, const struct lockstep_select *select,
+                            struct ls_arena *mem, const char **ret, struct ls_error *err)
 {
+    struct ls_sync_config config;
+    struct ls_job *job = NULL;
+    enum ls_code rc;
+
+    *ret = select ? select->sync : NULL;
+    if (!select || select->sync || !select->source)
+        return LS_OK;
+    rc = ls_api_select(ls, select, NULL, mem, &config, err);
+    if (rc == LS_OK)
+        rc = ls_api_job(ls, &config, false, mem, &job, err);
+    if (rc == LS_OK && !(*ret = ls_arena_text(mem, job->name)))
+        rc = ls_error_nomem(err);
+    ls_job_close(job);
+    return rc;
+}
+
+/* A name without runs: is it one at all? */
+static enum ls_code check_name(struct lockstep *ls, const char *name, struct ls_error *err)
+{
+    const char *const *names = NULL;
+    const size_t count = lockstep_syncs(ls, &names);
+    const char *near;
+
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return LS_OK;
+    near = ls_text_nearest(name, names, count);
+    return ls_error_set(
+        err, LS_NOT_FOUND,
+        "no run is known of a sync named \"%s\"%s%s%s. `lockstep history` lists all", name,
+        near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+}
+
+int lockstep_history(struct lockstep *ls, const struct lockstep_select *select, size_t limit,
+                     size_t *ret_count, struct lockstep_run ***ret, struct lockstep_error *error)
+{
+    const char *sync = NULL;
     struct ls_run *runs = NULL;
     struct lockstep_run **list = NULL;
     struct ls_arena mem;
@@ -127,10 +165,14 @@ int lockstep_history(struct lockstep *ls, const char *sync, size_t limit, size_t
     ls_arena_init(&mem, 0);
     rc = ls_api_state(ls, false, &err);
     if (rc == LS_OK)
-        rc = ls_state_runs(ls->state, sync, limit ? limit : HISTORY_DEFAULT, &mem, &count, &runs,
-                           &err);
+        rc = name_of(ls, select, &mem, &sync, &err);
     else if (rc == LS_NOT_FOUND)
         rc = LS_OK; /* no state yet: no runs yet */
+    if (rc == LS_OK && ls->state)
+        rc = ls_state_runs(ls->state, sync, limit ? limit : HISTORY_DEFAULT, &mem, &count, &runs,
+                           &err);
+    if (rc == LS_OK && count == 0 && select && select->sync)
+        rc = check_name(ls, select->sync, &err);
     if (rc == LS_OK) {
         list = calloc(count ? count : 1, sizeof *list);
         for (size_t i = 0; i < count && list; i++) {
@@ -240,6 +282,10 @@ int lockstep_prune(struct lockstep *ls, int keep_days, int64_t keep_bytes, uint6
         keep_days = ls->config->journal_keep_days;
     if (keep_bytes == 0 && ls->config)
         keep_bytes = ls->config->journal_keep_bytes;
+    *ret_runs = 0;
+    *ret_bytes = 0;
+    if (rc == LS_NOT_FOUND)
+        return LOCKSTEP_OK; /* no state yet: nothing to remove */
     if (rc == LS_OK)
         rc = ls_state_prune(ls->state, keep_days, keep_bytes, ls_clock_now_us(), ret_runs,
                             ret_bytes, &err);

@@ -330,9 +330,7 @@ int ls_session_end(struct session *s, enum ls_code rc, struct ls_error *err,
         if (ret)
             *ret = ls_api_run(s->ls, &s->run);
     }
-    if (rc != LS_OK)
-        return ls_api_fail(err, error);
-    return code_of(s);
+    return rc == LS_OK ? code_of(s) : ls_api_end(s->ls, err, error);
 }
 
 void ls_session_done(struct session *s)

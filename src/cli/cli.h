@@ -7,6 +7,9 @@
 
 #include "lockstep.h"
 
+#define SHOWN 300 /* bytes of an argument in a message */
+#define LABEL 220 /* bytes of a sync's label */
+
 /* What the options said. Strings are copies of argv: free_settings(). */
 struct settings {
     const char *config, *state, *output, *force, *key, *keep_size;
@@ -14,7 +17,7 @@ struct settings {
     size_t only_count;
     uint64_t limit;
     int keep_days;
-    bool json, all, full, dry_run, create, explain, replace, markdown, quiet, verbose, no_color,
+    bool json, all, full, dry_run, create, explain, replace, markdown, quiet, verbose, show_sql, no_color,
         help, version;
     const char *args[8]; /* what is no option: the command's arguments */
     size_t arg_count;
@@ -30,7 +33,12 @@ struct cli {
     struct settings set;
     struct lockstep *ls; /* NULL for commands that need no handle */
     struct progress *progress;
-    bool colour; /* standard output takes colours */
+    bool colour;       /* standard output takes colours */
+    const char *about; /* the sync that messages name, when several are worked on; or NULL */
+    struct lockstep_status *kept; /* of several syncs, for one table at the end */
+    size_t kept_count;
+    uint64_t shown;      /* findings, or entries of the audit log */
+    char heading[LABEL]; /* of the findings: the sync that they are about */
 };
 
 /* Bits that say which options a command takes. */
@@ -49,6 +57,8 @@ enum option_set {
     TAKES_MARKDOWN = 1 << 11,
     TAKES_JSON = 1 << 12,
     TAKES_ALWAYS = 1 << 13, /* of an option: every command takes it */
+    TAKES_PAIR = 1 << 15,   /* of a command: its first argument may be a URL */
+    WRITES = 1 << 14, /* of a command: it changes a target, and is not ended by a closed pipe */
 };
 
 struct command {
@@ -79,27 +89,71 @@ void free_settings(struct settings *set);
 void hide_passwords(int argc, char **argv);
 const char *nearest_word(const char *word, const char *const *words, size_t count);
 
+/* What may be printed of an argument: a URL without what may be its password. In one buffer of the caller. */
+const char *shown_argument(const char *argument, char out[SHOWN]);
+
 /* help.c */
 int run_help(struct cli *cli);
 int run_completion(struct cli *cli);
 void print_usage(FILE *out);
 void print_command_help(FILE *out, const struct command *command);
 
+/* recall.c: the commands that recall what was done. */
+int run_history(struct cli *cli);
+int run_show(struct cli *cli);
+int run_receipt(struct cli *cli);
+int run_prune(struct cli *cli);
+int run_audit(struct cli *cli);
+
+/* commands.c: what its commands share with those of recall.c. */
+/* Which sync: the arguments from `first` on. 0, or an exit status after a message. */
+int select_from(const struct cli *cli, size_t first, struct lockstep_select *ret);
+/* Prints a line of JSON and frees it; NULL: null. */
+void print_json(char *json);
+
 /* progress.c: a bar on a terminal, lines elsewhere; on standard error. */
-struct progress *progress_new(bool quiet, bool verbose, bool no_color);
+struct progress *progress_new(bool quiet, bool verbose);
 void progress_free(struct progress *p);
 struct lockstep_listener progress_listener(struct progress *p);
 void progress_clear(struct progress *p); /* takes the bar away before something is printed */
 
-/* render.c */
-void render_status(struct cli *cli, const struct lockstep_status *const *list, size_t count);
+/* render.c: results for people. */
+/* One sync, or several in one table; `missing` more could not be compared. */
+void render_status(struct cli *cli, const struct lockstep_status *list, size_t count,
+                   size_t missing);
 void render_difference(struct cli *cli, const struct lockstep_difference *difference);
+/* diff found nothing. */
+void render_in_sync(struct cli *cli, const struct lockstep_status *status);
+void render_plan(struct cli *cli, const struct lockstep_plan_info *info, const char *path);
 void render_run(struct cli *cli, const struct lockstep_run *run);
+void render_show(struct cli *cli, const struct lockstep_run *run, const char *log);
 void render_history(struct cli *cli, struct lockstep_run **runs, size_t count);
 void render_finding(struct cli *cli, const struct lockstep_finding *finding);
-/* Says what went wrong on standard error, as JSON on standard output too when --json; returns the exit status. */
+void render_entry(struct cli *cli, const struct lockstep_audit_entry *entry);
+/* Says what went wrong on standard error; returns the exit status. */
 int fail(struct cli *cli, const struct lockstep_error *error);
-/* 1234567 -> "1,234,567" in one of some static buffers of the caller. */
-const char *grouped(uint64_t n, char out[32]);
+/* Likewise, for wrong usage that the command line finds itself. */
+int misuse(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int unknown_command(struct cli *cli, const char *name);
+
+/* text.c: figures, times and foreign text. Functions with `out` return it. */
+#define TEXT_WIDTH 88    /* columns of help texts */
+#define WINDOW 400       /* bytes of a value that diff shows */
+#define WINDOW_BEFORE 40 /* of these, before the first difference */
+#define VALUE (WINDOW + 20)
+const char *grouped(uint64_t n, char out[32]);       /* 1234567 -> 1,234,567 */
+const char *duration(int64_t ms, char out[32]);      /* 350 ms, 12.3 s, 4 min 05 s, 2 h 10 min */
+const char *utc_time(int64_t unix_us, char out[32]); /* 2026-11-21 06:00:00; 0: "" */
+/* Text from elsewhere, with control characters written as \\x1b. */
+void print_clean(FILE *out, const char *text);
+/* Words from column `at` on, new lines from column `indent` on; a line break at the end. */
+void print_wrapped(FILE *out, const char *text, size_t at, size_t indent);
+void print_json_text(FILE *out, const char *text);  /* a JSON string, quotes included */
+void print_json_lines(FILE *out, const char *json); /* an object with a line for each member */
+/* A sync's name for tables. That of two URLs is long: then their collections or files. */
+const char *sync_label(const char *sync, const char *source, const char *target, char out[LABEL]);
+/* A value as diff shows it: of long ones a window around the first difference to `other` (may be NULL); in quotes
+ * where it is empty or has blanks at an end. */
+const char *value_window(const char *text, const char *other, char out[VALUE]);
 
 #endif

@@ -14,8 +14,7 @@ static bool is_url(const char *text)
     return text && strchr(text, ':') != NULL;
 }
 
-/* Which sync: the arguments from `first` on. 0, or an exit status after a message. */
-static int select_from(const struct cli *cli, size_t first, struct lockstep_select *ret)
+int select_from(const struct cli *cli, size_t first, struct lockstep_select *ret)
 {
     const struct settings *set = &cli->set;
     const size_t count = set->arg_count - first;
@@ -27,7 +26,7 @@ static int select_from(const struct cli *cli, size_t first, struct lockstep_sele
         .only_count = set->only_count,
     };
     if (count == 1 && is_url(set->args[first])) {
-        fputs("lockstep: a second store URL is needed, for the target\n", stderr);
+        fputs("lockstep: a second store URL is needed, for the target: SOURCE TARGET\n", stderr);
         return LOCKSTEP_USAGE;
     }
     if (count == 1)
@@ -51,7 +50,7 @@ static struct lockstep_run_options run_options(const struct cli *cli)
     };
 }
 
-static void print_json(char *json)
+void print_json(char *json)
 {
     puts(json ? json : "null");
     lockstep_free(json);
@@ -61,60 +60,111 @@ static void print_json(char *json)
 
 typedef int sync_fn(struct cli *cli, const struct lockstep_select *select);
 
-/* Runs fn for the sync that the arguments name; without arguments, or with --all, for every configured one. The worst exit status
- * is the answer: 3 counts for more than 1. */
-static int for_syncs(struct cli *cli, sync_fn *fn, bool all_by_default)
+static int no_configuration(struct cli *cli)
+{
+    if (cli->set.config)
+        return misuse(cli, "%s has no syncs", cli->set.config);
+    return misuse(cli, "there is no configuration here (lockstep.yaml). Write one with `lockstep "
+                       "init SOURCE TARGET`, or give two store URLs");
+}
+
+static int which_sync(struct cli *cli, const char *const *names, size_t count, bool takes_all)
+{
+    char list[600] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < count && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    return misuse(cli, "which sync? Name one%s. There are: %s", takes_all ? ", or say --all" : "",
+                  list);
+}
+
+/* fn for every configured sync. The worst exit status is the answer: 3 counts for more than 1. One that fails does not
+ * keep the others from their turn. */
+static int for_all(struct cli *cli, sync_fn *fn, struct lockstep_select *select,
+                   const char *const *names, size_t count)
+{
+    int worst = LOCKSTEP_OK;
+
+    for (size_t i = 0; i < count && worst != LOCKSTEP_CANCELLED; i++) {
+        int status;
+
+        select->sync = names[i];
+        cli->about = count > 1 ? names[i] : NULL;
+        status = fn(cli, select);
+        if (status > worst)
+            worst = status;
+    }
+    cli->about = NULL;
+    return worst;
+}
+
+enum for_syncs { ONE_ONLY, ONE_OR_ALL, ALL_BY_DEFAULT };
+
+/* Runs fn for the sync that the arguments name, or for all of the configuration. */
+static int for_syncs(struct cli *cli, sync_fn *fn, enum for_syncs how)
 {
     struct lockstep_select select;
     const char *const *names = NULL;
     const size_t count = lockstep_syncs(cli->ls, &names);
-    int worst = 0, status = select_from(cli, 0, &select);
+    const int status = select_from(cli, 0, &select);
 
     if (status)
         return status;
-    if (cli->set.arg_count > 0 && !cli->set.all)
+    if (cli->set.arg_count > 0 && cli->set.all)
+        return misuse(cli, "--all goes without the name of a sync");
+    if (cli->set.arg_count > 0)
         return fn(cli, &select);
-    if (cli->set.arg_count > 0) {
-        fputs("lockstep: --all goes without the name of a sync\n", stderr);
-        return LOCKSTEP_USAGE;
-    }
-    if (count == 0) {
-        fputs("lockstep: there is no configuration here (lockstep.yaml). Write one with `lockstep "
-              "init SOURCE TARGET`, or "
-              "give two store URLs\n",
-              stderr);
-        return LOCKSTEP_USAGE;
-    }
-    if (count > 1 && !cli->set.all && !all_by_default) {
-        fputs("lockstep: which sync? Name one, or say --all. There are:", stderr);
-        for (size_t i = 0; i < count; i++)
-            fprintf(stderr, " %s", names[i]);
-        fputc('\n', stderr);
-        return LOCKSTEP_USAGE;
-    }
-    for (size_t i = 0; i < count; i++) {
-        select.sync = names[i];
-        status = fn(cli, &select);
-        if (status > worst)
-            worst = status;
-        if (status == LOCKSTEP_CANCELLED)
-            break;
-    }
-    return worst;
+    if (count == 0)
+        return no_configuration(cli);
+    if (count > 1 && !cli->set.all && how != ALL_BY_DEFAULT)
+        return which_sync(cli, names, count, how == ONE_OR_ALL);
+    return for_all(cli, fn, &select, names, count);
+}
+
+/* ---- looking ---- */
+
+/* Of several syncs people get one table, at the end. */
+static bool keep_for_table(struct cli *cli, struct lockstep_status *status)
+{
+    struct lockstep_status *kept;
+
+    if (!cli->about || cli->set.json)
+        return false;
+    kept = realloc(cli->kept, (cli->kept_count + 1) * sizeof *kept);
+    if (!kept)
+        return false;
+    cli->kept = kept;
+    kept[cli->kept_count++] = *status;
+    return true;
+}
+
+static void show_table(struct cli *cli)
+{
+    const char *const *names = NULL;
+    const size_t count = lockstep_syncs(cli->ls, &names);
+
+    if (cli->kept_count)
+        render_status(cli, cli->kept, cli->kept_count, count - cli->kept_count);
+    for (size_t i = 0; i < cli->kept_count; i++)
+        lockstep_status_done(&cli->kept[i]);
+    free(cli->kept);
+    cli->kept = NULL;
+    cli->kept_count = 0;
 }
 
 static int finish_status(struct cli *cli, int code, struct lockstep_status *status,
                          const struct lockstep_error *error)
 {
-    const struct lockstep_status *list[] = {status};
-
     progress_clear(cli->progress);
     if (code != LOCKSTEP_OK && code != LOCKSTEP_DIFFERENT)
         return fail(cli, error);
+    if (keep_for_table(cli, status))
+        return code;
     if (cli->set.json)
         print_json(lockstep_status_json(status));
     else
-        render_status(cli, list, 1);
+        render_status(cli, status, 1, 0);
     lockstep_status_done(status);
     return code;
 }
@@ -131,7 +181,10 @@ static int status_one(struct cli *cli, const struct lockstep_select *select)
 
 static int run_status(struct cli *cli)
 {
-    return for_syncs(cli, status_one, true);
+    const int code = for_syncs(cli, status_one, ALL_BY_DEFAULT);
+
+    show_table(cli);
+    return code;
 }
 
 static int verify_one(struct cli *cli, const struct lockstep_select *select)
@@ -146,7 +199,10 @@ static int verify_one(struct cli *cli, const struct lockstep_select *select)
 
 static int run_verify(struct cli *cli)
 {
-    return for_syncs(cli, verify_one, false);
+    const int code = for_syncs(cli, verify_one, ONE_OR_ALL);
+
+    show_table(cli);
+    return code;
 }
 
 static bool show_difference(void *ctx, const struct lockstep_difference *difference)
@@ -176,7 +232,7 @@ static int diff_one(struct cli *cli, const struct lockstep_select *select)
     if (code != LOCKSTEP_OK && code != LOCKSTEP_DIFFERENT)
         return fail(cli, &error);
     if (!cli->set.json && code == LOCKSTEP_OK)
-        puts("in sync");
+        render_in_sync(cli, &status);
     else if (!cli->set.json && options.limit && off > options.limit)
         printf("… the first %s of %s differences\n", grouped(options.limit, n), grouped(off, m));
     lockstep_status_done(&status);
@@ -185,7 +241,7 @@ static int diff_one(struct cli *cli, const struct lockstep_select *select)
 
 static int run_diff(struct cli *cli)
 {
-    return for_syncs(cli, diff_one, false);
+    return for_syncs(cli, diff_one, ONE_ONLY);
 }
 
 /* ---- changing ---- */
@@ -198,10 +254,9 @@ static int finish_run(struct cli *cli, int code, struct lockstep_run *run,
         print_json(lockstep_run_json(run));
     else if (run)
         render_run(cli, run);
-    if (code != LOCKSTEP_OK && code != LOCKSTEP_DIFFERENT)
+    if (error->text[0]) /* an atomic run that was refused ends with 1 and has a reason too */
         fail(cli, error);
-    else if (run && !run->verified && run->number && !cli->set.json)
-        puts("  not verified: both sides still differ, `lockstep diff` shows where");
+    fflush(stdout); /* of several syncs, each when it is done */
     lockstep_run_free(run);
     return code;
 }
@@ -218,22 +273,16 @@ static int sync_one(struct cli *cli, const struct lockstep_select *select)
 
 static int run_sync(struct cli *cli)
 {
-    return for_syncs(cli, sync_one, false);
+    return for_syncs(cli, sync_one, ONE_OR_ALL);
 }
 
 static void print_plan_json(const struct lockstep_plan_info *i, const char *path)
 {
     printf("{\"inserts\":%" PRIu64 ",\"updates\":%" PRIu64 ",\"deletes\":%" PRIu64
-           ",\"unchanged\":%" PRIu64 ",\"moving\":%" PRIu64 ",\"kept\":%" PRIu64 ",\"file\":\"",
+           ",\"unchanged\":%" PRIu64 ",\"moving\":%" PRIu64 ",\"kept\":%" PRIu64 ",\"file\":",
            i->inserts, i->updates, i->deletes, i->unchanged, i->moving, i->kept);
-    for (; *path; path++)
-        if (*path == '"' || *path == '\\')
-            printf("\\%c", *path);
-        else if ((unsigned char)*path < 0x20)
-            printf("\\u%04x", (unsigned)*path);
-        else
-            putchar(*path);
-    puts("\"}");
+    print_json_text(stdout, path);
+    puts("}");
 }
 
 static int plan_one(struct cli *cli, const struct lockstep_select *select)
@@ -241,13 +290,10 @@ static int plan_one(struct cli *cli, const struct lockstep_select *select)
     const struct lockstep_run_options options = run_options(cli);
     struct lockstep_plan_info info = {0};
     struct lockstep_error error = {0};
-    char a[32], b[32], c[32], d[32];
     int code;
 
-    if (!cli->set.output) {
-        fputs("lockstep: say where the plan goes: lockstep plan … -o FILE\n", stderr);
-        return LOCKSTEP_USAGE;
-    }
+    if (!cli->set.output)
+        return misuse(cli, "say where the plan goes: lockstep plan ... -o FILE");
     code = lockstep_plan(cli->ls, select, &options, cli->set.output, &info, &error);
     progress_clear(cli->progress);
     if (code != LOCKSTEP_OK && code != LOCKSTEP_DIFFERENT)
@@ -255,16 +301,13 @@ static int plan_one(struct cli *cli, const struct lockstep_select *select)
     if (cli->set.json)
         print_plan_json(&info, cli->set.output);
     else
-        printf("%s: %s to create, %s to update, %s to delete; %s are the same. Apply it with: "
-               "lockstep apply %s\n",
-               cli->set.output, grouped(info.inserts, a), grouped(info.updates, b),
-               grouped(info.deletes, c), grouped(info.unchanged, d), cli->set.output);
+        render_plan(cli, &info, cli->set.output);
     return code;
 }
 
 static int run_plan(struct cli *cli)
 {
-    return for_syncs(cli, plan_one, false);
+    return for_syncs(cli, plan_one, ONE_ONLY);
 }
 
 static int run_apply(struct cli *cli)
@@ -293,146 +336,6 @@ static int run_undo(struct cli *cli)
         return code;
     code = lockstep_undo(cli->ls, cli->set.args[0], &select, &options, &run, &error);
     return finish_run(cli, code, run, &error);
-}
-
-/* ---- remembering ---- */
-
-static int run_history(struct cli *cli)
-{
-    struct lockstep_run **runs = NULL;
-    struct lockstep_error error = {0};
-    size_t count = 0;
-    const char *sync = cli->set.arg_count ? cli->set.args[0] : NULL;
-    const int code = lockstep_history(cli->ls, sync, (size_t)cli->set.limit, &count, &runs, &error);
-
-    if (code != LOCKSTEP_OK)
-        return fail(cli, &error);
-    if (cli->set.json) {
-        putchar('[');
-        for (size_t i = 0; i < count; i++) {
-            char *json = lockstep_history_json(runs[i]);
-
-            printf("%s%s", i ? ",\n " : "", json ? json : "null");
-            lockstep_free(json);
-        }
-        puts("]");
-    } else {
-        render_history(cli, runs, count);
-    }
-    lockstep_runs_free(runs, count);
-    return code;
-}
-
-static int run_show(struct cli *cli)
-{
-    struct lockstep_run *run = NULL;
-    struct lockstep_error error = {0};
-    char *log = NULL;
-    const int code = lockstep_show(cli->ls, cli->set.args[0], &run, &log, &error);
-
-    if (code != LOCKSTEP_OK)
-        return fail(cli, &error);
-    if (cli->set.json) {
-        print_json(lockstep_history_json(run));
-    } else {
-        render_run(cli, run);
-        printf("  id      %s\n  source  %s\n  target  %s\n", run->id, run->source, run->target);
-        if (*run->reason)
-            printf("  reason  %s\n", run->reason);
-        printf("\n%s", log);
-    }
-    lockstep_free(log);
-    lockstep_run_free(run);
-    return code;
-}
-
-static int run_receipt(struct cli *cli)
-{
-    struct lockstep_error error = {0};
-    char *json = NULL;
-    const int code = lockstep_receipt(cli->ls, cli->set.args[0], &json, &error);
-
-    if (code != LOCKSTEP_OK)
-        return fail(cli, &error);
-    print_json(json);
-    return code;
-}
-
-/* "2GiB" as bytes; 0 when it is none. */
-static int64_t size_of(const char *text)
-{
-    static const struct {
-        const char *unit;
-        int64_t bytes;
-    } units[] = {
-        {"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", (int64_t)1 << 40}};
-    char *end = NULL;
-    const long long n = strtoll(text, &end, 10);
-
-    for (size_t i = 0; n > 0 && i < sizeof units / sizeof *units; i++)
-        if (strcmp(end, units[i].unit) == 0 && n <= INT64_MAX / units[i].bytes)
-            return n * units[i].bytes;
-    return 0;
-}
-
-static int run_prune(struct cli *cli)
-{
-    const int64_t keep = cli->set.keep_size ? size_of(cli->set.keep_size) : 0;
-    struct lockstep_error error = {0};
-    uint64_t runs = 0;
-    int64_t bytes = 0;
-    int code;
-
-    if (cli->set.keep_size && keep == 0) {
-        fputs("lockstep: --keep-size takes a size such as 500MiB or 2GiB\n", stderr);
-        return LOCKSTEP_USAGE;
-    }
-    code = lockstep_prune(cli->ls, cli->set.keep_days, keep, &runs, &bytes, &error);
-    if (code != LOCKSTEP_OK)
-        return fail(cli, &error);
-    if (cli->set.json)
-        printf("{\"runs\":%" PRIu64 ",\"bytes\":%" PRId64 "}\n", runs, bytes);
-    else
-        printf("journals of %" PRIu64
-               " runs removed, %.1f MiB; those runs can no longer be undone\n",
-               runs, (double)bytes / (1 << 20));
-    return code;
-}
-
-static void show_entry(void *ctx, const struct lockstep_audit_entry *e)
-{
-    const struct cli *cli = ctx;
-
-    if (cli->set.json)
-        puts(e->json);
-    else
-        printf("%6" PRId64 "  %-20s %-8s %-20s %s\n", e->seq, e->actor, e->action, e->subject,
-               e->detail_json);
-}
-
-static int run_audit(struct cli *cli)
-{
-    struct lockstep_error error = {0};
-    const char *what = cli->set.arg_count ? cli->set.args[0] : "list";
-    uint64_t count = 0;
-    int code;
-
-    if (strcmp(what, "list") == 0) {
-        code = lockstep_audit_list(cli->ls, (size_t)cli->set.limit, show_entry, cli, &error);
-        return code == LOCKSTEP_OK ? code : fail(cli, &error);
-    }
-    if (strcmp(what, "verify") != 0) {
-        fputs("lockstep: `lockstep audit list` or `lockstep audit verify`\n", stderr);
-        return LOCKSTEP_USAGE;
-    }
-    code = lockstep_audit_verify(cli->ls, &count, &error);
-    if (code != LOCKSTEP_OK)
-        return fail(cli, &error);
-    if (cli->set.json)
-        printf("{\"entries\":%" PRIu64 ",\"valid\":true}\n", count);
-    else
-        printf("%" PRIu64 " entries, every one fits the one before it\n", count);
-    return code;
 }
 
 /* ---- setting up ---- */
@@ -467,84 +370,88 @@ static int run_init(struct cli *cli)
 
     if (code != LOCKSTEP_OK)
         return fail(cli, &error);
-    printf("wrote %s with %zu sync%s. Next: lockstep check, lockstep status\n", path, syncs,
-           syncs == 1 ? "" : "s");
+    printf("wrote %s with %zu sync%s. Next: lockstep check%s%s, lockstep status%s%s\n", path, syncs,
+           syncs == 1 ? "" : "s", cli->set.config ? " -c " : "", cli->set.config ? path : "",
+           cli->set.config ? " -c " : "", cli->set.config ? path : "");
     return code;
 }
 
 #define SYNC_ARGUMENTS "SYNC | SOURCE TARGET"
-#define COMPARES (TAKES_SYNC | TAKES_ONLY | TAKES_FULL | TAKES_JSON)
+#define LOOKS (TAKES_SYNC | TAKES_PAIR | TAKES_JSON)
+#define COMPARES (LOOKS | TAKES_ONLY | TAKES_FULL)
 
 const struct command commands[] = {
     {"init", "SOURCE TARGET", "write a lockstep.yaml from two stores",
      "Looks for the tables that both stores have, finds keys and fields in common, and writes a "
-     "commented\n"
-     "lockstep.yaml (or -c FILE). URLs with a #collection make a file for that pair alone. "
-     "Passwords are not written:\n"
-     "put ${VAR} into the file, or use PGPASSWORD or a pass file.",
-     "lockstep init postgres://app@localhost/app sqlite:mirror.db", TAKES_REPLACE, 2, 2, false,
-     run_init},
+     "commented lockstep.yaml (or -c FILE). URLs with a #collection make a file for that pair "
+     "alone. Passwords are not written: put ${VAR} in their place, or use PGPASSWORD or a pass "
+     "file.",
+     "lockstep init postgres://app@localhost/app sqlite:mirror.db", TAKES_PAIR | TAKES_REPLACE, 2,
+     2, false, run_init},
     {"check", "[" SYNC_ARGUMENTS "]", "check configuration, connections and types",
      "Connects to both sides and says, before the first record moves, what is missing and which "
-     "fields cannot make the\n"
-     "round trip. Without arguments: every sync of the configuration, and the state.",
-     "lockstep check", TAKES_SYNC, 0, 2, true, run_check},
+     "fields cannot make the round trip. Without arguments: every sync of the configuration, and "
+     "the state.",
+     "lockstep check", LOOKS, 0, 2, true, run_check},
     {"status", "[" SYNC_ARGUMENTS "]", "count what is in sync and what is not",
      "Compares both sides and prints the counts. Writes nothing anywhere. Without arguments: every "
-     "sync of the configuration.\n"
-     "Exit status 1 when something differs.",
+     "sync of the configuration. Exit status 1 when something differs.",
      "lockstep status sqlite:archive.db#packages sqlite:mirror.db#packages",
      COMPARES | TAKES_ALL | TAKES_EXPLAIN, 0, 2, true, run_status},
     {"diff", SYNC_ARGUMENTS, "show what differs, field by field",
-     "Prints every record that differs, with the fields of both sides next to each other; with "
-     "--json one line each.",
+     "Prints every record that differs, with the fields of both sides next to each other: the "
+     "source first, then the target. With --json one line each. Exit status 1 when something "
+     "differs.",
      "lockstep diff customers --limit 10", COMPARES | TAKES_LIMIT, 0, 2, true, run_diff},
     {"plan", SYNC_ARGUMENTS " -o FILE", "write down what a sync would change",
      "Writes the changes that would make the target match the source into a file that people can "
-     "read, keep and review, and\n"
-     "that `lockstep apply` carries out later. Changes nothing.",
+     "read, keep and review, and that `lockstep apply` carries out later. Changes nothing. Exit "
+     "status 1 when there are changes.",
      "lockstep plan customers -o customers.plan", COMPARES | TAKES_OUTPUT, 0, 2, true, run_plan},
-    {"apply", "FILE [SOURCE TARGET]", "carry out a plan file",
+    {"apply", "FILE [SYNC | SOURCE TARGET]", "carry out a plan file",
      "Applies a plan. A record that is no longer what the plan saw is left alone and counted as a "
-     "conflict. A plan that was\n"
-     "edited, cut, or made for other tables is refused. Give the URLs again when they need a "
-     "password.",
-     "lockstep apply customers.plan", TAKES_FORCE | TAKES_FULL | TAKES_JSON, 1, 3, true, run_apply},
+     "conflict. A plan that was edited, cut, or made for other tables is refused. Plans hold no "
+     "passwords: they come from lockstep.yaml, PGPASSWORD or a pass file, or from the sync's name "
+     "or the URLs given again.",
+     "lockstep apply customers.plan", TAKES_FORCE | TAKES_FULL | TAKES_JSON | WRITES, 1, 3, true,
+     run_apply},
     {"sync", SYNC_ARGUMENTS, "make the target match the source",
      "Compares, plans, applies, reads back what was written, and leaves a receipt. The brakes stop "
-     "a run that would delete or change\n"
-     "more than usual (exit status 4); --force goes past all of them, --force=NAME past one. Every "
-     "run can be undone.",
-     "lockstep sync customers", COMPARES | TAKES_ALL | TAKES_CREATE | TAKES_FORCE, 0, 2, true,
-     run_sync},
+     "a run that would delete or change more than usual (exit status 4); --force goes past all of "
+     "them, --force=NAME past one. Every run can be undone. Interrupted, it ends after the batch "
+     "(exit status 130), and the next sync goes on from there. With --all, one that fails does "
+     "not stop the others; the highest exit status counts.",
+     "lockstep sync customers", COMPARES | TAKES_ALL | TAKES_CREATE | TAKES_FORCE | WRITES, 0, 2,
+     true, run_sync},
     {"verify", SYNC_ARGUMENTS, "compare, and leave a receipt",
      "Compares both sides and writes a receipt of what was found; --full reads every record of "
      "both sides.",
-     "lockstep verify customers --full", COMPARES | TAKES_EXPLAIN, 0, 2, true, run_verify},
-    {"undo", "RUN [SOURCE TARGET]", "take back what a run changed",
+     "lockstep verify customers --full", COMPARES | TAKES_ALL | TAKES_EXPLAIN, 0, 2, true,
+     run_verify},
+    {"undo", "RUN [SYNC | SOURCE TARGET]", "take back what a run changed",
      "Puts every record that the run wrote back to what it was, where it still is what the run "
-     "left; others are conflicts and stay. The\n"
-     "undo is a run itself and can be undone. RUN is a number of `lockstep history` or a UUID. "
-     "Give the URLs again when they need a password.",
-     "lockstep undo 12", TAKES_JSON, 1, 3, true, run_undo},
-    {"history", "[SYNC]", "list past runs", "Lists runs, newest first.",
-     "lockstep history --limit 20", TAKES_JSON | TAKES_LIMIT, 0, 1, true, run_history},
+     "left; others are conflicts and stay. The undo is a run itself and can be undone. RUN is a "
+     "number of `lockstep history` or a UUID. Runs remember no passwords: they come from "
+     "lockstep.yaml, PGPASSWORD or a pass file, or from the sync's name or the URLs given again.",
+     "lockstep undo 12", TAKES_JSON | WRITES, 1, 3, true, run_undo},
+    {"history", "[" SYNC_ARGUMENTS "]", "list past runs",
+     "Lists runs, newest first; the last 50, or --limit.", "lockstep history --limit 20",
+     TAKES_PAIR | TAKES_JSON | TAKES_LIMIT, 0, 2, true, run_history},
     {"show", "RUN", "one run with its log and errors",
      "Shows a run, where it wrote, what failed and its log.", "lockstep show 12", TAKES_JSON, 1, 1,
      true, run_show},
     {"receipt", "RUN", "the proof of a run",
-     "Prints the receipt as JSON: counts, both sides' digests, when each was read, chained by "
-     "SHA-256 to the receipt before it.",
+     "Prints the receipt: counts, both sides' digests, when each was read, chained by SHA-256 to "
+     "the receipt before it. It is JSON; with --json in one line.",
      "lockstep receipt 12", TAKES_JSON, 1, 1, true, run_receipt},
     {"prune", "", "remove old journals",
      "Removes the journals of old runs: by default those older than 30 days, and the oldest ones "
-     "beyond 10 GiB. Runs, receipts and the\n"
-     "audit log stay; a run without its journal cannot be undone.",
+     "beyond 10 GiB (journal_keep in lockstep.yaml). Runs, receipts and the audit log stay; a run "
+     "without its journal cannot be undone.",
      "lockstep prune --keep-days 7", TAKES_KEEP | TAKES_JSON, 0, 0, true, run_prune},
     {"audit", "list | verify", "the audit log",
      "`audit list` prints who did what, newest first; `audit verify` walks the chain of the audit "
-     "log and of the receipts and names\n"
-     "the first entry that was changed, removed or put in.",
+     "log and of the receipts and names the first entry that was changed, removed or put in.",
      "lockstep audit verify", TAKES_JSON | TAKES_LIMIT, 0, 1, true, run_audit},
     {"help", "[COMMAND]", "show this, or the help of a command",
      "Shows the commands, or one of them with its options. --markdown prints the whole manual.",

@@ -10,6 +10,14 @@ static bool takes(const struct command *command, const struct option_spec *optio
     return (option->takes & command->takes) != 0;
 }
 
+static bool takes_any(const struct command *command)
+{
+    for (size_t i = 0; i < option_count; i++)
+        if (takes(command, &option_specs[i]))
+            return true;
+    return false;
+}
+
 /* "-o, --output FILE" */
 static void option_text(const struct option_spec *o, char *out, size_t size)
 {
@@ -24,6 +32,8 @@ static void option_text(const struct option_spec *o, char *out, size_t size)
              o->argument ? o->argument : "", o->optional ? "]" : "");
 }
 
+#define OPTION_COLUMN 26 /* where the meaning of an option begins */
+
 static void print_options(FILE *out, const struct command *command)
 {
     char text[80];
@@ -31,8 +41,24 @@ static void print_options(FILE *out, const struct command *command)
     for (size_t i = 0; i < option_count; i++)
         if (command ? takes(command, &option_specs[i]) : option_specs[i].takes == TAKES_ALWAYS) {
             option_text(&option_specs[i], text, sizeof text);
-            fprintf(out, "  %-22s  %s\n", text, option_specs[i].help);
+            fprintf(out, "  %-*s", OPTION_COLUMN - 2, text);
+            print_wrapped(out, option_specs[i].help, OPTION_COLUMN, OPTION_COLUMN);
         }
+}
+
+static void print_commands(FILE *out)
+{
+    int name = 0, arguments = 0;
+
+    for (size_t i = 0; i < command_count; i++) {
+        const int n = (int)strlen(commands[i].name), a = (int)strlen(commands[i].arguments);
+
+        name = n > name ? n : name;
+        arguments = a > arguments ? a : arguments;
+    }
+    for (size_t i = 0; i < command_count; i++)
+        fprintf(out, "  %-*s  %-*s  %s\n", name, commands[i].name, arguments, commands[i].arguments,
+                commands[i].summary);
 }
 
 void print_usage(FILE *out)
@@ -40,26 +66,25 @@ void print_usage(FILE *out)
     fputs("lockstep keeps two places that hold the same data in step.\n\n"
           "Usage: lockstep COMMAND [ARGUMENTS] [OPTIONS]\n\n",
           out);
-    for (size_t i = 0; i < command_count; i++)
-        fprintf(out, "  %-9s %-22s %s\n", commands[i].name, commands[i].arguments,
-                commands[i].summary);
-    fputs("\nSYNC is a name from lockstep.yaml, or two store URLs: SOURCE TARGET.\n"
+    print_commands(out);
+    fputs("\nSYNC is a name from lockstep.yaml; SOURCE and TARGET are store URLs:\n"
           "  postgres://user@host/db#schema.table   sqlite:shop.db#customers   "
-          "file:customers.csv\n\n",
+          "file:customers.csv\n\nOptions of every command:\n",
           out);
     print_options(out, NULL);
     fputs("\n`lockstep help COMMAND` tells more. Exit status: 0 done or in sync, 1 differences or "
-          "some records\n"
-          "failed, 2 wrong usage or configuration, 3 could not, 4 stopped by a brake, 130 "
-          "interrupted.\n",
+          "some\n"
+          "records failed, 2 wrong usage or configuration, 3 could not, 4 stopped by a brake,\n"
+          "130 interrupted.\n",
           out);
 }
 
 void print_command_help(FILE *out, const struct command *c)
 {
-    fprintf(out, "Usage: lockstep %s%s%s [OPTIONS]\n\n%s\n", c->name, *c->arguments ? " " : "",
-            c->arguments, c->description);
-    if (c->takes & ~(unsigned)TAKES_ALWAYS) {
+    fprintf(out, "Usage: lockstep %s%s%s [OPTIONS]\n\n", c->name, *c->arguments ? " " : "",
+            c->arguments);
+    print_wrapped(out, c->description, 0, 0);
+    if (takes_any(c)) {
         fputs("\nOptions:\n", out);
         print_options(out, c);
     }
@@ -76,7 +101,7 @@ static void print_markdown_command(const struct command *c)
 
     printf("\n## lockstep %s\n\n`lockstep %s%s%s`\n\n%s\n\n```\n%s\n```\n", c->name, c->name,
            *c->arguments ? " " : "", c->arguments, c->description, c->example);
-    if (!(c->takes & ~(unsigned)TAKES_ALWAYS))
+    if (!takes_any(c))
         return;
     puts("\n| option | meaning |\n|---|---|");
     for (size_t i = 0; i < option_count; i++)
@@ -125,11 +150,8 @@ int run_help(struct cli *cli)
         return LOCKSTEP_OK;
     }
     command = find_command(cli->set.args[0]);
-    if (!command) {
-        fprintf(stderr, "lockstep: there is no command \"%s\". See `lockstep help`\n",
-                cli->set.args[0]);
-        return LOCKSTEP_USAGE;
-    }
+    if (!command)
+        return unknown_command(cli, cli->set.args[0]);
     print_command_help(stdout, command);
     return LOCKSTEP_OK;
 }
@@ -202,7 +224,6 @@ int run_completion(struct cli *cli)
             shells[i].print();
             return LOCKSTEP_OK;
         }
-    fprintf(stderr, "lockstep: completion is there for bash, zsh and fish, not for \"%s\"\n",
-            cli->set.args[0]);
-    return LOCKSTEP_USAGE;
+    return misuse(cli, "there is completion for bash, zsh and fish, not for \"%s\"",
+                  cli->set.args[0]);
 }

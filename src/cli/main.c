@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - from argv to a command and its exit status. */
+#include <errno.h>
+#include <locale.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,32 +33,64 @@ static void catch_signals(void)
 
 static bool wants_colour(const struct settings *set)
 {
-    const char *term = getenv("TERM");
+    const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
 
-    return !set->no_color && !getenv("NO_COLOR") && isatty(STDOUT_FILENO) && term &&
+    return !set->no_color && !(no_color && *no_color) && isatty(STDOUT_FILENO) && term &&
            strcmp(term, "dumb") != 0;
 }
 
-static int unknown_command(const char *name)
+/* Widths and escapes of text need a locale that knows UTF-8; where the user has none, the one that is always there. */
+static void choose_locale(void)
 {
-    const char *names[64], *near;
+    setlocale(LC_CTYPE, "");
+    if (MB_CUR_MAX == 1)
+        setlocale(LC_CTYPE, "C.UTF-8");
+}
 
-    for (size_t i = 0; i < command_count; i++)
-        names[i] = commands[i].name;
-    near = nearest_word(name, names, command_count);
-    fprintf(stderr, "lockstep: there is no command \"%s\"%s%s%s. See `lockstep help`\n", name,
-            near ? ". Did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+int misuse(struct cli *cli, const char *fmt, ...)
+{
+    va_list args;
+
+    if (cli->progress)
+        progress_clear(cli->progress);
+    fputs("lockstep: ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
     return LOCKSTEP_USAGE;
 }
 
-static int check_count(const struct command *command, const struct settings *set)
+int unknown_command(struct cli *cli, const char *name)
 {
-    if (set->arg_count >= command->min_args && set->arg_count <= command->max_args)
-        return 0;
-    fprintf(stderr, "lockstep: %s arguments. Usage: lockstep %s %s\n",
-            set->arg_count < command->min_args ? "too few" : "too many", command->name,
-            command->arguments);
-    return LOCKSTEP_USAGE;
+    const char *names[64], *near;
+    char text[SHOWN];
+
+    if (strstr(name, "://") || strchr(name, ':'))
+        return misuse(cli,
+                      "what shall be done with %s? A command comes first: lockstep status "
+                      "SOURCE TARGET. See `lockstep help`",
+                      shown_argument(name, text));
+    for (size_t i = 0; i < command_count; i++)
+        names[i] = commands[i].name;
+    near = nearest_word(name, names, command_count);
+    return misuse(cli, "there is no command \"%s\"%s%s%s. See `lockstep help`", name,
+                  near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+}
+
+/* The right number of arguments, and no URL where something else is meant: a message might show its password. */
+static int check_arguments(struct cli *cli, const struct command *command)
+{
+    const struct settings *set = &cli->set;
+
+    if (set->arg_count < command->min_args || set->arg_count > command->max_args)
+        return misuse(cli, "too %s arguments. Usage: lockstep %s %s",
+                      set->arg_count < command->min_args ? "few" : "many", command->name,
+                      command->arguments);
+    if (!(command->takes & TAKES_PAIR) && set->arg_count > 0 && strstr(set->args[0], "://"))
+        return misuse(cli, "no URL is expected here. Usage: lockstep %s %s", command->name,
+                      command->arguments);
+    return 0;
 }
 
 /* The configuration: -c FILE, or lockstep.yaml where there is one. */
@@ -71,6 +106,7 @@ static int run_with_handle(struct cli *cli, const struct command *command)
     const struct lockstep_options options = {
         .config_path = configuration(&cli->set),
         .state_url = cli->set.state,
+        .trace_sql = cli->set.show_sql,
         .listener = progress_listener(cli->progress),
     };
     struct lockstep_error error = {0};
@@ -99,7 +135,7 @@ static int run(struct cli *cli, const char *name)
         return LOCKSTEP_USAGE;
     }
     if (!command)
-        return unknown_command(name);
+        return unknown_command(cli, name);
     if (cli->set.help) {
         if (*name)
             print_command_help(stdout, command);
@@ -109,10 +145,23 @@ static int run(struct cli *cli, const char *name)
     }
     status = check_options(&cli->set, command);
     if (status == 0)
-        status = check_count(command, &cli->set);
+        status = check_arguments(cli, command);
+    if (status == 0 && (command->takes & WRITES))
+        signal(SIGPIPE, SIG_IGN); /* who reads along may leave; the run goes on */
     if (status == 0)
         status = command->handle ? run_with_handle(cli, command) : command->run(cli);
     return status;
+}
+
+/* What was printed has to arrive, or a script takes half of it for all. A reader who left (`| head`) wanted no more. */
+static int finish_output(int status)
+{
+    const bool failed = fflush(stdout) != 0 || ferror(stdout);
+
+    if (!failed || errno == EPIPE || status >= LOCKSTEP_FAILED)
+        return status;
+    fprintf(stderr, "lockstep: the output could not be written: %s\n", strerror(errno));
+    return LOCKSTEP_FAILED;
 }
 
 int main(int argc, char **argv)
@@ -127,14 +176,11 @@ int main(int argc, char **argv)
         return status;
     }
     catch_signals();
+    choose_locale();
     cli.colour = wants_colour(&cli.set);
-    cli.progress = progress_new(cli.set.quiet || cli.set.json, cli.set.verbose, cli.set.no_color);
+    cli.progress = progress_new(cli.set.quiet || cli.set.json, cli.set.verbose);
     status = cli.progress ? run(&cli, name) : LOCKSTEP_FAILED;
     progress_free(cli.progress);
     free_settings(&cli.set);
-    if (fflush(stdout) != 0 && status == LOCKSTEP_OK) {
-        fputs("lockstep: the output could not be written\n", stderr);
-        status = LOCKSTEP_FAILED;
-    }
-    return status;
+    return finish_output(status);
 }

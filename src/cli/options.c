@@ -12,11 +12,11 @@
 #include "cli.h"
 
 const struct option_spec option_specs[] = {
-    {"config", "FILE", "configuration to read (default: lockstep.yaml where there is one)", 'c',
-     false, TAKES_ALWAYS},
+    {"config", "FILE", "configuration to read (default: lockstep.yaml, if there)", 'c', false,
+     TAKES_ALWAYS},
     {"state", "URL",
-     "where lockstep remembers runs: sqlite:FILE or postgres://… (default: the configuration's, "
-     "LOCKSTEP_STATE, then the user's state folder)",
+     "where lockstep remembers runs: sqlite:FILE or postgres://... (default: state: of the "
+     "configuration, then LOCKSTEP_STATE, then the user's state folder)",
      0, false, TAKES_ALWAYS},
     {"json", NULL, "print JSON instead of tables", 0, false, TAKES_JSON},
     {"key", "FIELDS", "fields that name a record, separated by commas", 0, false, TAKES_SYNC},
@@ -25,7 +25,8 @@ const struct option_spec option_specs[] = {
     {"all", NULL, "every sync of the configuration", 0, false, TAKES_ALL},
     {"full", NULL, "read and verify every record; trust no checksum and no memory", 0, false,
      TAKES_FULL},
-    {"dry-run", NULL, "show the counts and change nothing", 0, false, TAKES_CREATE},
+    {"dry-run", NULL, "show the counts and change nothing; exit status 1 when a sync would", 0,
+     false, TAKES_CREATE},
     {"create", NULL, "make the target when it is missing", 0, false, TAKES_CREATE},
     {"force", "NAMES",
      "go past the brakes: all, or deletes, changes, empty-source, config, identity", 0, true,
@@ -37,8 +38,10 @@ const struct option_spec option_specs[] = {
     {"keep-size", "SIZE", "keep at most this much, such as 2GiB", 0, false, TAKES_KEEP},
     {"replace", NULL, "write over a file that is there", 0, false, TAKES_REPLACE},
     {"markdown", NULL, "print the whole manual as Markdown", 0, false, TAKES_MARKDOWN},
-    {"quiet", NULL, "no progress", 'q', false, TAKES_ALWAYS},
+    {"quiet", NULL, "no progress bar", 'q', false, TAKES_ALWAYS},
     {"verbose", NULL, "log lines on standard error", 'v', false, TAKES_ALWAYS},
+    {"show-sql", NULL, "print the SQL statements that run, on standard error", 0, false,
+     TAKES_ALWAYS},
     {"no-color", NULL, "no colours (NO_COLOR does the same)", 0, false, TAKES_ALWAYS},
     {"help", NULL, "show the help of a command", 'h', false, TAKES_ALWAYS},
     {"version", NULL, "show the version", 'V', false, TAKES_ALWAYS},
@@ -101,13 +104,14 @@ const char *nearest_word(const char *word, const char *const *words, size_t coun
 static int unknown_option(const char *name)
 {
     const char *names[64], *near;
+    char word[40]; /* without =VALUE, which may be a secret */
 
+    snprintf(word, sizeof word, "%.*s", (int)strcspn(name, "="), name);
     for (size_t i = 0; i < option_count; i++)
         names[i] = option_specs[i].name;
-    near = nearest_word(name, names, option_count);
-    fprintf(stderr, "lockstep: there is no option --%s%s%s%s. See `lockstep help`\n", name,
-            near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "");
-    return LOCKSTEP_USAGE;
+    near = nearest_word(word, names, option_count);
+    return bad("there is no option --%s%s%s%s", word, near ? " (did you mean --" : "",
+               near ? near : "", near ? "?)" : "");
 }
 
 static int take_number(const char *name, const char *text, uint64_t *ret)
@@ -123,24 +127,27 @@ static int take_number(const char *name, const char *text, uint64_t *ret)
 
 static int take_only(struct settings *set, const char *value)
 {
+    char text[SHOWN];
+
     if (!strchr(value, '='))
-        return bad("--only takes FIELD=VALUE, not \"%s\"", value);
+        return bad("--only takes FIELD=VALUE, not \"%s\"", shown_argument(value, text));
     if (set->only_count == sizeof set->only / sizeof *set->only)
-        return bad("--only stands here too often%s", "");
+        return bad("--only stands here more than %zu times", set->only_count);
     set->only[set->only_count++] = value;
     return 0;
 }
 
 static int take_key(struct settings *set, const char *value)
 {
-    char *rest = strdup(value);
+    char *rest = strdup(value), text[SHOWN];
 
     free(set->key_copy); /* --key given twice: the last one counts */
     set->key_copy = rest;
     set->key_count = 0;
     for (char *part; rest && (part = strsep(&rest, ",")) != NULL;) {
         if (!*part || set->key_count == sizeof set->keys / sizeof *set->keys)
-            return bad("--key takes field names separated by commas, not \"%s\"", value);
+            return bad("--key takes field names separated by commas, not \"%s\"",
+                       shown_argument(value, text));
         set->keys[set->key_count++] = part;
     }
     return 0;
@@ -156,7 +163,7 @@ static int take_option(struct settings *set, const struct option_spec *spec, con
         {"json", &set->json},       {"all", &set->all},           {"full", &set->full},
         {"dry-run", &set->dry_run}, {"create", &set->create},     {"explain", &set->explain},
         {"replace", &set->replace}, {"markdown", &set->markdown}, {"quiet", &set->quiet},
-        {"verbose", &set->verbose}, {"no-color", &set->no_color}, {"help", &set->help},
+        {"verbose", &set->verbose}, {"show-sql", &set->show_sql}, {"no-color", &set->no_color}, {"help", &set->help},
         {"version", &set->version},
     };
     const struct {
@@ -176,6 +183,8 @@ static int take_option(struct settings *set, const struct option_spec *spec, con
         }
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (strcmp(spec->name, texts[i].name) == 0) {
+            if (value && strstr(value, "://") && texts[i].text != &set->state)
+                return bad("--%s takes no URL", spec->name);
             *texts[i].text = value ? value : "";
             return 0;
         }
@@ -218,7 +227,7 @@ static int parse_option(int count, char **args, int *at, struct settings *set)
     const struct option_spec *spec = is_long ? by_name(name, length) : by_letter(*name);
 
     if (!spec)
-        return is_long ? unknown_option(name) : bad("there is no option %s", word);
+        return is_long ? unknown_option(name) : bad("there is no option -%c", *name);
     if (name[length]) /* --name=value, -nvalue */
         value = name + length + (is_long ? 1 : 0);
     if (value && !spec->argument)
@@ -237,6 +246,7 @@ int parse_arguments(int argc, char **argv, struct settings *set, const char **re
     char **args = calloc((size_t)argc + 1, sizeof *args);
     bool ended = false;
     int status = 0;
+    char text[SHOWN];
 
     *ret_command = "";
     set->copies = args;
@@ -250,7 +260,7 @@ int parse_arguments(int argc, char **argv, struct settings *set, const char **re
         else if (!**ret_command)
             *ret_command = args[i];
         else if (set->arg_count == sizeof set->args / sizeof *set->args)
-            status = bad("too many arguments, from \"%s\" on", args[i]);
+            status = bad("too many arguments, from \"%s\" on", shown_argument(args[i], text));
         else
             set->args[set->arg_count++] = args[i];
     }
@@ -276,20 +286,42 @@ int check_options(const struct settings *set, const struct command *command)
     return 0;
 }
 
+/* Where the password of a URL's user begins, and where it ends at the latest: a password with a raw / or @ in it is
+ * refused later, but must not be seen either. false: there is none. */
+static bool find_password(const char *url, size_t *ret_from, size_t *ret_to)
+{
+    const char *host = strstr(url, "://"), *at, *colon;
+
+    at = host ? strrchr(host, '@') : NULL;
+    colon = at ? memchr(host + 3, ':', (size_t)(at - host - 3)) : NULL;
+    if (!colon)
+        return false;
+    *ret_from = (size_t)(colon + 1 - url);
+    *ret_to = (size_t)(at - url);
+    return true;
+}
+
+const char *shown_argument(const char *argument, char out[SHOWN])
+{
+    if (strstr(argument, "://"))
+        snprintf(out, SHOWN, "%.*s://...", (int)strcspn(argument, ":"), argument);
+    else
+        snprintf(out, SHOWN, "%s", argument);
+    return out;
+}
+
 /* Writes over the passwords in URLs, so that `ps` does not show them. */
 void hide_passwords(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        char *host = strstr(argv[i], "://"), *at = NULL, *colon = NULL, *p;
+        size_t from = 0, to = 0;
 
-        if (host)
-            at = strchr(host + 3, '@');
-        if (at)
-            colon = memchr(host + 3, ':', (size_t)(at - host - 3));
-        for (p = colon ? colon + 1 : NULL; p && p < at; p++)
-            *p = 'x';
-        p = strstr(argv[i], "password=");
-        for (p = p ? p + 9 : NULL; p && *p && *p != '&' && *p != '#'; p++)
-            *p = 'x';
+        if (find_password(argv[i], &from, &to))
+            memset(argv[i] + from, 'x', to - from);
+        if (!strstr(argv[i], "://"))
+            continue;
+        for (char *p = argv[i]; (p = strstr(p, "password=")) != NULL;)
+            for (p += strlen("password="); *p && *p != '&' && *p != '#'; p++)
+                *p = 'x';
     }
 }

@@ -4,7 +4,6 @@
 #include <libsmartcols/libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli.h"
 
@@ -17,44 +16,6 @@
 static const char *paint(const struct cli *cli, const char *colour)
 {
     return cli->colour ? colour : "";
-}
-
-const char *grouped(uint64_t n, char out[32])
-{
-    char digits[24];
-    const int length = snprintf(digits, sizeof digits, "%" PRIu64, n);
-    char *at = out;
-
-    for (int i = 0; i < length; i++) {
-        if (i && (length - i) % 3 == 0)
-            *at++ = ',';
-        *at++ = digits[i];
-    }
-    *at = '\0';
-    return out;
-}
-
-/* A duration that reads well: 350 ms, 12.3 s, 4 min 05 s. */
-static const char *duration(int64_t ms, char out[32])
-{
-    if (ms < 1000)
-        snprintf(out, 32, "%" PRId64 " ms", ms);
-    else if (ms < 60000)
-        snprintf(out, 32, "%.1f s", (double)ms / 1000);
-    else
-        snprintf(out, 32, "%" PRId64 " min %02" PRId64 " s", ms / 60000, ms / 1000 % 60);
-    return out;
-}
-
-static const char *local_time(int64_t unix_us, char out[32])
-{
-    const time_t seconds = (time_t)(unix_us / 1000000);
-    struct tm tm;
-
-    if (unix_us == 0 || !gmtime_r(&seconds, &tm))
-        return "";
-    strftime(out, 32, "%Y-%m-%d %H:%M:%S", &tm);
-    return out;
 }
 
 /* ---- tables ---- */
@@ -72,6 +33,7 @@ static struct libscols_table *new_table(const struct cli *cli, const struct colu
     if (!table)
         return NULL;
     scols_table_enable_colors(table, cli->colour);
+    scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER); /* or columns go when it is narrow */
     for (size_t i = 0; i < count; i++)
         if (!scols_table_new_column(table, columns[i].name, 0,
                                     columns[i].right ? SCOLS_FL_RIGHT : 0)) {
@@ -99,22 +61,42 @@ static void put_count(struct libscols_line *line, size_t column, uint64_t n)
     put(line, column, grouped(n, text));
 }
 
+/* Line by line, without the blanks that fill the last column. */
 static void print_table(struct libscols_table *table)
 {
-    scols_print_table(table);
+    char *text = NULL;
+
+    scols_table_set_column_separator(table, "  ");
+    if (scols_print_table_to_string(table, &text) != 0)
+        text = NULL;
     scols_unref_table(table);
+    for (const char *line = text; line && *line;) {
+        const size_t length = strcspn(line, "\n");
+        size_t used = length;
+
+        while (used > 0 && line[used - 1] == ' ')
+            used--;
+        printf("%.*s\n", (int)used, line);
+        line += length + (line[length] == '\n');
+    }
+    free(text);
 }
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* ---- status ---- */
 
+static uint64_t differences(const struct lockstep_status *s)
+{
+    return s->source_only + s->target_only + s->inconsistent + s->conflict;
+}
+
 static void put_status(struct libscols_table *table, const struct lockstep_status *s)
 {
     struct libscols_line *line = new_line(table);
-    char time[32];
+    char time[32], label[LABEL];
 
-    put(line, 0, s->sync);
+    put(line, 0, sync_label(s->sync, s->source, s->target, label));
     put_count(line, 1, s->in_sync);
     put_count(line, 2, s->source_only);
     put_count(line, 3, s->target_only);
@@ -125,9 +107,18 @@ static void put_status(struct libscols_table *table, const struct lockstep_statu
     put(line, 8, duration(s->duration_ms, time));
 }
 
+static void print_moving(const struct lockstep_status *s)
+{
+    char n[32];
+
+    if (s->moving)
+        printf("%s record%s changed while being compared (moving): look again for %s\n",
+               grouped(s->moving, n), s->moving == 1 ? "" : "s", s->moving == 1 ? "it" : "them");
+}
+
 static void print_verdict(const struct cli *cli, const struct lockstep_status *s)
 {
-    const uint64_t off = s->source_only + s->target_only + s->inconsistent + s->conflict;
+    const uint64_t off = differences(s);
     char n[32];
 
     if (off)
@@ -135,9 +126,38 @@ static void print_verdict(const struct cli *cli, const struct lockstep_status *s
                paint(cli, PLAIN));
     else
         printf("%sin sync%s\n", paint(cli, GREEN), paint(cli, PLAIN));
+    print_moving(s);
+    if (s->run)
+        printf("run %" PRId64 " has the receipt: lockstep receipt %" PRId64 "\n", s->run, s->run);
 }
 
-void render_status(struct cli *cli, const struct lockstep_status *const *list, size_t count)
+void render_in_sync(struct cli *cli, const struct lockstep_status *status)
+{
+    printf("%sin sync%s\n", paint(cli, GREEN), paint(cli, PLAIN));
+    print_moving(status);
+}
+
+/* What several syncs come to. */
+static void print_sum(const struct cli *cli, const struct lockstep_status *list, size_t count,
+                      size_t missing)
+{
+    size_t off = 0;
+
+    for (size_t i = 0; i < count; i++)
+        off += differences(&list[i]) > 0;
+    if (off)
+        printf("%s%zu of %zu syncs differ%s%s", paint(cli, YELLOW), off, count, off == 1 ? "s" : "",
+               paint(cli, PLAIN));
+    else
+        printf("%s%s%s", paint(cli, GREEN), count > 1 ? "all in sync" : "in sync",
+               paint(cli, PLAIN));
+    if (missing)
+        printf("; %s%zu could not be compared%s", paint(cli, RED), missing, paint(cli, PLAIN));
+    putchar('\n');
+}
+
+void render_status(struct cli *cli, const struct lockstep_status *list, size_t count,
+                   size_t missing)
 {
     static const struct column columns[] = {
         {"SYNC", false},       {"IN SYNC", true},      {"SOURCE ONLY", true},
@@ -145,20 +165,29 @@ void render_status(struct cli *cli, const struct lockstep_status *const *list, s
         {"TOTAL", true},       {"PATH", false},        {"TIME", true},
     };
     struct libscols_table *table = new_table(cli, columns, COUNT(columns));
+    const bool several = count + missing > 1;
+    char label[LABEL];
 
     for (size_t i = 0; table && i < count; i++)
-        put_status(table, list[i]);
+        put_status(table, &list[i]);
     if (table)
         print_table(table);
-    for (size_t i = 0; i < count; i++) {
-        if (*list[i]->explain)
-            printf("%s: %s\n", list[i]->sync, list[i]->explain);
-        if (count == 1)
-            print_verdict(cli, list[i]);
-    }
+    for (size_t i = 0; i < count; i++)
+        if (*list[i].explain)
+            printf("%s: %s\n", sync_label(list[i].sync, list[i].source, list[i].target, label),
+                   list[i].explain);
+    if (several)
+        print_sum(cli, list, count, missing);
+    else
+        print_verdict(cli, &list[0]);
 }
 
 /* ---- diff ---- */
+
+static bool on_both_sides(const struct lockstep_difference *d)
+{
+    return strcmp(d->status, "source_only") != 0 && strcmp(d->status, "target_only") != 0;
+}
 
 static void print_heading(const struct cli *cli, const struct lockstep_difference *d)
 {
@@ -169,12 +198,15 @@ static void print_heading(const struct cli *cli, const struct lockstep_differenc
         {"target_only", "-", "only in the target", RED},
         {"inconsistent", "~", "differs (source, target)", YELLOW},
         {"moving", "?", "is changing right now", YELLOW},
+        {"conflict", "!", "changed on both sides", RED},
     };
 
     for (size_t i = 0; i < COUNT(kinds); i++)
-        if (strcmp(d->status, kinds[i].status) == 0)
-            printf("%s%s %s%s  %s\n", paint(cli, kinds[i].colour), kinds[i].sign, d->key,
-                   paint(cli, PLAIN), kinds[i].text);
+        if (strcmp(d->status, kinds[i].status) == 0) {
+            printf("%s%s ", paint(cli, kinds[i].colour), kinds[i].sign);
+            print_clean(stdout, d->key);
+            printf("%s  %s\n", paint(cli, PLAIN), kinds[i].text);
+        }
 }
 
 /* One of a record's fields that is worth a line: what differs; of a record on one side all that has a value. */
@@ -182,50 +214,76 @@ static bool is_shown(const struct lockstep_difference *d, const struct lockstep_
 {
     if (f->is_key)
         return false;
-    if (strcmp(d->status, "inconsistent") == 0 || strcmp(d->status, "moving") == 0)
-        return f->differs;
-    return f->source || f->target;
+    return on_both_sides(d) ? f->differs : f->source || f->target;
+}
+
+static void put_value(struct libscols_line *line, size_t column, const char *text,
+                      const char *other)
+{
+    char out[VALUE];
+
+    put(line, column, text ? value_window(text, other, out) : "(null)");
+}
+
+static void put_field(struct libscols_table *table, const struct lockstep_field *f, bool both)
+{
+    struct libscols_line *line = new_line(table);
+    char name[260];
+
+    snprintf(name, sizeof name, "    %s", f->name);
+    put(line, 0, name);
+    if (both) {
+        put_value(line, 1, f->source, f->target);
+        put_value(line, 2, f->target, f->source);
+    } else {
+        put_value(line, 1, f->source ? f->source : f->target, NULL);
+    }
 }
 
 void render_difference(struct cli *cli, const struct lockstep_difference *d)
 {
     static const struct column columns[] = {{"FIELD", false}, {"SOURCE", false}, {"TARGET", false}};
-    const bool both = strcmp(d->status, "inconsistent") == 0 || strcmp(d->status, "moving") == 0;
-    struct libscols_table *table = new_table(cli, columns, COUNT(columns));
+    const bool both = on_both_sides(d);
+    struct libscols_table *table = new_table(cli, columns, both ? 3 : 2);
     size_t shown = 0;
 
     print_heading(cli, d);
     if (!table)
         return;
-    for (size_t i = 0; i < 3; i++) {
-        struct libscols_column *column = scols_table_get_column(table, i);
-
-        scols_column_set_flags(column, SCOLS_FL_TRUNC);
-    }
+    scols_table_set_termforce(table, SCOLS_TERMFORCE_AUTO);
+    for (size_t i = 1; i < (both ? 3 : 2); i++)
+        scols_column_set_flags(scols_table_get_column(table, i), SCOLS_FL_WRAP);
     scols_table_enable_noheadings(table, 1);
-    scols_table_set_column_separator(table, "  ");
-    for (size_t i = 0; i < d->field_count; i++) {
-        const struct lockstep_field *f = &d->fields[i];
-        struct libscols_line *line;
-        char name[260];
-
-        if (!is_shown(d, f))
-            continue;
-        line = new_line(table);
-        snprintf(name, sizeof name, "    %s", f->name);
-        put(line, 0, name);
-        put(line, 1, both || f->source ? (f->source ? f->source : "(null)") : f->target);
-        if (both)
-            put(line, 2, f->target ? f->target : "(null)");
-        shown++;
-    }
+    for (size_t i = 0; i < d->field_count; i++)
+        if (is_shown(d, &d->fields[i])) {
+            put_field(table, &d->fields[i], both);
+            shown++;
+        }
     if (shown)
         print_table(table);
     else
         scols_unref_table(table);
 }
 
-/* ---- runs ---- */
+/* ---- plans and runs ---- */
+
+void render_plan(struct cli *cli, const struct lockstep_plan_info *i, const char *path)
+{
+    char a[32], b[32], c[32], d[32];
+
+    if (i->inserts + i->updates + i->deletes == 0)
+        printf("%s: %sin sync%s, nothing to do; %s record%s the same\n", path, paint(cli, GREEN),
+               paint(cli, PLAIN), grouped(i->unchanged, d), i->unchanged == 1 ? " is" : "s are");
+    else
+        printf("%s: %s to create, %s to update, %s to delete; %s unchanged\n"
+               "Apply it with: lockstep apply %s\n",
+               path, grouped(i->inserts, a), grouped(i->updates, b), grouped(i->deletes, c),
+               grouped(i->unchanged, d), path);
+    if (i->kept)
+        printf("%s only in the target %s kept\n", grouped(i->kept, a), i->kept == 1 ? "is" : "are");
+    if (i->moving)
+        printf("%s left out: changing while being compared (moving)\n", grouped(i->moving, a));
+}
 
 static const char *status_colour(const char *status)
 {
@@ -242,6 +300,11 @@ static const char *status_colour(const char *status)
     return "";
 }
 
+static bool changed_nothing(const struct lockstep_run *run)
+{
+    return run->created + run->updated + run->deleted + run->failed + run->conflicts == 0;
+}
+
 static void print_counts(const struct lockstep_run *run)
 {
     const struct {
@@ -256,51 +319,139 @@ static void print_counts(const struct lockstep_run *run)
 
     for (size_t i = 0; i < COUNT(counts); i++)
         if (counts[i].n || i < 3) {
-            printf("%s%s %s", gap, grouped(counts[i].n, n), counts[i].what);
+            printf("%s%s %.*s", gap, grouped(counts[i].n, n),
+                   (int)(strlen(counts[i].what) - (i == 5 && counts[i].n == 1)), counts[i].what);
             gap = ", ";
         }
     putchar('\n');
 }
 
+/* What became of the records: the counts, or that there was nothing to do. */
+static void print_outcome(const struct cli *cli, const struct lockstep_run *run)
+{
+    char n[32];
+
+    if (!changed_nothing(run) || (*run->status && strcmp(run->status, "completed") != 0))
+        print_counts(run);
+    else if (strcmp(run->kind, "undo") == 0)
+        puts("  nothing to take back: that run changed nothing");
+    else if (strcmp(run->kind, "verify") == 0)
+        printf("  %s record%s in sync\n", grouped(run->unchanged, n),
+               run->unchanged == 1 ? "" : "s");
+    else
+        printf("  %sin sync%s: nothing to do (%s record%s the same)\n", paint(cli, GREEN),
+               paint(cli, PLAIN), grouped(run->unchanged, n),
+               run->unchanged == 1 ? " is" : "s are");
+}
+
+#define ERRORS_SHOWN 10
+
 static void print_errors(const struct cli *cli, const struct lockstep_run *run)
 {
-    for (size_t i = 0; i < run->error_count && i < 10; i++)
-        printf("  %s%s%s  %s\n", paint(cli, RED), run->errors[i].key, paint(cli, PLAIN),
-               run->errors[i].error);
-    if (run->errors_total > 10)
+    for (size_t i = 0; i < run->error_count && i < ERRORS_SHOWN; i++) {
+        printf("  %s", paint(cli, RED));
+        print_clean(stdout, run->errors[i].key);
+        printf("%s  ", paint(cli, PLAIN));
+        print_clean(stdout, run->errors[i].error);
+        putchar('\n');
+    }
+    if (run->errors_total > ERRORS_SHOWN)
         printf("  … and %" PRIu64 " more: lockstep show %" PRId64 " --json\n",
-               run->errors_total - 10, run->number);
+               run->errors_total - ERRORS_SHOWN, run->number);
+}
+
+static void render_dry_run(struct cli *cli, const struct lockstep_run *run, const char *label)
+{
+    if (changed_nothing(run)) {
+        printf("%sdry run%s of %s: nothing was changed, and there is nothing to do\n",
+               paint(cli, BOLD), paint(cli, PLAIN), label);
+        print_outcome(cli, run);
+        return;
+    }
+    printf("%sdry run%s of %s: nothing was changed; a sync would make\n", paint(cli, BOLD),
+           paint(cli, PLAIN), label);
+    print_counts(run);
+    if (*run->reason)
+        printf("  %sa brake would stop it%s: %s\n", paint(cli, YELLOW), paint(cli, PLAIN),
+               run->reason);
+}
+
+/* The first line of a run, and its counts. */
+static void print_run(const struct cli *cli, const struct lockstep_run *run, const char *label)
+{
+    const bool ended = strcmp(run->status, "running") != 0;
+    char time[32];
+
+    printf("%srun %" PRId64 "%s  %s %s: %s%s%s%s%s%s\n", paint(cli, BOLD), run->number,
+           paint(cli, PLAIN), run->kind, label, paint(cli, status_colour(run->status)), run->status,
+           paint(cli, PLAIN), ended ? " in " : " for ", duration(run->duration_ms, time),
+           run->verified ? ", verified" : "");
+    print_outcome(cli, run);
+    print_errors(cli, run);
 }
 
 void render_run(struct cli *cli, const struct lockstep_run *run)
 {
-    char time[32];
+    char label[LABEL];
 
+    sync_label(run->sync, run->source, run->target, label);
     if (run->number == 0) {
-        printf("%sdry run%s of %s: nothing was changed; a sync would make\n", paint(cli, BOLD),
-               paint(cli, PLAIN), run->sync);
-        print_counts(run);
+        render_dry_run(cli, run, label);
         return;
     }
-    printf("%srun %" PRId64 "%s  %s %s: %s%s%s in %s%s\n", paint(cli, BOLD), run->number,
-           paint(cli, PLAIN), run->kind, run->sync, paint(cli, status_colour(run->status)),
-           run->status, paint(cli, PLAIN), duration(run->duration_ms, time),
-           run->verified ? ", verified" : "");
-    print_counts(run);
-    print_errors(cli, run);
+    print_run(cli, run, label);
+    if (run->undoes && !changed_nothing(run))
+        printf("  took back run %" PRId64 "\n", run->undoes);
+    if (!run->verified && strcmp(run->status, "completed") == 0)
+        puts("  not verified: both sides still differ, `lockstep diff` shows where");
+}
+
+void render_show(struct cli *cli, const struct lockstep_run *run, const char *log)
+{
+    char time[32];
+
+    print_run(cli, run, run->sync);
     if (run->undoes)
         printf("  took back run %" PRId64 "\n", run->undoes);
     if (run->undone_by)
         printf("  was undone by run %" PRId64 "\n", run->undone_by);
+    printf("  id       %s\n  source   %s\n  target   %s\n  started  %s UTC\n", run->id, run->source,
+           run->target, utc_time(run->started_us, time));
+    if (*run->reason) {
+        fputs("  reason   ", stdout);
+        print_clean(stdout, run->reason);
+        putchar('\n');
+    }
+    putchar('\n');
+    for (; *log; log += *log == '\n') {
+        const size_t length = strcspn(log, "\n");
+        char *line = strndup(log, length);
+
+        print_clean(stdout, line ? line : "");
+        putchar('\n');
+        free(line);
+        log += length;
+    }
+}
+
+/* "completed, not verified, undone by 7" */
+static void put_outcome(struct libscols_line *line, size_t column, const struct lockstep_run *run)
+{
+    char text[100], by[40] = "";
+    const bool unverified = !run->verified && strcmp(run->status, "completed") == 0;
+
+    if (run->undone_by)
+        snprintf(by, sizeof by, ", undone by %" PRId64, run->undone_by);
+    snprintf(text, sizeof text, "%s%s%s", run->status, unverified ? ", not verified" : "", by);
+    put(line, column, text);
 }
 
 void render_history(struct cli *cli, struct lockstep_run **runs, size_t count)
 {
     static const struct column columns[] = {
-        {"RUN", true},     {"WHAT", false},          {"SYNC", false},
-        {"STATUS", false}, {"STARTED (UTC)", false}, {"TIME", true},
-        {"CREATED", true}, {"UPDATED", true},        {"DELETED", true},
-        {"FAILED", true},  {"VERIFIED", false},      {"UNDONE BY", true},
+        {"RUN", true},    {"WHAT", false},   {"SYNC", false},   {"STARTED (UTC)", false},
+        {"TIME", true},   {"CREATED", true}, {"UPDATED", true}, {"DELETED", true},
+        {"FAILED", true}, {"STATUS", false},
     };
     struct libscols_table *table;
 
@@ -310,22 +461,22 @@ void render_history(struct cli *cli, struct lockstep_run **runs, size_t count)
     }
     table = new_table(cli, columns, COUNT(columns));
     for (size_t i = 0; table && i < count; i++) {
+        const struct lockstep_run *run = runs[i];
         struct libscols_line *line = new_line(table);
-        char text[32];
+        char text[LABEL];
 
-        put_count(line, 0, (uint64_t)runs[i]->number);
-        put(line, 1, runs[i]->kind);
-        put(line, 2, runs[i]->sync);
-        put(line, 3, runs[i]->status);
-        put(line, 4, local_time(runs[i]->started_us, text));
-        put(line, 5, duration(runs[i]->duration_ms, text));
-        put_count(line, 6, runs[i]->created);
-        put_count(line, 7, runs[i]->updated);
-        put_count(line, 8, runs[i]->deleted);
-        put_count(line, 9, runs[i]->failed + runs[i]->conflicts);
-        put(line, 10, runs[i]->verified ? "yes" : "no");
-        if (runs[i]->undone_by)
-            put_count(line, 11, (uint64_t)runs[i]->undone_by);
+        snprintf(text, sizeof text, run->undoes ? "%s %" PRId64 : "%s", run->kind, run->undoes);
+        put(line, 1, text);
+        snprintf(text, sizeof text, "%" PRId64, run->number);
+        put(line, 0, text);
+        put(line, 2, sync_label(run->sync, run->source, run->target, text));
+        put(line, 3, utc_time(run->started_us, text));
+        put(line, 4, duration(run->duration_ms, text));
+        put_count(line, 5, run->created);
+        put_count(line, 6, run->updated);
+        put_count(line, 7, run->deleted);
+        put_count(line, 8, run->failed + run->conflicts);
+        put_outcome(line, 9, run);
     }
     if (table)
         print_table(table);
@@ -333,21 +484,91 @@ void render_history(struct cli *cli, struct lockstep_run **runs, size_t count)
 
 /* ---- the rest ---- */
 
+static const struct {
+    const char *word, *colour;
+} levels[] = {{"ok", GREEN}, {"note", ""}, {"warning", YELLOW}, {"error", RED}};
+
+static void print_finding_json(const struct lockstep_finding *f, const char *level)
+{
+    printf("{\"level\":\"%s\",\"sync\":", level);
+    if (*f->sync)
+        print_json_text(stdout, f->sync);
+    else
+        fputs("null", stdout);
+    fputs(",\"what\":", stdout);
+    print_json_text(stdout, f->what);
+    fputs(",\"text\":", stdout);
+    print_json_text(stdout, f->text);
+    puts("}");
+}
+
+/* The name of the sync stands above its findings. */
+static void print_sync_heading(struct cli *cli, const char *sync)
+{
+    char label[LABEL];
+
+    snprintf(label, sizeof label, "%s", sync);
+    if (strcmp(cli->heading, label) == 0)
+        return;
+    snprintf(cli->heading, sizeof cli->heading, "%s", label);
+    printf("%s%s%s%s\n", cli->shown ? "\n" : "", paint(cli, BOLD), sync, paint(cli, PLAIN));
+}
+
 void render_finding(struct cli *cli, const struct lockstep_finding *f)
 {
-    static const struct {
-        const char *word, *colour;
-    } levels[] = {{"ok", GREEN}, {"note", ""}, {"warning", YELLOW}, {"error", RED}};
     const size_t level = f->level < 0 || f->level > 3 ? 3 : (size_t)f->level;
 
-    printf("%s%-8s%s %s%s%s: %s\n", paint(cli, levels[level].colour), levels[level].word,
-           paint(cli, PLAIN), f->sync, *f->sync ? ": " : "", f->what, f->text);
+    if (cli->set.json) {
+        print_finding_json(f, levels[level].word);
+    } else {
+        print_sync_heading(cli, f->sync);
+        printf("%s%-8s%s %s: ", paint(cli, levels[level].colour), levels[level].word,
+               paint(cli, PLAIN), f->what);
+        print_clean(stdout, f->text);
+        putchar('\n');
+    }
+    cli->shown++;
+}
+
+/* A flat JSON object without its punctuation: run=4 status=completed */
+static void print_details(const char *json)
+{
+    bool quoted = false;
+
+    for (const char *p = json; *p; p++) {
+        if (*p == '\\' && p[1])
+            putchar(*++p);
+        else if (*p == '"')
+            quoted = !quoted;
+        else if (quoted)
+            putchar(*p);
+        else if (*p != '{' && *p != '}')
+            putchar(*p == ':' ? '=' : *p == ',' ? ' ' : *p);
+    }
+}
+
+void render_entry(struct cli *cli, const struct lockstep_audit_entry *e)
+{
+    char time[32];
+
+    printf("%5" PRId64 "  %s  %-16s  %-7s ", e->seq, utc_time(e->at_us, time), e->actor, e->action);
+    if (*e->subject) {
+        putchar(' ');
+        print_clean(stdout, e->subject);
+    }
+    fputs(*e->subject ? "  " : " ", stdout);
+    print_details(e->detail_json);
+    putchar('\n');
+    cli->shown++;
 }
 
 int fail(struct cli *cli, const struct lockstep_error *error)
 {
     if (cli->progress)
         progress_clear(cli->progress);
-    fprintf(stderr, "lockstep: %s\n", error->text);
+    fflush(stdout); /* what was done before comes first */
+    fprintf(stderr, "lockstep: %s%s", cli->about ? cli->about : "", cli->about ? ": " : "");
+    print_clean(stderr, error->text);
+    fputc('\n', stderr);
     return error->code;
 }
