@@ -195,7 +195,7 @@ enum ls_code ls_state_audit_list(struct ls_state *state, size_t max, struct ls_a
 
 /* ---- the whole of it ---- */
 
-enum ls_code ls_state_verify_audit(struct ls_state *state, uint64_t *count, struct ls_error *err)
+static enum ls_code verify_entries(struct ls_state *state, uint64_t *count, struct ls_error *err)
 {
     struct ls_sql_stmt *stmt = NULL;
     struct ls_chain chain;
@@ -231,7 +231,7 @@ enum ls_code ls_state_audit_verify(struct ls_state *state, uint64_t *ret_count,
     enum ls_code rc = ls_sql_begin(state->db, false, err);
 
     if (rc == LS_OK)
-        rc = ls_state_verify_audit(state, &count, err);
+        rc = verify_entries(state, &count, err);
     if (rc == LS_OK)
         rc = ls_state_verify_receipts(state, &count, err);
     ls_sql_rollback(state->db);

@@ -91,22 +91,26 @@ static enum ls_code drop(struct ls_state *state, const struct candidate *c, bool
     return rc;
 }
 
+/* A state that was rebuilt by other means may not be able to give pages back: then they stay, for new data. */
 static enum ls_code free_pages(struct ls_state *state, struct ls_error *err)
 {
-    int64_t pages = 1;
+    int64_t pages = 0, before = INT64_MAX;
     enum ls_code rc = LS_OK;
 
     if (!state->path)
         return LS_OK;
-    while (rc == LS_OK && pages > 0) {
+    for (;;) {
         rc = ls_state_number(state, "PRAGMA freelist_count", NULL, 0, 0, &pages, err);
-        if (rc != LS_OK || pages == 0)
+        if (rc != LS_OK || pages == 0 || pages >= before)
             break;
+        before = pages;
         rc = ls_state_begin(state, err);
         if (rc == LS_OK)
             rc = ls_state_end(
                 state, ls_sql_execf(state->db, err, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES),
                 err);
+        if (rc != LS_OK)
+            break;
     }
     return rc == LS_OK ? ls_sql_checkpoint(state->db, 0, err) : rc;
 }

@@ -129,9 +129,7 @@ LS_MUST_CHECK enum ls_code ls_chain_step(struct ls_chain *chain, int64_t seq, co
                                          struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_chain_end(const struct ls_chain *chain, const struct ls_head *head,
                                         struct ls_error *err);
-/* Walk a whole list; adds the entries to *count. Inside a transaction. */
-LS_MUST_CHECK enum ls_code ls_state_verify_audit(struct ls_state *state, uint64_t *count,
-                                                 struct ls_error *err);
+/* Walks all receipts; adds them to *count. Inside a transaction. */
 LS_MUST_CHECK enum ls_code ls_state_verify_receipts(struct ls_state *state, uint64_t *count,
                                                     struct ls_error *err);
 
@@ -142,6 +140,7 @@ LS_MUST_CHECK enum ls_code ls_state_run_number(struct ls_state *state, const cha
                                                int64_t *ret, struct ls_error *err);
 /* LS_LOCKED: which run of the sync is at work, since when and where. */
 enum ls_code ls_state_locked(struct ls_state *state, const char *sync, struct ls_error *err);
+/* Lines that wait for a commit: whether there are any, writing them inside one, and that it went well. */
 bool ls_state_lines_waiting(const struct ls_state *state);
 LS_MUST_CHECK enum ls_code ls_state_lines_write(struct ls_state *state, struct ls_error *err);
 void ls_state_lines_written(struct ls_state *state);
@@ -155,8 +154,10 @@ void ls_state_lines_free(struct ls_state_lines *lines);
 #define LS_JOURNAL_PART (LS_JOURNAL_CHUNK / 2)
 enum ls_batch_state { LS_BATCH_OPEN, LS_BATCH_COMMITTED, LS_BATCH_ABORTED };
 
+/* The empty journal of a new run; inside a write transaction. */
 LS_MUST_CHECK enum ls_code ls_state_journal_new(struct ls_state *state, int64_t run,
                                                 struct ls_error *err);
+/* The same for ends of batches. */
 bool ls_state_closes_waiting(const struct ls_state *state);
 LS_MUST_CHECK enum ls_code ls_state_closes_write(struct ls_state *state, struct ls_error *err);
 void ls_state_closes_written(struct ls_state *state);

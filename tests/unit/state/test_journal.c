@@ -400,7 +400,7 @@ static void add_pieces(struct fixture *f, const struct ls_journal *j, uint64_t b
     const uint64_t pieces = draw(seed, 6);
 
     for (uint64_t i = 0; i < pieces; i++) {
-        const size_t size = (size_t)draw(seed, draw(seed, 8) ? 3000 : 2500000);
+        const size_t size = (size_t)draw(seed, draw(seed, 20) ? 3000 : 2500000);
         const uint64_t of = draw(seed, 1000000);
         struct ls_arena mem;
 
@@ -465,7 +465,7 @@ static void any_history_reads_back_as_it_was(void **state)
 {
     struct fixture *f = *state;
 
-    for (uint64_t seed = 1; seed <= 8; seed++) {
+    for (uint64_t seed = 1; seed <= 5; seed++) {
         static struct model m;
         struct ls_run run = begun(f, "s");
         struct ls_journal j = journal_of(f, &run);

@@ -144,6 +144,20 @@ static void the_file_gets_smaller(void **state)
     assert_true(now.st_size < 1 << 20);
 }
 
+static void a_file_that_cannot_shrink_is_pruned_all_the_same(void **state)
+{
+    struct fixture *f = *state;
+    const struct ls_run run = run_of(f, "a", 1, 1 << 20);
+    int64_t bytes = 0;
+
+    ls_state_close(f->state);
+    behind(f, "PRAGMA auto_vacuum = NONE; VACUUM");
+    f->state = another(f);
+    assert_int_equal(prune(f, 0, 0, 1000 * DAY, &bytes), 1);
+    assert_false(kept(f, &run));
+    assert_true(number_behind(f, "PRAGMA freelist_count") > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +166,7 @@ int main(void)
         ON_BOTH(what_may_still_be_needed_stays),
         ON_BOTH(a_source_says_when_its_journal_was_pruned_meanwhile),
         ON_SQLITE(the_file_gets_smaller),
+        ON_SQLITE(a_file_that_cannot_shrink_is_pruned_all_the_same),
     };
 
     return cmocka_run_group_tests_name("state/prune", tests, NULL, NULL);
