@@ -95,6 +95,12 @@ enum ls_code ls_config_expand(const char *text, struct ls_arena *mem, const char
     for (const char *p; rc == LS_OK && (p = strstr(text, "${")) != NULL;) {
         const char *end = strchr(p, '}');
 
+        if (p > text && p[-1] == '$') { /* $${ is the text ${ */
+            ls_buf_add(&out, text, (size_t)(p - text - 1));
+            ls_buf_text(&out, "${");
+            text = p + 2;
+            continue;
+        }
         ls_buf_add(&out, text, (size_t)(p - text));
         if (!end)
             rc = ls_error_set(err, LS_CONFIG, "a ${ has no }");

@@ -23,7 +23,7 @@ LS_MUST_CHECK enum ls_code ls_config_read(const char *path, struct ls_config **r
                                           struct ls_error *err);
 void ls_config_free(struct ls_config *config);
 
-/* "${VAR}" and "${VAR:-default}" replaced from the environment; LS_CONFIG names a variable that is not set. */
+/* "${VAR}" and "${VAR:-default}" replaced from the environment, "$${" by "${"; LS_CONFIG names a variable that is not set. */
 LS_MUST_CHECK enum ls_code ls_config_expand(const char *text, struct ls_arena *mem,
                                             const char **ret, struct ls_error *err);
 
