@@ -86,7 +86,8 @@ struct ls_store_ops {
     const char *summary; /* a sentence for docs/stores.md */
     const char *example; /* "postgres://user@host/db#schema.table" */
     unsigned caps;       /* LS_CAP_*: what the engine may rely on */
-    const char *leaves;  /* what a run puts into the store besides records, as a sentence; NULL: nothing */
+    const char
+        *leaves; /* what a run puts into the store besides records, as a sentence; NULL: nothing */
 
     enum ls_code (*open)(const struct ls_url *url, const struct ls_store_options *options,
                          struct ls_store **ret, struct ls_error *err);

@@ -16,8 +16,11 @@ static char *make(void)
 
 int main(int argc, char **argv)
 {
-    static const struct conformance_kind kind = {
-        .name = "file", .make = make, .one_collection = true, .no_snapshots = true, .no_types = true};
+    static const struct conformance_kind kind = {.name = "file",
+                                                 .make = make,
+                                                 .one_collection = true,
+                                                 .no_snapshots = true,
+                                                 .no_types = true};
 
     return conformance_run(&kind, argc, argv);
 }
