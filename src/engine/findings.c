@@ -247,8 +247,8 @@ static void check_ours(struct findings *f)
 {
     const char *leaves = f->job->target.store->ops->leaves;
 
-    if (leaves)
-        add(f, LS_FINDING_NOTE, side_what(f, LS_SIDE_TARGET), leaves);
+    add(f, leaves ? LS_FINDING_NOTE : LS_FINDING_OK, side_what(f, LS_SIDE_TARGET),
+        leaves ? leaves : "nothing but records is put into its database.");
 }
 
 enum ls_code ls_job_check(struct ls_job *job, struct ls_arena *mem, size_t *ret_count,
