@@ -50,6 +50,25 @@ void runs_sql(const char *url, const char *sql)
     ls_sql_close(db);
 }
 
+const char *runs_table(const char *kind, const char *sql)
+{
+    static unsigned made;
+    const bool postgres = strcmp(kind, "postgres") == 0;
+    const char *store = postgres ? fixture_postgres() : fixture_sqlite();
+    char schema[40], *all;
+
+    if (!postgres) {
+        runs_sql(store, sql);
+        return fixture_url(store, "t");
+    }
+    snprintf(schema, sizeof schema, "s%u.t", ++made);
+    assert_true(asprintf(&all, "CREATE SCHEMA s%u; SET search_path TO s%u; %s", made, made, sql) >
+                0);
+    runs_sql(store, all);
+    free(all);
+    return fixture_url(store, schema);
+}
+
 /* One text column, a line each row. */
 static void dump_sql(struct ls_buf *out, const char *url, const char *sql)
 {
@@ -71,6 +90,19 @@ static void dump_sql(struct ls_buf *out, const char *url, const char *sql)
     }
     ls_sql_finish(stmt);
     ls_sql_close(db);
+}
+
+char *runs_values(const char *url, const char *sql)
+{
+    struct ls_buf out;
+    char *ret;
+
+    ls_buf_init(&out, 0);
+    dump_sql(&out, url, sql);
+    ret = strdup(out.size ? ls_buf_str(&out) : "");
+    ls_buf_done(&out);
+    assert_non_null(ret);
+    return ret;
 }
 
 static void select_quoted(struct ls_buf *sql, const struct ls_schema *schema)
@@ -176,10 +208,17 @@ static struct fake_batch *batch_of(struct fake_journal *j, uint64_t number)
 static bool fails(struct fake_journal *j, const char *call, struct ls_error *err)
 {
     ls_buf_printf(&j->log, "%s ", call);
-    if (++j->calls != j->fail_at)
+    if (++j->calls != j->fail_at && !j->dead)
         return false;
     ls_error_set(err, LS_FULL, "write the journal: no space left");
     return true;
+}
+
+/* The end of a call that was remembered. */
+static enum ls_code done(struct fake_journal *j, struct ls_error *err)
+{
+    j->dead = j->dead || j->calls == j->die_at;
+    return j->dead ? ls_error_set(err, LS_IO, "the process was killed") : LS_OK;
 }
 
 static enum ls_code fake_open(void *ctx, uint64_t batch, const char *marker, struct ls_error *err)
@@ -189,15 +228,13 @@ static enum ls_code fake_open(void *ctx, uint64_t batch, const char *marker, str
 
     if (fails(j, "open", err))
         return LS_FULL;
-    if (j->dead)
-        return LS_OK;
     for (size_t i = 0; i < j->count; i++)
         assert_true(j->batches[i].number < batch);
     j->batches = realloc(j->batches, (j->count + 1) * sizeof *j->batches);
     assert_non_null(j->batches);
     b = &j->batches[j->count++];
     *b = (struct fake_batch){.number = batch, .marker = strdup(marker)};
-    return LS_OK;
+    return done(j, err);
 }
 
 static enum ls_code fake_add(void *ctx, uint64_t batch, const void *blob, size_t size,
@@ -208,8 +245,6 @@ static enum ls_code fake_add(void *ctx, uint64_t batch, const void *blob, size_t
 
     if (fails(j, "add", err))
         return LS_FULL;
-    if (j->dead)
-        return LS_OK;
     b = batch_of(j, batch);
     assert_int_equal(b->state, FAKE_OPEN);
     assert_false(b->synced);
@@ -217,7 +252,7 @@ static enum ls_code fake_add(void *ctx, uint64_t batch, const void *blob, size_t
     assert_non_null(b->blobs);
     b->blobs[b->blob_count] = (struct fake_blob){malloc(size), size};
     memcpy(b->blobs[b->blob_count++].data, blob, size);
-    return LS_OK;
+    return done(j, err);
 }
 
 static enum ls_code fake_sync(void *ctx, uint64_t batch, struct ls_error *err)
@@ -226,9 +261,8 @@ static enum ls_code fake_sync(void *ctx, uint64_t batch, struct ls_error *err)
 
     if (fails(j, "sync", err))
         return LS_FULL;
-    if (!j->dead)
-        batch_of(j, batch)->synced = true;
-    return LS_OK;
+    batch_of(j, batch)->synced = true;
+    return done(j, err);
 }
 
 static enum ls_code fake_close(void *ctx, uint64_t batch, bool committed, struct ls_error *err)
@@ -238,13 +272,11 @@ static enum ls_code fake_close(void *ctx, uint64_t batch, bool committed, struct
 
     if (fails(j, committed ? "close+" : "close-", err))
         return LS_FULL;
-    if (j->dead)
-        return LS_OK;
     b = batch_of(j, batch);
     assert_int_equal(b->state, FAKE_OPEN);
     assert_true(b->synced || !committed);
     b->state = committed ? FAKE_COMMITTED : FAKE_ABORTED;
-    return LS_OK;
+    return done(j, err);
 }
 
 struct fake_journal *fake_journal_new(void)

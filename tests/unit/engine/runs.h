@@ -12,6 +12,11 @@
 
 /* Runs statements in the store of an sqlite: or postgres: URL (a #collection is ignored). */
 void runs_sql(const char *url, const char *sql);
+/* The first column of all rows, a line each; to be freed. */
+char *runs_values(const char *url, const char *sql);
+/* A fresh place in a kind of store ("sqlite", "postgres"), in which the statements make a table t. The URL with #collection;
+ * fixture_done() frees it. */
+const char *runs_table(const char *kind, const char *sql);
 /* Every record with every byte it has, in key order: what must be the same before a run and after its undo. To be freed.
  * SQLite and PostgreSQL are asked in SQL, past our own reading of values. url: with #collection. */
 char *runs_dump(const char *url);
@@ -41,6 +46,7 @@ struct fake_journal {
     struct ls_buf log; /* "open add sync close+" and so on; runs_shim() adds the store's calls */
     unsigned calls;    /* of the journal, so far */
     unsigned fail_at;  /* this call fails with LS_FULL; 0: none */
+    unsigned die_at;   /* this call is the last one that is remembered, and fails */
     bool dead;         /* as after a kill: what comes is not remembered any more */
 };
 struct fake_journal *fake_journal_new(void);
