@@ -1019,7 +1019,8 @@ static void a_time_of_deletion_is_set_once_and_goes_when_the_record_comes_back(v
 
     (void)state;
     assert_run(run, "0 created, 2 updated, 0 deleted, 0 failed, 0 conflicts");
-    gone = runs_values(b, "SELECT id || coalesce(' ' || (gone > '2020'), '') FROM t ORDER BY id");
+    gone = runs_values(
+        b, "SELECT id || coalesce(' ' || (substr(gone, 1, 4) > '2020'), '') FROM t ORDER BY id");
     assert_string_equal(gone, "1\n2 1\n3\n4 0\n");
     free(gone);
     run_free(run);
