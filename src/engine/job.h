@@ -64,7 +64,7 @@ struct ls_soft {
     /* In the layout; behind the mapped fields when it is not mapped: then a live record has NULL there (now) or the opposite of
      * the constant. */
     size_t position;
-    const char *expression; /* over mapped fields of the target; the word now: the time of the run */
+    const char *expression; /* over mapped fields of the target; now: the time of the run */
 };
 
 struct ls_mapping; /* source record -> layout record; mapping.h */

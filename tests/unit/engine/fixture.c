@@ -323,12 +323,16 @@ static struct ls_value rng_text(struct rng *rng, struct ls_arena *mem)
 {
     static const char *const pieces[] = {"a", "B", "z",  "0",  " ", "'",    "\"",
                                          "é", "ß", "語", "\n", "%", "NULL", "-"};
-    char text[64] = "";
     const size_t count = rng_below(rng, 8);
+    struct ls_buf out;
+    const char *text;
 
+    ls_buf_init(&out, 0);
     for (size_t i = 0; i < count; i++)
-        strcat(text, pieces[rng_below(rng, COUNT_OF(pieces))]);
-    return ls_value_text(ls_arena_text(mem, text));
+        ls_buf_text(&out, pieces[rng_below(rng, COUNT_OF(pieces))]);
+    text = ls_arena_text(mem, ls_buf_str(&out));
+    ls_buf_done(&out);
+    return ls_value_text(text);
 }
 
 static struct ls_value rng_bytes(struct rng *rng, enum ls_type type, size_t size,
