@@ -78,6 +78,14 @@ static uint64_t expected_records(const struct ls_job *job)
     return s < 0 || t < 0 ? 0 : (uint64_t)s + (uint64_t)t;
 }
 
+static void tell_progress(const struct compare *cmp, uint64_t expected)
+{
+    if (cmp->hooks && cmp->hooks->progress)
+        cmp->hooks->progress(cmp->hooks->ctx, LS_PHASE_DETECTION,
+                             cmp->totals.count[LS_SIDE_SOURCE] + cmp->totals.count[LS_SIDE_TARGET],
+                             expected);
+}
+
 static enum ls_code read_both(struct compare *cmp, const struct ls_partition *partition,
                               const enum ls_reader_order order[2], uint64_t expected,
                               struct ls_error *err)
@@ -87,7 +95,10 @@ static enum ls_code read_both(struct compare *cmp, const struct ls_partition *pa
                                         .seeds = {cmp->options.seeds[0], cmp->options.seeds[1]},
                                         .cancel = cmp->hooks ? cmp->hooks->cancel : NULL};
     struct ls_side_reader *source = NULL, *target = NULL;
-    enum ls_code rc = ls_side_reader_open(cmp->job, LS_SIDE_SOURCE, &options, &source, err);
+    enum ls_code rc;
+
+    tell_progress(cmp, expected);
+    rc = ls_side_reader_open(cmp->job, LS_SIDE_SOURCE, &options, &source, err);
 
     options.order = order[LS_SIDE_TARGET];
     if (rc == LS_OK)
@@ -95,6 +106,8 @@ static enum ls_code read_both(struct compare *cmp, const struct ls_partition *pa
     if (rc == LS_OK)
         rc = ls_merge(cmp->job, source, target, expected, cmp->hooks, ls_recheck_add, cmp->recheck,
                       &cmp->totals, err);
+    if (rc == LS_OK)
+        tell_progress(cmp, expected);
     ls_side_reader_close(target);
     ls_side_reader_close(source);
     return rc;
@@ -128,13 +141,15 @@ static enum ls_code by_digest(struct compare *cmp, bool pushed, struct ls_error 
                                     : "");
     cmp->out->source_digest = seg.digest[LS_SIDE_SOURCE];
     cmp->out->target_digest = seg.digest[LS_SIDE_TARGET];
-    cmp->out->source_count = cmp->out->target_count = seg.equal_count;
-    cmp->out->count[LS_IN_SYNC] = seg.equal_count;
+    /* The walk goes on counting from here. */
+    cmp->totals.count[LS_SIDE_SOURCE] = cmp->totals.count[LS_SIDE_TARGET] = seg.equal_count;
+    cmp->totals.in_sync = seg.equal_count;
     if (!seg.partition && !seg.everything)
         return LS_OK;
     if (seg.partition && !pushed)
         order[0] = order[1] = LS_READER_SORTED;
-    return read_both(cmp, seg.partition, order, seg.left[LS_SIDE_SOURCE] + seg.left[LS_SIDE_TARGET],
+    return read_both(cmp, seg.partition, order,
+                     2 * seg.equal_count + seg.left[LS_SIDE_SOURCE] + seg.left[LS_SIDE_TARGET],
                      err);
 }
 
@@ -142,9 +157,9 @@ static void add_up(struct compare *cmp)
 {
     struct ls_compare_result *out = cmp->out;
 
-    out->source_count += cmp->totals.count[LS_SIDE_SOURCE];
-    out->target_count += cmp->totals.count[LS_SIDE_TARGET];
-    out->count[LS_IN_SYNC] += cmp->totals.in_sync;
+    out->source_count = cmp->totals.count[LS_SIDE_SOURCE];
+    out->target_count = cmp->totals.count[LS_SIDE_TARGET];
+    out->count[LS_IN_SYNC] = cmp->totals.in_sync;
     for (size_t i = 0; i < LS_STATUS_COUNT; i++)
         out->total += out->count[i];
     ls_compare_say(out, " %s", ls_recheck_outcome(cmp->recheck));

@@ -676,6 +676,49 @@ static void the_reason_for_a_path_is_said(void **state)
     done(&s);
 }
 
+static void explain_stores(const char *a, const char *b, const struct ls_sync_config *config,
+                           const char *path, const char *words)
+{
+    struct ls_job *job = fixture_job(a, b, config);
+    struct ls_compare_result result;
+    struct ls_error err = {0};
+
+    assert_ok(ls_compare_explain(job, NULL, &result, &err), &err);
+    assert_string_equal(result.path, path);
+    if (!strstr(result.explain, words))
+        fail_msg("no \"%s\" in: %s", words, result.explain);
+    ls_job_close(job);
+}
+
+static void the_reason_for_a_path_depends_on_what_stores_can_do(void **state)
+{
+    const char *const key[] = {"id"};
+    const struct ls_sync_config by_id = {.key = key, .key_count = 1};
+    const char *memory = fixture_memory(), *lite[2] = {fixture_sqlite(), fixture_sqlite()};
+    const char *csv = fixture_csv(), *pg = fixture_postgres();
+    struct ls_field texts[] = {fixture_field("id", LS_T_TEXT), fixture_field("v", LS_T_TEXT)};
+
+    (void)state;
+    texts[0].flags = LS_FIELD_NOT_NULL;
+    fixture_create(memory, "x", 2, texts, 1, first_field);
+    fixture_create(csv, NULL, 2, texts, 1, first_field);
+    for (size_t i = 0; i < 2; i++) {
+        make(lite[i], LS_T_INT);
+        fixture_create(lite[i], "x", 2, texts, 1, first_field);
+    }
+    testpg_exec(
+        pg, "DROP TABLE IF EXISTS x; CREATE TABLE x(id text COLLATE \"C\" PRIMARY KEY, v text)");
+    explain_stores(fixture_url(lite[0], "t"), fixture_url(lite[1], "t"), NULL, "merge",
+                   "in the order of their key at no extra cost");
+    explain_stores(fixture_url(lite[0], "x"), fixture_url(lite[1], "x"), NULL, "digest",
+                   "in a thread of its own");
+    explain_stores(fixture_url(pg, "x"), fixture_url(memory, "x"), NULL, "merge",
+                   "hash records differently");
+    explain_stores(fixture_url(memory, "x"), csv, &by_id, "merge",
+                   "The target is sorted here, because it has no order");
+    fixture_done();
+}
+
 static void an_error_of_the_callback_ends_the_compare(void **state)
 {
     struct ls_error err = {0};
@@ -745,6 +788,23 @@ static enum ls_code count_call(void *ctx, const struct ls_difference *d, struct 
     return LS_OK;
 }
 
+struct progress {
+    uint64_t done, total;
+    size_t calls;
+};
+
+static void watch(void *ctx, enum ls_phase phase, uint64_t done, uint64_t total)
+{
+    struct progress *p = ctx;
+
+    assert_int_equal(phase, LS_PHASE_DETECTION);
+    assert_true(done >= p->done); /* never backwards */
+    assert_true(!p->calls || total == p->total);
+    p->done = done;
+    p->total = total;
+    p->calls++;
+}
+
 static void rounds_of_digests_find_every_difference(void **state)
 {
     static const char *const keys[] = {"i * 3", "'k' || i", "md5(i::text)::uuid",
@@ -755,12 +815,16 @@ static void rounds_of_digests_find_every_difference(void **state)
     for (size_t k = 0; k < COUNT_OF(keys); k++) {
         struct ls_compare_result r;
         struct ls_error err = {0};
+        struct progress progress = {0};
+        const struct ls_hooks hooks = {.ctx = &progress, .progress = watch};
         struct ls_job *job;
         size_t calls = 0;
 
         fill_large(url, keys[k]);
         job = fixture_job(fixture_url(url, "la"), fixture_url(url, "lb"), NULL);
-        assert_ok(ls_compare(job, NULL, NULL, count_call, &calls, &r, &err), &err);
+        assert_ok(ls_compare(job, NULL, &hooks, count_call, &calls, &r, &err), &err);
+        assert_int_equal(progress.done, 60000 + 59999);
+        assert_int_equal(progress.total, progress.done);
         assert_string_equal(r.path, "digest");
         assert_non_null(strstr(r.explain, "cut once more"));
         assert_int_equal(r.count[LS_INCONSISTENT], 52);
@@ -1066,6 +1130,7 @@ int main(void)
         cmocka_unit_test(soft_deleted_records_are_gone_until_they_come_back),
         cmocka_unit_test(a_mapped_mark_of_a_soft_delete_is_looked_at_too),
         cmocka_unit_test(the_reason_for_a_path_is_said),
+        cmocka_unit_test(the_reason_for_a_path_depends_on_what_stores_can_do),
         cmocka_unit_test(an_error_of_the_callback_ends_the_compare),
         cmocka_unit_test(a_wanted_cancel_ends_the_compare),
         cmocka_unit_test(rounds_of_digests_find_every_difference),
