@@ -300,10 +300,6 @@ static enum ls_code read_side(struct loader *l, const struct yaml_node *node,
 
     if (rc != LS_OK)
         return rc;
-    if (ls_url_looks_like(text)) {
-        side->url = text;
-        return LS_OK;
-    }
     length = strcspn(text, ".");
     for (size_t i = 0; i < l->store_count; i++) {
         const struct store *store = &l->stores[i];
@@ -314,6 +310,10 @@ static enum ls_code read_side(struct loader *l, const struct yaml_node *node,
             continue;
         *side = (struct ls_side_config){store->url, text[length] ? text + length + 1 : NULL,
                                         store->zone};
+        return LS_OK;
+    }
+    if (ls_url_looks_like(text)) {
+        side->url = text;
         return LS_OK;
     }
     near = ls_text_nearest(ls_arena_text_n(l->mem, text, length), names, n);

@@ -231,6 +231,16 @@ static enum ls_code pin_key(const struct ls_job *job, struct ls_arena *mem,
     return LS_OK;
 }
 
+/* Recorded, a path has to mean the same file in every folder. */
+static void pin_place(const struct ls_side *side, struct ls_side_config *config)
+{
+    if (!side->identity || ls_text_starts(side->identity, "postgres:") ||
+        !ls_url_looks_like(side->identity))
+        return;
+    config->url = side->identity;
+    config->collection = side->schema->collection;
+}
+
 /* A state file that is also a store would be changed under our feet. */
 static enum ls_code refuse_state_as_store(struct lockstep *ls, const struct ls_job *job,
                                           struct ls_error *err)
@@ -264,6 +274,8 @@ enum ls_code ls_api_job(struct lockstep *ls, const struct ls_sync_config *config
     if (rc != LS_OK)
         return rc;
     rc = pin_key(job, mem, &pinned, err);
+    pin_place(&job->source, &pinned.source);
+    pin_place(&job->target, &pinned.target);
     json = rc == LS_OK ? ls_sync_config_to_json(&pinned, &job->mem) : NULL;
     if (rc == LS_OK && !json)
         rc = ls_error_nomem(err);

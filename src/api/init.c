@@ -228,8 +228,11 @@ static void write_fields(struct writer *w, const struct ls_job *job)
         scalar(&w->out, job->layout.fields[i].name);
         ls_buf_text(&w->out, ": ");
         field_expression(&w->out, job->layout.fields[i].name);
-        pad(&w->out, from, 38);
-        ls_buf_printf(&w->out, " # %s\n", job->layout.fields[i].native);
+        if (*job->layout.fields[i].native) {
+            pad(&w->out, from, 38);
+            ls_buf_printf(&w->out, " # %s", job->layout.fields[i].native);
+        }
+        ls_buf_char(&w->out, '\n');
     }
 }
 

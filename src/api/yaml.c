@@ -218,6 +218,11 @@ enum ls_code ls_yaml_read(const char *path, struct ls_arena *mem, struct yaml_no
     if (rc == LS_DATA)
         return ls_error_set(err, LS_CONFIG, "%s is larger than 1 MiB: that is no configuration",
                             path);
+    if (rc == LS_NOT_FOUND)
+        return ls_error_set(err, rc,
+                            "there is no configuration %s. `lockstep init SOURCE TARGET -c %s` "
+                            "writes one",
+                            path, path);
     if (rc != LS_OK)
         return ls_error_wrap(err, "read the configuration");
     if (ls_utf8_check(data, size) != size)

@@ -17,8 +17,8 @@ struct settings {
     size_t only_count;
     uint64_t limit;
     int keep_days;
-    bool json, all, full, dry_run, create, explain, replace, markdown, quiet, verbose, show_sql, no_color,
-        help, version;
+    bool json, all, full, dry_run, create, explain, replace, markdown, quiet, verbose, show_sql,
+        no_color, help, version;
     const char *args[8]; /* what is no option: the command's arguments */
     size_t arg_count;
     const char *keys[32]; /* key, split at commas */
@@ -144,7 +144,8 @@ int unknown_command(struct cli *cli, const char *name);
 const char *grouped(uint64_t n, char out[32]);       /* 1234567 -> 1,234,567 */
 const char *duration(int64_t ms, char out[32]);      /* 350 ms, 12.3 s, 4 min 05 s, 2 h 10 min */
 const char *utc_time(int64_t unix_us, char out[32]); /* 2026-11-21 06:00:00; 0: "" */
-/* Text from elsewhere, with control characters written as \\x1b. */
+/* Text from elsewhere, with control characters written as \\x1b. Free the copy; NULL: out of memory. */
+char *clean_text(const char *text);
 void print_clean(FILE *out, const char *text);
 /* Words from column `at` on, new lines from column `indent` on; a line break at the end. */
 void print_wrapped(FILE *out, const char *text, size_t at, size_t indent);

@@ -9,9 +9,16 @@
 
 #include "cli.h"
 
-static bool is_url(const char *text)
+/* A URL rather than the name of a sync, which may have a colon in it too. */
+static bool is_url(const struct cli *cli, const char *text)
 {
-    return text && strchr(text, ':') != NULL;
+    const char *const *names = NULL;
+    const size_t count = lockstep_syncs(cli->ls, &names);
+
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], text) == 0)
+            return false;
+    return strchr(text, ':') != NULL;
 }
 
 int select_from(const struct cli *cli, size_t first, struct lockstep_select *ret)
@@ -25,7 +32,7 @@ int select_from(const struct cli *cli, size_t first, struct lockstep_select *ret
         .only = set->only,
         .only_count = set->only_count,
     };
-    if (count == 1 && is_url(set->args[first])) {
+    if (count == 1 && is_url(cli, set->args[first])) {
         fputs("lockstep: a second store URL is needed, for the target: SOURCE TARGET\n", stderr);
         return LOCKSTEP_USAGE;
     }

@@ -163,8 +163,8 @@ static int take_option(struct settings *set, const struct option_spec *spec, con
         {"json", &set->json},       {"all", &set->all},           {"full", &set->full},
         {"dry-run", &set->dry_run}, {"create", &set->create},     {"explain", &set->explain},
         {"replace", &set->replace}, {"markdown", &set->markdown}, {"quiet", &set->quiet},
-        {"verbose", &set->verbose}, {"show-sql", &set->show_sql}, {"no-color", &set->no_color}, {"help", &set->help},
-        {"version", &set->version},
+        {"verbose", &set->verbose}, {"show-sql", &set->show_sql}, {"no-color", &set->no_color},
+        {"help", &set->help},       {"version", &set->version},
     };
     const struct {
         const char *name;

@@ -33,6 +33,7 @@ static struct libscols_table *new_table(const struct cli *cli, const struct colu
     if (!table)
         return NULL;
     scols_table_enable_colors(table, cli->colour);
+    scols_table_enable_noencoding(table, 1); /* put() cleans, without touching backslashes */
     scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER); /* or columns go when it is narrow */
     for (size_t i = 0; i < count; i++)
         if (!scols_table_new_column(table, columns[i].name, 0,
@@ -50,8 +51,12 @@ static struct libscols_line *new_line(struct libscols_table *table)
 
 static void put(struct libscols_line *line, size_t column, const char *text)
 {
-    if (line)
-        scols_line_set_data(line, column, text ? text : "");
+    char *clean = clean_text(text ? text : "");
+
+    if (line && clean)
+        scols_line_refer_data(line, column, clean); /* takes it over */
+    else
+        free(clean);
 }
 
 static void put_count(struct libscols_line *line, size_t column, uint64_t n)
@@ -146,11 +151,13 @@ static void print_sum(const struct cli *cli, const struct lockstep_status *list,
     for (size_t i = 0; i < count; i++)
         off += differences(&list[i]) > 0;
     if (off)
-        printf("%s%zu of %zu syncs differ%s%s", paint(cli, YELLOW), off, count, off == 1 ? "s" : "",
+        printf("%s%zu of %zu syncs differ%s%s", paint(cli, YELLOW), off, count + missing,
+               off == 1 ? "s" : "", paint(cli, PLAIN));
+    else if (missing)
+        printf("%s%zu of %zu syncs in sync%s", paint(cli, GREEN), count, count + missing,
                paint(cli, PLAIN));
     else
-        printf("%s%s%s", paint(cli, GREEN), count > 1 ? "all in sync" : "in sync",
-               paint(cli, PLAIN));
+        printf("%sall in sync%s", paint(cli, GREEN), paint(cli, PLAIN));
     if (missing)
         printf("; %s%zu could not be compared%s", paint(cli, RED), missing, paint(cli, PLAIN));
     putchar('\n');
@@ -335,6 +342,8 @@ static void print_outcome(const struct cli *cli, const struct lockstep_run *run)
         print_counts(run);
     else if (strcmp(run->kind, "undo") == 0)
         puts("  nothing to take back: that run changed nothing");
+    else if (strcmp(run->kind, "apply") == 0)
+        puts("  nothing to do: the target is already as the plan wants it");
     else if (strcmp(run->kind, "verify") == 0)
         printf("  %s record%s in sync\n", grouped(run->unchanged, n),
                run->unchanged == 1 ? "" : "s");
@@ -363,8 +372,8 @@ static void print_errors(const struct cli *cli, const struct lockstep_run *run)
 static void render_dry_run(struct cli *cli, const struct lockstep_run *run, const char *label)
 {
     if (changed_nothing(run)) {
-        printf("%sdry run%s of %s: nothing was changed, and there is nothing to do\n",
-               paint(cli, BOLD), paint(cli, PLAIN), label);
+        printf("%sdry run%s of %s: nothing was changed\n", paint(cli, BOLD), paint(cli, PLAIN),
+               label);
         print_outcome(cli, run);
         return;
     }

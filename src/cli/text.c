@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* text.c - how figures, times and foreign text are written for people.
  *
- * Text that comes from a database may hold anything, also what a terminal takes for a command. Whatever does not
- * go through a table (libsmartcols escapes by itself) goes through print_clean(). */
+ * Text that comes from a database may hold anything, also what a terminal takes for a command: all of it goes
+ * through clean_text(). */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,17 +57,34 @@ static size_t control_length(const unsigned char *p)
     return *p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0 ? 2 : 0;
 }
 
-void print_clean(FILE *out, const char *text)
+char *clean_text(const char *text)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+    static const char digits[] = "0123456789abcdef";
+    char *out = malloc(4 * strlen(text) + 1), *at = out;
+
+    for (const unsigned char *p = (const unsigned char *)text; out && *p;) {
         const size_t control = control_length(p);
 
         if (!control)
-            fputc(*p, out);
-        for (size_t i = 0; i < control; i++)
-            fprintf(out, "\\x%02x", p[i]);
-        p += control ? control : 1;
+            *at++ = (char)*p++;
+        for (size_t i = 0; i < control; i++, p++) {
+            *at++ = '\\';
+            *at++ = 'x';
+            *at++ = digits[*p >> 4];
+            *at++ = digits[*p & 15];
+        }
     }
+    if (out)
+        *at = '\0';
+    return out;
+}
+
+void print_clean(FILE *out, const char *text)
+{
+    char *clean = clean_text(text);
+
+    fputs(clean ? clean : "", out);
+    free(clean);
 }
 
 void print_wrapped(FILE *out, const char *text, size_t at, size_t indent)
