@@ -6,9 +6,13 @@
  * work database (work.c), changed there, written beside the old one and renamed over it. A reader of the file sees
  * the old or the new content, never a part.
  *
- * The mark of a transaction is the name of that new file, which exists from the mark on and
+ * The mark of a transaction is the name of that new file, which exists from the mark on, also after a power cut, and
  * goes away only by the rename. So a transaction committed exactly when its file is not there any more;
- * an aborted one leaves it, empty, until it is forgotten.
+ * an aborted one leaves it, empty, until it is forgotten. That is why nothing here calls ls_file_swap_commit(), which removes its file
+ * when it fails.
+ *
+ * Others may write the file too and know no locks of ours. What they do while it is read is seen (input.c); what they did between loading and
+ * renaming stops the commit, but for the moment between the last look and the rename.
  *
  * Locks are bytes of a file `.NAME.lockstep-lock` beside it, which stays: a lock on a removed file excludes
  * nobody. Byte 1 is held by a transaction, a byte that comes from its name by a run lock.
@@ -16,8 +20,9 @@
  * Not done: appending instead of rewriting; compressed files; other encodings. */
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
+#include <fcntl.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -44,6 +49,8 @@ struct file_store {
     struct ls_file_lock writing; /* held from begin to commit or rollback */
     struct ls_file_swap swap;    /* open from the mark on */
     struct file_work *work;      /* of the transaction; NULL until its first fetch or write */
+    struct stat loaded;          /* the file as it went into work */
+    struct file_style style;     /* of that file */
     bool changed;
 };
 
@@ -65,18 +72,6 @@ struct file_cursor {
 static struct file_store *of(struct ls_store *store)
 {
     return (struct file_store *)(void *)store;
-}
-
-enum ls_code file_data_error(struct ls_error *err, const struct file_input *in, const char *fmt,
-                             ...)
-{
-    char text[600];
-    va_list args;
-
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    return ls_error_set(err, LS_DATA, "%s line %" PRIu64 ": %s", in->shown, in->line, text);
 }
 
 /* ---- open ---- */
@@ -158,20 +153,25 @@ failed:
     return err ? err->code : LS_USAGE;
 }
 
+/* Lets go of the new file, which stays where it is, whatever its name is by now. */
+static void let_go(struct ls_file_swap *swap)
+{
+    if (swap->f)
+        fclose(swap->f);
+    free(swap->path);
+    free(swap->temp_path);
+    *swap = (struct ls_file_swap){0};
+}
+
 /* Ends what is open. The marked file stays, empty: that is how settle knows. */
 static void drop_transaction(struct file_store *s)
 {
     file_work_close(s->work);
     s->work = NULL;
     s->changed = false;
-    if (s->swap.f) {
-        if (ftruncate(fileno(s->swap.f), 0) != 0)
-            errno = 0; /* it only takes space until it is forgotten */
-        fclose(s->swap.f);
-    }
-    free(s->swap.path);
-    free(s->swap.temp_path);
-    s->swap = (struct ls_file_swap){0};
+    if (s->swap.f && ftruncate(fileno(s->swap.f), 0) != 0)
+        errno = 0; /* it only takes space until it is forgotten */
+    let_go(&s->swap);
     ls_file_unlock(&s->writing);
     s->writing = LS_FILE_UNLOCKED;
 }
@@ -205,20 +205,6 @@ static enum ls_code file_list(struct ls_store *store, struct ls_arena *mem, size
     return LS_OK;
 }
 
-static enum ls_code open_input(struct file_store *s, struct file_input *in, struct ls_error *err)
-{
-    *in = (struct file_input){.f = fopen(s->path, "re"), .shown = s->path};
-    ls_buf_init(&in->scratch, 0);
-    return in->f ? LS_OK : ls_error_errno(err, errno, "open %s", s->path);
-}
-
-static void close_input(struct file_input *in)
-{
-    if (in->f)
-        fclose(in->f);
-    ls_buf_done(&in->scratch);
-}
-
 static bool may_write(const struct file_store *s)
 {
     char *copy = strdup(s->path);
@@ -244,10 +230,11 @@ static enum ls_code file_describe(struct ls_store *store, const char *collection
         return ls_store_no_collection(store, collection, 1, &s->name, err);
     if (!schema)
         return ls_error_nomem(err);
-    rc = open_input(s, &in, err);
-    if (rc == LS_OK)
-        rc = s->format->describe(&in, mem, &count, &fields, err);
-    close_input(&in);
+    rc = file_input_open(&in, s->path, err);
+    if (rc != LS_OK)
+        return rc;
+    rc = s->format->describe(&in, mem, &count, &fields, err);
+    file_input_close(&in);
     if (rc != LS_OK)
         return rc;
     *schema = (struct ls_schema){
@@ -269,7 +256,7 @@ static void file_end(struct ls_cursor *cursor)
     struct file_cursor *c = (struct file_cursor *)(void *)cursor;
 
     ls_sieve_done(&c->sieve);
-    close_input(&c->in);
+    file_input_close(&c->in);
     ls_arena_done(&c->mem);
     free(c);
 }
@@ -285,11 +272,12 @@ static enum ls_code file_scan(struct ls_store *store, const struct ls_scan *scan
         return ls_error_nomem(err);
     c->base.store = store;
     c->scan = scan;
+    c->in.fd = -1;
     ls_arena_init(&c->mem, 0);
     c->record = ls_arena_array(&c->mem, scan->schema->field_count, sizeof *c->record);
     rc = c->record && ls_sieve_init(&c->sieve, scan, &c->mem) ? LS_OK : ls_error_nomem(err);
     if (rc == LS_OK)
-        rc = open_input(s, &c->in, err);
+        rc = file_input_open(&c->in, s->path, err);
     if (rc == LS_OK)
         rc = s->format->begin(&c->in, scan->schema, err);
     if (rc == LS_OK)
@@ -342,34 +330,44 @@ static size_t *key_indexes(const size_t *fields, size_t count, const size_t *key
     return indexes;
 }
 
-/* Loads the file into a work database with this key, unless that was done. */
-static enum ls_code load(struct file_store *s, const struct ls_schema *schema, size_t key_count,
-                         const size_t *key, struct file_work **ret, struct ls_error *err)
+static enum ls_code load_records(const struct file_format *format, struct file_input *in,
+                                 const struct ls_schema *schema, struct file_work *work,
+                                 struct ls_error *err)
 {
-    struct ls_value *record;
-    struct file_work *work = NULL;
-    struct file_input in;
     struct ls_arena mem;
     bool more = true;
-    enum ls_code rc;
+    enum ls_code rc = format->begin(in, schema, err);
 
     ls_arena_init(&mem, 0);
-    rc = file_work_open(schema, key_count, key, &work, err);
-    if (rc != LS_OK)
-        return rc;
-    rc = open_input(s, &in, err);
-    if (rc == LS_OK)
-        rc = s->format->begin(&in, schema, err);
     while (rc == LS_OK) {
-        ls_arena_reset(&mem);
-        record = ls_arena_array(&mem, schema->field_count, sizeof *record);
-        rc = record ? s->format->read(&in, schema, &mem, record, &more, err) : ls_error_nomem(err);
+        struct ls_value *record = ls_arena_array(&mem, schema->field_count, sizeof *record);
+
+        rc = record ? format->read(in, schema, &mem, record, &more, err) : ls_error_nomem(err);
         if (rc != LS_OK || !more)
             break;
         rc = file_work_add(work, record, err);
+        ls_arena_reset(&mem);
     }
-    close_input(&in);
     ls_arena_done(&mem);
+    return rc == LS_OK ? file_work_loaded(work, err) : rc;
+}
+
+/* Loads the file into a work database with this key. */
+static enum ls_code load(struct file_store *s, const struct ls_schema *schema, size_t key_count,
+                         const size_t *key, struct file_work **ret, struct ls_error *err)
+{
+    struct file_work *work = NULL;
+    struct file_input in;
+    enum ls_code rc = file_input_open(&in, s->path, err);
+
+    if (rc != LS_OK)
+        return rc;
+    rc = file_work_open(schema, key_count, key, &work, err);
+    if (rc == LS_OK)
+        rc = load_records(s->format, &in, schema, work, err);
+    s->loaded = in.seen;
+    s->style = in.style;
+    file_input_close(&in);
     if (rc == LS_OK)
         *ret = work;
     else
@@ -477,6 +475,25 @@ static enum ls_code make_record(const struct ls_write *w, const struct ls_write_
     return LS_OK;
 }
 
+/* LS_TYPE when the record would not read back as it is. */
+static enum ls_code check_record(struct file_store *s, const struct ls_schema *schema,
+                                 const struct ls_value *record, struct ls_error *err)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < schema->field_count; i++) {
+        const char *why = s->format->refuses(&record[i]);
+
+        if (why)
+            return ls_error_set(err, LS_TYPE, "%s: field \"%s\": %s", s->path,
+                                schema->fields[i].name, why);
+        bytes += ls_type_has_data(record[i].type) ? record[i].size : 32;
+    }
+    if (bytes > FILE_RECORD_MAX / 8) /* one byte takes six at most, as in \u0000 */
+        return ls_error_set(err, LS_TYPE, "%s: a record of more than 8 MiB", s->path);
+    return LS_OK;
+}
+
 static enum ls_code write_one(struct file_store *s, const struct ls_write *w,
                               const struct ls_write_op *op, struct ls_arena *mem,
                               struct ls_error *err)
@@ -489,6 +506,8 @@ static enum ls_code write_one(struct file_store *s, const struct ls_write *w,
                           ls_change_word(op->kind), old ? "is there already" : "is not there");
     if (rc == LS_OK && op->kind != LS_DELETE)
         rc = make_record(w, op, old, mem, &record, err);
+    if (rc == LS_OK && record)
+        rc = check_record(s, w->schema, record, err);
     if (rc != LS_OK)
         return rc;
     return old ? file_work_put(s->work, op->key, record, err) : file_work_add(s->work, record, err);
@@ -525,47 +544,93 @@ done:
     return rc;
 }
 
+/* Makes the names in the file's folder durable. Some network file systems cannot, and say EINVAL. */
+static enum ls_code sync_folder(const struct file_store *s, struct ls_error *err)
+{
+    const int length = (int)(strrchr(s->path, '/') - s->path);
+    char *folder = NULL;
+    enum ls_code rc = LS_OK;
+    int fd;
+
+    if (asprintf(&folder, "%.*s/", length, s->path) < 0)
+        return ls_error_nomem(err);
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL))
+        rc = ls_error_errno(err, errno, "sync %s", folder);
+    if (fd >= 0)
+        close(fd);
+    free(folder);
+    return rc;
+}
+
 static enum ls_code file_mark(struct ls_store *store, const char *tag, struct ls_arena *mem,
                               const char **ret_marker, struct ls_error *err)
 {
     struct file_store *s = of(store);
     enum ls_code rc = ls_file_swap_open(&s->swap, s->path, tag, 0, err);
 
+    if (rc == LS_OK)
+        rc = ls_file_swap_sync(&s->swap, err);
+    if (rc == LS_OK)
+        rc = sync_folder(s, err);
     if (rc == LS_OK && !(*ret_marker = ls_arena_text(mem, s->swap.temp_path)))
         rc = ls_error_nomem(err);
     return rc;
 }
 
-/* A copy of the file as it is, for a marked transaction that wrote nothing. */
-static enum ls_code copy_as_it_is(struct file_store *s, struct ls_error *err)
+/* LS_CHANGED when the file is not the one that was loaded. */
+static enum ls_code check_same(const struct file_store *s, struct ls_error *err)
 {
-    char block[65536];
-    FILE *from = fopen(s->path, "re");
-    size_t n;
-    bool ok = from != NULL;
+    struct stat now;
 
-    while (ok && (n = fread(block, 1, sizeof block, from)) > 0)
-        ok = fwrite(block, n, 1, s->swap.f) == 1;
-    ok = ok && !ferror(from);
-    if (from)
-        fclose(from);
-    return ok ? LS_OK : ls_error_errno(err, errno, "copy %s", s->path);
+    if (stat(s->path, &now) != 0)
+        return ls_error_errno(err, errno, "look at %s", s->path);
+    if (now.st_dev == s->loaded.st_dev && now.st_ino == s->loaded.st_ino &&
+        now.st_size == s->loaded.st_size && now.st_mtim.tv_sec == s->loaded.st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == s->loaded.st_mtim.tv_nsec)
+        return LS_OK;
+    return ls_error_set(err, LS_CHANGED,
+                        "%s was changed by somebody else meanwhile, so nothing was written. Run "
+                        "again",
+                        s->path);
+}
+
+/* The work database becomes the new file. */
+static enum ls_code replace(struct file_store *s, struct ls_error *err)
+{
+    enum ls_code rc = LS_OK;
+
+    if (!s->swap.f)
+        rc = ls_file_swap_open(&s->swap, s->path, "write", 0, err);
+    if (rc == LS_OK)
+        rc = file_work_write(s->work, s->format, &s->style, s->swap.f, err);
+    if (rc == LS_OK)
+        rc = ls_file_swap_sync(&s->swap, err);
+    if (rc == LS_OK)
+        rc = check_same(s, err);
+    if (rc == LS_OK && rename(s->swap.temp_path, s->path) != 0)
+        rc = ls_error_errno(err, errno, "rename %s to %s", s->swap.temp_path, s->path);
+    return rc;
 }
 
 static enum ls_code file_commit(struct ls_store *store, struct ls_error *err)
 {
     struct file_store *s = of(store);
+    const bool marked = s->swap.f != NULL;
     enum ls_code rc = LS_OK;
 
-    if (s->changed && !s->swap.f)
-        rc = ls_file_swap_open(&s->swap, s->path, "write", 0, err);
-    if (rc == LS_OK && s->swap.f)
-        rc = s->changed ? file_work_write(s->work, s->format, s->swap.f, err)
-                        : copy_as_it_is(s, err);
-    if (rc == LS_OK && s->swap.f) {
-        rc = ls_file_swap_commit(&s->swap, err);
-        s->swap = (struct ls_file_swap){0};
-    }
+    if (s->changed)
+        rc = replace(s, err);
+    else if (marked && unlink(s->swap.temp_path) != 0)
+        rc = ls_error_errno(err, errno, "remove %s", s->swap.temp_path);
+    if (rc != LS_OK && !marked)
+        ls_file_swap_abort(&s->swap); /* nobody will ask for it */
+    if (rc != LS_OK)
+        return rc;
+    let_go(&s->swap); /* at once: it is the live file now, and a rollback empties what is open */
+    if (s->changed || marked)
+        rc = sync_folder(s, err);
+    s->changed = false;
     if (rc == LS_OK)
         drop_transaction(s);
     return rc;
@@ -596,64 +661,97 @@ static enum ls_code file_settle(struct ls_store *store, const struct ls_schema *
 /* Removes the marked files of a run that are still there. */
 static void file_forget(struct ls_store *store, const char *tag)
 {
+    static const char *const ours[] = {"lock", "fields", NULL}; /* these stay, whatever the tag */
     struct file_store *s = of(store);
     const char *slash = strrchr(s->path, '/');
-    char *folder = ls_arena_text_n(&s->mem, s->path, (size_t)(slash - s->path));
-    char *prefix = ls_arena_printf(&s->mem, ".%s.lockstep-%s", slash + 1, tag);
-    DIR *dir = folder && prefix ? opendir(*folder ? folder : "/") : NULL;
+    struct ls_arena mem;
+    char *folder, *prefix;
+    DIR *dir;
 
-    for (struct dirent *e; dir && (e = readdir(dir)) != NULL;)
-        if (ls_text_starts(e->d_name, prefix) &&
-            strcmp(e->d_name, strrchr(s->lock_path, '/') + 1) != 0)
+    ls_arena_init(&mem, 0);
+    folder = ls_arena_text_n(&mem, s->path, (size_t)(slash - s->path) + 1);
+    prefix = ls_arena_printf(&mem, ".%s.lockstep-", slash + 1);
+    dir = folder && prefix ? opendir(folder) : NULL;
+    for (struct dirent *e; dir && (e = readdir(dir)) != NULL;) {
+        const char *tail = e->d_name + strlen(prefix);
+        bool stays = !ls_text_starts(e->d_name, prefix) || !ls_text_starts(tail, tag);
+
+        for (size_t i = 0; !stays && ours[i]; i++)
+            stays = strcmp(tail, ours[i]) == 0;
+        if (!stays)
             unlinkat(dirfd(dir), e->d_name, 0);
+    }
     if (dir)
         closedir(dir);
+    ls_arena_done(&mem);
 }
 
 /* ---- the rest ---- */
+
+/* The fields that a new file gets. In mem. */
+static struct ls_schema *writable_fields(const struct ls_schema *like, struct ls_arena *mem)
+{
+    struct ls_schema *schema = ls_arena_copy(mem, like, sizeof *like);
+    struct ls_field *fields = ls_arena_array(mem, like->field_count, sizeof *fields);
+
+    if (!schema || !fields)
+        return NULL;
+    schema->fields = fields;
+    schema->field_count = 0;
+    for (size_t i = 0; i < like->field_count; i++)
+        if (!(like->fields[i].flags & LS_FIELD_GENERATED))
+            fields[schema->field_count++] = like->fields[i];
+    return schema;
+}
+
+/* A rename that replaces nothing, where the file system knows one. */
+static enum ls_code publish(struct file_store *s, const struct ls_file_swap *swap,
+                            struct ls_error *err)
+{
+    int rc = renameat2(AT_FDCWD, swap->temp_path, AT_FDCWD, s->path, RENAME_NOREPLACE);
+
+    if (rc != 0 && (errno == EINVAL || errno == ENOSYS))
+        rc = rename(swap->temp_path, s->path);
+    if (rc != 0 && errno == EEXIST)
+        return ls_error_set(err, LS_CONFLICT, "%s is there already", s->path);
+    return rc == 0 ? sync_folder(s, err) : ls_error_errno(err, errno, "make %s", s->path);
+}
 
 static enum ls_code file_create(struct ls_store *store, const char *collection,
                                 const struct ls_schema *like, size_t key_count, const size_t *key,
                                 struct ls_error *err)
 {
+    static const struct file_style style = {0};
     struct file_store *s = of(store);
+    const struct ls_schema *schema = writable_fields(like, &s->mem);
     struct ls_file_swap swap = {0};
     struct ls_buf head;
-    enum ls_code rc = LS_OK;
-
-    struct ls_schema written = *like;
-    struct ls_field *fields = ls_arena_array(&s->mem, like->field_count, sizeof *fields);
+    enum ls_code rc = schema ? LS_OK : ls_error_nomem(err);
 
     (void)collection;
     (void)key_count;
     (void)key;
-    if (!fields)
-        return ls_error_nomem(err);
-    written.field_count = 0;
-    written.fields = fields;
-    for (size_t i = 0; i < like->field_count; i++)
-        if (!(like->fields[i].flags & LS_FIELD_GENERATED))
-            fields[written.field_count++] = like->fields[i];
     if (access(s->path, F_OK) == 0)
         return ls_error_set(err, LS_CONFLICT, "%s is there already", s->path);
-    if (!s->format->creates)
-        return ls_error_set(err, LS_UNSUPPORTED,
-                            "%s: an empty JSON Lines file has no fields, so it cannot be made. "
-                            "Begin it with one record, or use a "
-                            ".csv file",
-                            s->path);
     ls_buf_init(&head, 0);
-    s->format->write_head(&head, &written);
+    if (rc == LS_OK)
+        s->format->write_head(&head, schema, &style);
     if (head.failed)
         rc = ls_error_nomem(err);
+    if (rc == LS_OK && s->format->note)
+        rc = s->format->note(s->path, schema, err);
     if (rc == LS_OK)
         rc = ls_file_swap_open(&swap, s->path, "create", 0600, err);
-    if (rc == LS_OK && fwrite(head.data, head.size, 1, swap.f) != 1)
+    if (rc == LS_OK && head.size && fwrite(head.data, head.size, 1, swap.f) != 1)
         rc = ls_error_errno(err, errno, "write %s", s->path);
     if (rc == LS_OK)
-        rc = ls_file_swap_commit(&swap, err);
+        rc = ls_file_swap_sync(&swap, err);
+    if (rc == LS_OK)
+        rc = publish(s, &swap, err);
     ls_file_swap_abort(&swap);
     ls_buf_done(&head);
+    if (rc != LS_OK && rc != LS_CONFLICT && s->format->unnote)
+        s->format->unnote(s->path);
     return rc;
 }
 
@@ -679,8 +777,10 @@ const struct ls_store_ops ls_file_ops = {
                "collection.",
     .example = "file:customers.csv",
     .caps = LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK,
-    .leaves = "A run writes a new file .NAME.lockstep-… beside the old one and renames it over; a file .NAME.lockstep-lock "
-              "holds the lock and stays.",
+    .leaves = "A run writes a new file .NAME.lockstep-… beside the old one and renames it over; a "
+              "file .NAME.lockstep-lock "
+              "holds the lock and stays. A JSON Lines file that lockstep made has its types in "
+              ".NAME.lockstep-fields.",
     .open = file_open,
     .close = file_close,
     .identity = file_identity,

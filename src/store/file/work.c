@@ -4,7 +4,7 @@
  * A file cannot be changed in the middle, and its records do not fit memory. So a writing transaction loads it
  * into an SQLite database in TMPDIR that nobody else can see, changes that, and writes the file anew
  * at commit. Records keep their order in the file; new ones come last. Keys are stored in canonical form, so that
- * finding one means the same as everywhere. The database needs no durability: it dies with the transaction. */
+ * finding one means the same as everywhere; their index is made when all are there, which sorts them once. The database needs no durability: it dies with the transaction. */
 #include "store/file/work.h"
 
 #include <errno.h>
@@ -58,8 +58,9 @@ static enum ls_code open_database(struct file_work *w, struct ls_error *err)
         rc = ls_sql_exec(
             w->db,
             "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -4096;"
+            "PRAGMA locking_mode = EXCLUSIVE;"
             "CREATE TABLE record (n INTEGER PRIMARY KEY, k BLOB NOT NULL, v BLOB NOT NULL);"
-            "CREATE INDEX record_k ON record (k); BEGIN",
+            "BEGIN",
             err);
     unlink(path); /* it goes with its last descriptor */
     return rc;
@@ -149,6 +150,11 @@ enum ls_code file_work_add(struct file_work *w, const struct ls_value *record, s
     return change(w, ADD, params, 2, err);
 }
 
+enum ls_code file_work_loaded(struct file_work *w, struct ls_error *err)
+{
+    return ls_sql_exec(w->db, "CREATE INDEX record_k ON record (k)", err);
+}
+
 static enum ls_code decode(struct file_work *w, int column, struct ls_sql_stmt *stmt,
                            struct ls_arena *mem, struct ls_value **ret, struct ls_error *err)
 {
@@ -211,8 +217,8 @@ enum ls_code file_work_keep(struct file_work *w, bool keep, struct ls_error *err
     return ls_sql_exec(w->db, keep ? "RELEASE batch" : "ROLLBACK TO batch; RELEASE batch", err);
 }
 
-enum ls_code file_work_write(struct file_work *w, const struct file_format *format, FILE *f,
-                             struct ls_error *err)
+enum ls_code file_work_write(struct file_work *w, const struct file_format *format,
+                             const struct file_style *style, FILE *f, struct ls_error *err)
 {
     struct ls_sql_stmt *stmt = w->stmt[ALL];
     struct ls_arena mem;
@@ -222,7 +228,9 @@ enum ls_code file_work_write(struct file_work *w, const struct file_format *form
 
     ls_arena_init(&mem, 0);
     ls_buf_init(&out, 0);
-    format->write_head(&out, w->schema);
+    if (style->mark)
+        ls_buf_text(&out, "\xEF\xBB\xBF");
+    format->write_head(&out, w->schema, style);
     for (rc = ls_sql_run(stmt, NULL, 0, true, err); rc == LS_OK && row;) {
         struct ls_value *record = NULL;
 
@@ -234,7 +242,7 @@ enum ls_code file_work_write(struct file_work *w, const struct file_format *form
         if (rc == LS_OK && row)
             rc = decode(w, 0, stmt, &mem, &record, err);
         if (record)
-            format->write(&out, w->schema, record);
+            format->write(&out, w->schema, record, style);
         if (out.failed)
             rc = ls_error_nomem(err);
         ls_arena_reset(&mem);

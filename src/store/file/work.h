@@ -3,6 +3,8 @@
 #ifndef LS_STORE_FILE_WORK_H
 #define LS_STORE_FILE_WORK_H
 
+#include <stdio.h>
+
 #include "store/file/format.h"
 #include "store/store.h"
 
@@ -17,6 +19,8 @@ bool file_work_has_key(const struct file_work *work, size_t key_count, const siz
 /* Adds a record at the end (schema->field_count values). */
 LS_MUST_CHECK enum ls_code file_work_add(struct file_work *work, const struct ls_value *record,
                                          struct ls_error *err);
+/* What the file held is there: from here on records are found by key. */
+LS_MUST_CHECK enum ls_code file_work_loaded(struct file_work *work, struct ls_error *err);
 /* The record with this key, in mem; *ret NULL when there is none. LS_DATA when there are several. */
 LS_MUST_CHECK enum ls_code file_work_find(struct file_work *work, const struct ls_value *key,
                                           struct ls_arena *mem, struct ls_value **ret,
@@ -29,6 +33,7 @@ LS_MUST_CHECK enum ls_code file_work_save(struct file_work *work, struct ls_erro
 LS_MUST_CHECK enum ls_code file_work_keep(struct file_work *work, bool keep, struct ls_error *err);
 /* Writes all records in their order. */
 LS_MUST_CHECK enum ls_code file_work_write(struct file_work *work, const struct file_format *format,
-                                           FILE *f, struct ls_error *err);
+                                           const struct file_style *style, FILE *f,
+                                           struct ls_error *err);
 
 #endif
