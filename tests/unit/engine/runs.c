@@ -44,8 +44,13 @@ static struct ls_sql *open_sql(const char *url)
 void runs_sql(const char *url, const char *sql)
 {
     struct ls_sql *db = open_sql(url);
+    const char *name = strchr(url, '#'), *dot = name ? strchr(name, '.') : NULL;
     struct ls_error err = {0};
 
+    if (dot && ls_sql_dialect(db) == LS_POSTGRES)
+        assert_ok(
+            ls_sql_execf(db, &err, "SET search_path TO %.*s", (int)(dot - name - 1), name + 1),
+            &err);
     assert_ok(ls_sql_exec(db, sql, &err), &err);
     ls_sql_close(db);
 }

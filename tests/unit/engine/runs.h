@@ -10,7 +10,8 @@
 
 /* ---- tables as SQL and as text ---- */
 
-/* Runs statements in the store of an sqlite: or postgres: URL (a #collection is ignored). */
+/* Runs statements in the store of an sqlite: or postgres: URL; of #schema.table the schema is where
+ * names are looked up. */
 void runs_sql(const char *url, const char *sql);
 /* The first column of all rows, a line each; to be freed. */
 char *runs_values(const char *url, const char *sql);
