@@ -26,18 +26,19 @@ extern "C" {
 
 /* How a call ended: the exit statuses of the command line. */
 enum lockstep_code {
-    LOCKSTEP_OK = 0,          /* done, or in sync */
-    LOCKSTEP_DIFFERENT = 1,   /* differences, conflicts, failed records, a failed verify: the result is there */
-    LOCKSTEP_USAGE = 2,       /* wrong usage or configuration */
-    LOCKSTEP_FAILED = 3,      /* could not: connection, permission, state */
-    LOCKSTEP_BRAKE = 4,       /* stopped by a brake: nothing was changed */
-    LOCKSTEP_CANCELLED = 130  /* ended by lockstep_cancel() after a batch */
+    LOCKSTEP_OK = 0, /* done, or in sync */
+    LOCKSTEP_DIFFERENT =
+        1, /* differences, conflicts, failed records, a failed verify: the result is there */
+    LOCKSTEP_USAGE = 2,      /* wrong usage or configuration */
+    LOCKSTEP_FAILED = 3,     /* could not: connection, permission, state */
+    LOCKSTEP_BRAKE = 4,      /* stopped by a brake: nothing was changed */
+    LOCKSTEP_CANCELLED = 130 /* ended by lockstep_cancel() after a batch */
 };
 
 struct lockstep_error {
-    int code;           /* enum lockstep_code */
-    char name[24];      /* finer: "not_found", "permission", "corrupt", ... */
-    char text[1000];    /* what failed, where, and what to do; never a password */
+    int code;        /* enum lockstep_code */
+    char name[24];   /* finer: "not_found", "permission", "corrupt", ... */
+    char text[1000]; /* what failed, where, and what to do; never a password */
 };
 
 struct lockstep; /* a handle: a configuration and a state */
@@ -53,10 +54,12 @@ struct lockstep_listener {
 
 struct lockstep_options {
     const char *config_path; /* YAML; NULL: none */
-    const char *state_url;   /* NULL: the configuration's, then LOCKSTEP_STATE, then the user's default */
+    const char
+        *state_url; /* NULL: the configuration's, then LOCKSTEP_STATE, then the user's default */
     struct lockstep_listener listener;
-    bool trace_sql;          /* SQL statements as log lines of level 0, from any thread, one at a time; of one handle a process */
-    const char *actor;       /* for the audit log; NULL: cli:USER@HOST */
+    bool
+        trace_sql; /* SQL statements as log lines of level 0, from any thread, one at a time; of one handle a process */
+    const char *actor; /* for the audit log; NULL: cli:USER@HOST */
 };
 
 /* Reads the configuration; opens nothing yet. Free with lockstep_close(). */
@@ -78,7 +81,7 @@ struct lockstep_select {
     const char *source, *target; /* store URLs with #collection */
     const char *const *key;      /* field names; 0: found */
     size_t key_count;
-    const char *const *only;     /* FIELD=VALUE: these records alone */
+    const char *const *only; /* FIELD=VALUE: these records alone */
     size_t only_count;
 };
 
@@ -125,8 +128,9 @@ struct lockstep_difference {
 /* Borrowed until it returns; false ends the diff, which then returns LOCKSTEP_CANCELLED and leaves *ret alone. */
 typedef bool lockstep_difference_fn(void *ctx, const struct lockstep_difference *difference);
 LOCKSTEP_API int lockstep_diff(struct lockstep *ls, const struct lockstep_select *select,
-                               const struct lockstep_run_options *options, lockstep_difference_fn *fn,
-                               void *ctx, struct lockstep_status *ret, struct lockstep_error *error);
+                               const struct lockstep_run_options *options,
+                               lockstep_difference_fn *fn, void *ctx, struct lockstep_status *ret,
+                               struct lockstep_error *error);
 
 /* A remark of check: level 0 fine, 1 note, 2 warning, 3 error. */
 struct lockstep_finding {
@@ -165,7 +169,7 @@ struct lockstep_run {
     int64_t duration_ms;
     int64_t started_us, finished_us; /* Unix time; finished 0: not yet */
     int64_t undoes, undone_by;
-    char *reason; /* why it failed or stopped; "" */
+    char *reason;       /* why it failed or stopped; "" */
     size_t error_count; /* in errors: at most 100 */
     struct lockstep_run_error *errors;
     uint64_t errors_total;
@@ -173,17 +177,18 @@ struct lockstep_run {
 /* Compare, plan, apply, verify, receipt. LOCKSTEP_OK or LOCKSTEP_DIFFERENT (records failed, conflicts, not verified). *ret is also set when a run was
  * begun and then failed, was stopped or cancelled; else NULL. Free with lockstep_run_free(). */
 LOCKSTEP_API int lockstep_sync(struct lockstep *ls, const struct lockstep_select *select,
-                               const struct lockstep_run_options *options, struct lockstep_run **ret,
-                               struct lockstep_error *error);
+                               const struct lockstep_run_options *options,
+                               struct lockstep_run **ret, struct lockstep_error *error);
 /* select: NULL, or the two URLs again (passwords) or the sync's name. */
 LOCKSTEP_API int lockstep_apply(struct lockstep *ls, const char *plan_path,
                                 const struct lockstep_select *select,
-                                const struct lockstep_run_options *options, struct lockstep_run **ret,
-                                struct lockstep_error *error);
+                                const struct lockstep_run_options *options,
+                                struct lockstep_run **ret, struct lockstep_error *error);
 /* run: number or UUID. */
-LOCKSTEP_API int lockstep_undo(struct lockstep *ls, const char *run, const struct lockstep_select *select,
-                               const struct lockstep_run_options *options, struct lockstep_run **ret,
-                               struct lockstep_error *error);
+LOCKSTEP_API int lockstep_undo(struct lockstep *ls, const char *run,
+                               const struct lockstep_select *select,
+                               const struct lockstep_run_options *options,
+                               struct lockstep_run **ret, struct lockstep_error *error);
 LOCKSTEP_API void lockstep_run_free(struct lockstep_run *run);
 LOCKSTEP_API char *lockstep_run_json(const struct lockstep_run *run);
 
@@ -196,30 +201,32 @@ LOCKSTEP_API int lockstep_verify(struct lockstep *ls, const struct lockstep_sele
 
 /* Newest first; select NULL: of all syncs; limit 0: 50. Two URLs are opened to know their names. Free with lockstep_runs_free(). A
  * name that neither the configuration nor any run has is LOCKSTEP_USAGE. */
-LOCKSTEP_API int lockstep_history(struct lockstep *ls, const struct lockstep_select *select, size_t limit,
-                                  size_t *ret_count, struct lockstep_run ***ret,
+LOCKSTEP_API int lockstep_history(struct lockstep *ls, const struct lockstep_select *select,
+                                  size_t limit, size_t *ret_count, struct lockstep_run ***ret,
                                   struct lockstep_error *error);
 LOCKSTEP_API void lockstep_runs_free(struct lockstep_run **runs, size_t count);
 /* The documented history entry. */
 LOCKSTEP_API char *lockstep_history_json(const struct lockstep_run *run);
 /* One run; *ret_log (may be NULL) gets its log lines as text, one a line. */
-LOCKSTEP_API int lockstep_show(struct lockstep *ls, const char *run, struct lockstep_run **ret, char **ret_log,
-                               struct lockstep_error *error);
+LOCKSTEP_API int lockstep_show(struct lockstep *ls, const char *run, struct lockstep_run **ret,
+                               char **ret_log, struct lockstep_error *error);
 /* The receipt as JSON, chain checked. Free with lockstep_free(). */
 LOCKSTEP_API int lockstep_receipt(struct lockstep *ls, const char *run, char **ret_json,
                                   struct lockstep_error *error);
 /* Removes journals of finished runs older than keep_days, then the oldest until at most keep_bytes are left; 0: as configured, or 30 days
  * and 10 GiB. */
-LOCKSTEP_API int lockstep_prune(struct lockstep *ls, int keep_days, int64_t keep_bytes, uint64_t *ret_runs,
-                                int64_t *ret_bytes, struct lockstep_error *error);
+LOCKSTEP_API int lockstep_prune(struct lockstep *ls, int keep_days, int64_t keep_bytes,
+                                uint64_t *ret_runs, int64_t *ret_bytes,
+                                struct lockstep_error *error);
 struct lockstep_audit_entry {
     int64_t seq, at_us;
     const char *actor, *action, *subject, *detail_json, *json;
 };
 typedef void lockstep_audit_fn(void *ctx, const struct lockstep_audit_entry *entry);
-LOCKSTEP_API int lockstep_audit_list(struct lockstep *ls, size_t limit, lockstep_audit_fn *fn, void *ctx,
-                                     struct lockstep_error *error);
-LOCKSTEP_API int lockstep_audit_verify(struct lockstep *ls, uint64_t *ret_count, struct lockstep_error *error);
+LOCKSTEP_API int lockstep_audit_list(struct lockstep *ls, size_t limit, lockstep_audit_fn *fn,
+                                     void *ctx, struct lockstep_error *error);
+LOCKSTEP_API int lockstep_audit_verify(struct lockstep *ls, uint64_t *ret_count,
+                                       struct lockstep_error *error);
 
 #ifdef __cplusplus
 }

@@ -265,8 +265,10 @@ int lockstep_receipt(struct lockstep *ls, const char *run, char **ret_json,
     if (rc == LS_OK && !(text = strdup(json)))
         rc = ls_error_nomem(&err);
     ls_arena_done(&mem);
-    if (rc != LS_OK)
+    if (rc != LS_OK) {
+        free(text);
         return ls_api_fail(&err, error);
+    }
     *ret_json = text;
     return LOCKSTEP_OK;
 }

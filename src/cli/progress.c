@@ -79,7 +79,9 @@ static const char *rate_text(double rate, char out[40])
 {
     char n[32];
 
-    snprintf(out, 40, rate >= 1 ? "  %s/s" : "", grouped((uint64_t)rate, n));
+    out[0] = '\0';
+    if (rate >= 1)
+        snprintf(out, 40, "  %s/s", grouped((uint64_t)rate, n));
     return out;
 }
 

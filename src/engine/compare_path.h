@@ -22,7 +22,7 @@ struct ls_compare_choice {
 
 /* Asks the stores what they can do; reads nothing but what a store needs to know whether it can give an order. */
 void ls_compare_choose(const struct ls_job *job, const struct ls_compare_options *options,
-                       struct ls_arena *mem, struct ls_compare_choice *ret);
+                       struct ls_arena *mem, struct ls_compare_choice *c);
 /* Puts path, family and reason into the result. */
 void ls_compare_say_choice(const struct ls_compare_choice *c, struct ls_compare_result *ret);
 void ls_compare_set_family(const struct ls_compare_choice *c, struct ls_compare_result *ret);

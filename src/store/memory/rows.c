@@ -105,6 +105,12 @@ static int compare_key(const struct ls_mem_row *row, const struct ls_value *key,
     return 0;
 }
 
+static bool same_as(const struct ls_as *a, const struct ls_as *b)
+{
+    return a->type == b->type && a->fraction == b->fraction && a->bits == b->bits &&
+           a->fold_zone == b->fold_zone;
+}
+
 bool ls_mem_same_order(const struct ls_mem_order *o, const struct ls_mem_table *table)
 {
     const struct ls_key *primary = &table->schema->keys[0];
@@ -112,8 +118,7 @@ bool ls_mem_same_order(const struct ls_mem_order *o, const struct ls_mem_table *
     if (o->count != primary->field_count)
         return false;
     for (size_t i = 0; i < o->count; i++)
-        if (o->fields[i] != primary->fields[i] ||
-            memcmp(&o->as[i], &table->as[o->fields[i]], sizeof(o->as[i])) != 0)
+        if (o->fields[i] != primary->fields[i] || !same_as(&o->as[i], &table->as[o->fields[i]]))
             return false;
     return true;
 }

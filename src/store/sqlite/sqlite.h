@@ -77,7 +77,7 @@ LS_MUST_CHECK enum ls_code ls_sqlite_scan(struct ls_store *store, const struct l
                                           struct ls_cursor **ret, struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_sqlite_next(struct ls_cursor *cursor, struct ls_arena *mem,
                                           struct ls_rows *ret, struct ls_error *err);
-void ls_sqlite_end(struct ls_cursor *cursor);
+void ls_sqlite_end(struct ls_cursor *base);
 LS_MUST_CHECK enum ls_code ls_sqlite_digest(struct ls_store *store, const struct ls_scan *scan,
                                             const uint64_t seeds[2], struct ls_segment *ret,
                                             struct ls_error *err);

@@ -17,8 +17,8 @@ static struct ls_job *job(double deletes, double changes)
                           .brake_changes = changes,
                           .fingerprint = "source|target",
                           .source.identity = "memory:source",
-                          .target.identity = "memory:target"};
-    strcpy(job.digest, "digest");
+                          .target.identity = "memory:target",
+                          .digest = "digest"};
     return &job;
 }
 
