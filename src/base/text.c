@@ -177,7 +177,9 @@ const char *ls_text_nearest(const char *word, const char *const *candidates, siz
 
         if (other > WORD_MAX)
             continue;
-        d = distance(word, length, candidates[i], other);
+        d = ls_text_equal_nocase(word, candidates[i])
+                ? 0
+                : distance(word, length, candidates[i], other);
         if (d * 3 <= (length > other ? length : other) && d < best_distance) {
             best = candidates[i];
             best_distance = d;

@@ -58,7 +58,8 @@ static bool changes_pulls(const struct situation *s)
 
 static bool empty_pulls(const struct situation *s)
 {
-    return s->counts->source_count == 0 && going(s) > 0 &&
+    /* of some records alone (--only) the source may well have none */
+    return s->counts->source_count == 0 && going(s) > 0 && !s->job->partial &&
            (big_enough(s) || s->last->source_count > 0);
 }
 
@@ -102,9 +103,9 @@ static void explain_empty(const struct situation *s, struct ls_error *err)
 {
     ls_error_set(err, LS_BRAKE,
                  "stopped before the first write: the source is empty, so %" PRIu64
-                 " records of the target would go. Check that %s is the right one; if it shall be "
+                 " record%s of the target would go. Check that %s is the right one; if it shall be "
                  "emptied, run again with --force=empty-source",
-                 going(s), s->job->source.identity);
+                 going(s), going(s) == 1 ? "" : "s", s->job->source.identity);
 }
 
 static void explain_config(const struct situation *s, struct ls_error *err)

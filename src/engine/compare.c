@@ -211,7 +211,7 @@ enum ls_code ls_compare(struct ls_job *job, const struct ls_compare_options *opt
         ls_compare_say_choice(&c, ret);
         ls_compare_set_family(&c, ret);
         rc = c.path == LS_PATH_KEYS ? ls_compare_some_keys(job, job->only_key_count, job->only_keys,
-                                                           hooks, fn, ctx, ret, err)
+                                                           true, hooks, fn, ctx, ret, err)
                                     : scan_and_compare(&cmp, &c, fn, ctx, err);
     }
     ls_arena_done(&cmp.mem);
@@ -258,7 +258,7 @@ enum ls_code ls_compare_keys(struct ls_job *job, size_t key_count, const struct 
     begin(ret, &o);
     ret->path = "keys";
     ls_compare_set_family(&c, ret);
-    rc = ls_compare_some_keys(job, key_count, keys, hooks, fn, ctx, ret, err);
+    rc = ls_compare_some_keys(job, key_count, keys, false, hooks, fn, ctx, ret, err);
     ls_arena_done(&mem);
     return rc;
 }

@@ -20,6 +20,7 @@ struct by_keys {
     void *ctx;
     struct ls_compare_result *out;
     struct ls_lookup *lookups[2];
+    bool sifts;                /* leaves out pairs that --only does not name */
     struct ls_arena mem, part; /* of all keys, and of the records of some */
 };
 
@@ -64,7 +65,7 @@ static enum ls_code compare_found(struct by_keys *b, const struct ls_reader_reco
     const struct ls_value *s = source ? source->values : NULL, *t = target ? target->values : NULL;
     enum ls_status status;
 
-    if (!s && !t)
+    if ((!s && !t) || (b->sifts && !ls_job_wants_pair(b->job, s, t)))
         return LS_OK;
     if (s) {
         out->source_count++;
@@ -106,11 +107,12 @@ static enum ls_code compare_part(struct by_keys *b, size_t count, const struct l
 }
 
 enum ls_code ls_compare_some_keys(const struct ls_job *job, size_t key_count,
-                                  const struct ls_value *keys, const struct ls_hooks *hooks,
-                                  ls_difference_fn *fn, void *ctx, struct ls_compare_result *ret,
-                                  struct ls_error *err)
+                                  const struct ls_value *keys, bool sifts,
+                                  const struct ls_hooks *hooks, ls_difference_fn *fn, void *ctx,
+                                  struct ls_compare_result *ret, struct ls_error *err)
 {
-    struct by_keys b = {.job = job, .hooks = hooks, .fn = fn, .ctx = ctx, .out = ret};
+    struct by_keys b = {
+        .job = job, .hooks = hooks, .fn = fn, .ctx = ctx, .out = ret, .sifts = sifts};
     struct ls_value *sorted = NULL;
     size_t count = 0;
     enum ls_code rc;

@@ -32,6 +32,11 @@ static bool filtered_here(struct ls_compare_choice *c)
     return m->where[LS_SIDE_SOURCE] || m->where[LS_SIDE_TARGET] || m->only.count;
 }
 
+static bool sifts_pairs(struct ls_compare_choice *c)
+{
+    return c->job->mapping->pairs.count > 0;
+}
+
 static bool marks_deleted(struct ls_compare_choice *c)
 {
     return c->job->soft_count > 0;
@@ -106,6 +111,7 @@ static const struct reason {
 } reasons[] = {
     {asked_for, "it was asked for"},
     {computed, "a field is computed by an expression"},
+    {sifts_pairs, "--only names a field that is not the key, so every pair is looked at"},
     {filtered_here, "a filter is evaluated here, not in the store"},
     {marks_deleted, "records that are marked as deleted count as gone"},
     {key_not_enforced, "a side does not enforce that the key is unique, so every key is looked at"},

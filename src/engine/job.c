@@ -239,6 +239,7 @@ static enum ls_code take_settings(struct ls_job *job, const struct ls_sync_confi
     job->brake_changes = share(config->brake_changes, DEFAULT_BRAKE_CHANGES);
     job->atomic = config->atomic;
     job->filtered = config->where != NULL;
+    job->partial = config->only_count > 0;
     job->owned = config->target_where != NULL || !job->filtered;
     job->batch_rows = config->batch_rows ? config->batch_rows : DEFAULT_BATCH_ROWS;
     job->name = config->name ? ls_arena_text(&job->mem, config->name)

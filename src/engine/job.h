@@ -80,6 +80,7 @@ struct ls_job {
     double brake_deletes, brake_changes;
     bool atomic;
     bool filtered; /* where is set */
+    bool partial;  /* --only: some records alone */
     bool owned;    /* target_where is set, or not filtered: records may be deleted */
     bool created;  /* the target was made by this open */
     /* Both sides enforce that the key is unique and not NULL; else reading checks it. */

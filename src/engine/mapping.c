@@ -225,6 +225,20 @@ enum ls_code ls_mapper_rows(struct ls_mapper *mapper, const struct ls_rows *in,
     return rc;
 }
 
+bool ls_job_wants_pair(const struct ls_job *job, const struct ls_value *source,
+                       const struct ls_value *target)
+{
+    const struct ls_filter *pairs = &job->mapping->pairs;
+    const struct ls_schema layout = {.collection = job->target.schema->collection,
+                                     .field_count = job->layout.field_count,
+                                     .fields = job->layout.fields};
+
+    if (pairs->count == 0)
+        return true;
+    return (source && ls_filter_match(pairs, &layout, source)) ||
+           (target && ls_filter_match(pairs, &layout, target));
+}
+
 bool ls_job_soft_deleted(const struct ls_job *job, const struct ls_value *record)
 {
     const struct ls_mapping *mapping = job->mapping;

@@ -36,10 +36,11 @@ struct ls_soft_mark {
 struct ls_mapping {
     size_t field_count; /* of the layout */
     const struct ls_map_field *fields;
-    bool identity;                    /* the source's scan gives layout records: nothing to do */
-    bool computed;                    /* a field has an expression */
-    const struct ls_expr *where[2];   /* by side: what the store does not filter itself, or NULL */
-    struct ls_filter only;            /* over layout positions, evaluated here on both sides */
+    bool identity;                  /* the source's scan gives layout records: nothing to do */
+    bool computed;                  /* a field has an expression */
+    const struct ls_expr *where[2]; /* by side: what the store does not filter itself, or NULL */
+    struct ls_filter only;          /* over layout positions, evaluated here on both sides */
+    struct ls_filter pairs;         /* likewise, but a pair takes part when either side meets it */
     const struct ls_soft_mark *marks; /* soft_count: how a deleted record is marked, and known */
 };
 
@@ -54,6 +55,9 @@ LS_MUST_CHECK enum ls_code ls_mapper_rows(struct ls_mapper *mapper, const struct
                                           struct ls_arena *mem, struct ls_rows *ret,
                                           struct ls_error *err);
 
+/* Whether a pair (layout records; NULL: not there) is among those that --only names. */
+bool ls_job_wants_pair(const struct ls_job *job, const struct ls_value *source,
+                       const struct ls_value *target);
 /* Whether a record of the target (in the layout) carries the marks of a soft delete. */
 bool ls_job_soft_deleted(const struct ls_job *job, const struct ls_value *record);
 

@@ -5,7 +5,8 @@
  * one step each: the lesser key is on its own side only, equal keys are compared. Records whose hashes
  * differ are different; equal hashes are not believed, the values decide.
  *
- * Totals count every record met, so that the sums are what a digest over the same records gives.
+ * Totals count every record met (of --only: that is meant), so that the sums are what a digest over the same
+ * records gives.
  *
  * Knows nothing of where records come from, and keeps none. */
 #include "engine/merge.h"
@@ -22,7 +23,7 @@ struct walk {
     struct ls_value *key[2];
     struct ls_merge_totals *totals;
     const struct ls_hooks *hooks;
-    uint64_t expected, since_look;
+    uint64_t expected, met, since_look;
     int64_t told_us;
 };
 
@@ -44,8 +45,7 @@ static enum ls_code step(struct walk *w, enum ls_side_name side, struct ls_error
 
     if (rc != LS_OK || !w->at[side].values)
         return rc;
-    w->totals->count[side]++;
-    w->totals->digest[side] += w->at[side].hash;
+    w->met++;
     w->since_look++;
     ls_layout_key(&w->job->layout, w->at[side].values, w->key[side]);
     return LS_OK;
@@ -64,6 +64,14 @@ static int lesser(const struct walk *w)
                            layout->key_count);
 }
 
+static void count(struct walk *w, enum ls_side_name side, const struct ls_reader_record *record)
+{
+    if (!record->values)
+        return;
+    w->totals->count[side]++;
+    w->totals->digest[side] += record->hash;
+}
+
 static enum ls_code look(struct walk *w, int order, ls_pair_fn *fn, void *ctx, struct ls_error *err)
 {
     const struct ls_reader_record none = {0};
@@ -71,6 +79,10 @@ static enum ls_code look(struct walk *w, int order, ls_pair_fn *fn, void *ctx, s
     const struct ls_reader_record *target = order >= 0 ? &w->at[LS_SIDE_TARGET] : &none;
     enum ls_status status = LS_INCONSISTENT;
 
+    if (!ls_job_wants_pair(w->job, source->values, target->values))
+        return LS_OK;
+    count(w, LS_SIDE_SOURCE, source);
+    count(w, LS_SIDE_TARGET, target);
     if (order != 0 || source->hash == target->hash)
         status = ls_pair_status(w->job, source->values, target->values);
     if (status == LS_IN_SYNC) {
@@ -92,8 +104,7 @@ static enum ls_code tell(struct walk *w, struct ls_error *err)
     now = ls_clock_monotonic_us();
     if (w->hooks->progress && now - w->told_us >= PROGRESS_US) {
         w->told_us = now;
-        w->hooks->progress(w->hooks->ctx, LS_PHASE_DETECTION,
-                           w->totals->count[0] + w->totals->count[1], w->expected);
+        w->hooks->progress(w->hooks->ctx, LS_PHASE_DETECTION, w->met, w->expected);
     }
     return LS_OK;
 }
@@ -127,7 +138,8 @@ enum ls_code ls_merge(const struct ls_job *job, struct ls_side_reader *source,
                      .reader = {source, target},
                      .totals = totals,
                      .hooks = hooks,
-                     .expected = expected};
+                     .expected = expected,
+                     .met = totals->count[LS_SIDE_SOURCE] + totals->count[LS_SIDE_TARGET]};
     struct ls_arena mem;
     enum ls_code rc;
 

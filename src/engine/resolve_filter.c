@@ -2,9 +2,13 @@
 /* resolve_filter.c - which records belong to the sync, and who decides that.
  *
  * What a store can decide as we would is pushed down to it; when anything is left, the whole expression is
- * evaluated here on what came. --only conditions go to the target as they are and to the source where the field is
- * plain and of the same type; else to the mapped record. When they name whole keys, the keys are kept: fetching
- * them is cheaper than any scan. */
+ * evaluated here on what came.
+ *
+ * --only conditions on a key field, which both sides of a pair share, go to the target as they are and to the source where
+ * the field is plain and of the same type; else to the mapped record. On other fields a pair takes part when either side
+ * meets them, so that they are decided when the pair is met: a side alone would make a record that differs
+ * in such a field look as if the other side did not have it, and a sync would delete it. When the conditions name whole keys,
+ * the keys are kept: fetching them is cheaper than any scan. */
 #include "engine/resolve_priv.h"
 
 static enum ls_code filter_of(struct ls_resolver *r, const char *text,
@@ -48,6 +52,14 @@ static enum ls_code push(struct ls_resolver *r, struct ls_filter *filter, struct
     return LS_OK;
 }
 
+static bool is_key(const struct ls_resolver *r, size_t draft)
+{
+    for (size_t k = 0; k < r->key_count; k++)
+        if (r->key[k] == draft)
+            return true;
+    return false;
+}
+
 /* One --only condition (over the target's schema) to wherever it can be decided. */
 static enum ls_code only_condition(struct ls_resolver *r, struct ls_mapping *mapping,
                                    struct ls_condition c, struct ls_error *err)
@@ -60,6 +72,10 @@ static enum ls_code only_condition(struct ls_resolver *r, struct ls_mapping *map
 
     if (at < 0)
         return ls_error_set(err, LS_CONFIG, "--only: %s is not a field of this sync", to->name);
+    if (!is_key(r, (size_t)at)) {
+        c.field = (size_t)at;
+        return push(r, &mapping->pairs, c, err);
+    }
     d = &r->drafts[at];
     if (!pushable(to->type)) {
         c.field = (size_t)at;

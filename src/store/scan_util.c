@@ -350,7 +350,7 @@ enum ls_code ls_store_no_collection(struct ls_store *store, const char *collecti
                           ls_buf_str(&shown), nearest);
     else if (count)
         rc = ls_error_set(err, LS_NOT_FOUND,
-                          "there is no collection %s. It has %zu others, such as %s",
+                          "there is no collection %s. It has %zu, such as %s",
                           ls_buf_str(&shown), count, names[0]);
     else
         rc =

@@ -312,6 +312,19 @@ static void a_brake_gives_its_figures(void **state)
                  "100 records", "memory:source");
 }
 
+static void a_source_without_the_records_of_only_is_not_an_empty_one(void **state)
+{
+    const struct ls_plan_counts counts = {.deletes = 1, .target_count = 1};
+    const struct ls_brake_memory last = {"", "", 100};
+    struct ls_job *partial = job(.2, .5);
+    struct ls_error err = {0};
+
+    (void)state;
+    assert_error(ls_brake_check(partial, &counts, &last, 0, &err), &err, LS_BRAKE, "is empty");
+    partial->partial = true;
+    assert_int_equal(ls_brake_check(partial, &counts, &last, 0, &err), LS_OK);
+}
+
 static void every_brake_has_a_word_of_its_own(void **state)
 {
     (void)state;
@@ -326,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_situation_is_judged_as_the_table_says),
         cmocka_unit_test(a_brake_gives_its_figures),
+        cmocka_unit_test(a_source_without_the_records_of_only_is_not_an_empty_one),
         cmocka_unit_test(every_brake_has_a_word_of_its_own),
     };
 

@@ -564,7 +564,9 @@ static void filters_choose_records_on_both_sides(void **state)
 
 static void only_looks_at_these_records_alone(void **state)
 {
-    static const char *const by_key[] = {"id=2"}, *const by_value[] = {"v=x", "w=2"};
+    static const char *const by_key[] = {"id=2"}, *const by_value[] = {"v=x", "w=2"},
+                             *const of_target[] = {"v=y"}, *const both[] = {"id=2", "v=y"},
+                             *const neither[] = {"id=3", "v=y"};
     static const struct {
         struct ls_sync_config config;
         const char *path, *seen;
@@ -575,7 +577,12 @@ static void only_looks_at_these_records_alone(void **state)
          "keys",
          "",
          0},
-        {{.only = by_value, .only_count = 2}, "digest", "s2 ", 1},
+        /* v is x on one side only: the pair takes part, and both sides of it are seen. */
+        {{.only = by_value, .only_count = 2}, "merge", "i2 ", 1},
+        {{.only = by_value, .only_count = 1}, "merge", "s1 i2 t3 ", 3},
+        {{.only = of_target, .only_count = 1}, "merge", "i2 ", 1},
+        {{.only = both, .only_count = 2}, "keys", "i2 ", 1},
+        {{.only = neither, .only_count = 2}, "keys", "", 0},
     };
 
     (void)state;
