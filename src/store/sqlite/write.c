@@ -228,7 +228,8 @@ static enum ls_code read_record(struct work *w, struct statement *st, struct ls_
     return LS_OK;
 }
 
-/* A key that SQLite cannot hold names no record. */
+/* A key that SQLite cannot hold names no record. Outside of a transaction each key would lock and unlock the file,
+ * which takes longer than finding the record. */
 enum ls_code ls_sqlite_fetch(struct ls_store *store, const struct ls_scan *what, size_t key_count,
                              const struct ls_value *keys, bool for_update, struct ls_arena *mem,
                              struct ls_rows *ret, struct ls_error *err)
@@ -236,9 +237,14 @@ enum ls_code ls_sqlite_fetch(struct ls_store *store, const struct ls_scan *what,
     struct ls_rows rows = {.width = what->field_count};
     struct statement st = {0};
     struct work w;
-    enum ls_code rc = prepare_work(&w, (struct ls_sqlite *)store, what->schema, what->field_count,
-                                   what->fields, what->key_count, what->key, err);
+    struct ls_sql *db = ((struct ls_sqlite *)store)->db;
+    const bool begins = !ls_sql_in_transaction(db);
+    enum ls_code rc = begins ? ls_sql_begin(db, false, err) : LS_OK;
 
+    if (rc != LS_OK)
+        return rc;
+    rc = prepare_work(&w, (struct ls_sqlite *)store, what->schema, what->field_count, what->fields,
+                      what->key_count, what->key, err);
     (void)for_update; /* a write transaction has the file for itself from its beginning */
     rows.values = ls_arena_array(mem, key_count * rows.width, sizeof(*rows.values));
     if (rc == LS_OK && !rows.values)
@@ -259,6 +265,8 @@ enum ls_code ls_sqlite_fetch(struct ls_store *store, const struct ls_scan *what,
     }
     ls_sql_finish(st.stmt);
     work_done(&w);
+    if (begins)
+        ls_sql_rollback(db);
     if (rc == LS_OK)
         *ret = rows;
     return rc;
