@@ -81,10 +81,11 @@ static int give_plain(struct line *l, const char *text, size_t size)
     int ret;
 
     ls_buf_init(&plain, NUMBER_MAX);
-    ls_decimal_plain(&plain, text, size);
-    if (plain.failed)
+    if (ls_decimal_valid(text, size)) /* not when the exponent itself is too large */
+        ls_decimal_plain(&plain, text, size);
+    if (plain.failed || !plain.size)
         l->bad = "a number of too many digits";
-    ret = plain.failed ? 0 : give_copy(l, LS_T_DECIMAL, plain.data, plain.size);
+    ret = l->bad ? 0 : give_copy(l, LS_T_DECIMAL, plain.data, plain.size);
     ls_buf_done(&plain);
     return ret;
 }
