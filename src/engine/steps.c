@@ -40,7 +40,7 @@
 #define IDLE_ROUNDS 3     /* from the end, from the beginning, from the end; cut at 1/2, 2/3, 3/4 */
 #define FIRST_REFUSALS 16 /* in a first pass: more in one batch have a common reason */
 #define BUSY_TRIES 3
-#define RETRY_ROWS 20000u
+#define RETRY_ROWS 10000u
 #define RETRY_BYTES ((size_t)4 << 20)
 #define BLOB_BYTES ((size_t)1 << 20) /* a piece of the journal ends at about this size */
 

@@ -203,7 +203,7 @@ static void a_run_that_is_repeated_finds_its_work_done(void **state)
     ls_job_close(job);
 }
 
-/* A column without a type holds what it is given; the text key 'a' must not be looked for as the bytes x'61'. */
+/* A column without a type holds what it is given; the text '\x61' must not be looked for as the byte 0x61. */
 static void a_key_of_the_target_is_asked_for_as_the_target_has_it(void **state)
 {
     static const char ddl[] =
@@ -212,9 +212,10 @@ static void a_key_of_the_target_is_asked_for_as_the_target_has_it(void **state)
     const char *a, *b;
 
     (void)state;
-    snprintf(sql, sizeof sql, "%sINSERT INTO t VALUES ('a',1),(2,2),(x'03',3)", ddl);
+    snprintf(sql, sizeof sql, "%sINSERT INTO t VALUES ('\\x61',1),(2,2),(x'03',3)", ddl);
     a = runs_table("sqlite", sql);
-    snprintf(sql, sizeof sql, "%sINSERT INTO t VALUES ('a',0),(2,0),('b',0),(4,0),(5.5,0)", ddl);
+    snprintf(sql, sizeof sql, "%sINSERT INTO t VALUES ('\\x61',0),(2,0),('\\x62',0),(4,0),(5.5,0)",
+             ddl);
     b = runs_table("sqlite", sql);
     sync_expecting(a, b, 0, "1 created, 2 updated, 3 deleted, 0 failed, 0 conflicts", 0);
 }
@@ -442,6 +443,69 @@ static void a_long_chain_of_values_dissolves_in_few_writes(void **state)
             run_free(run);
             ls_job_close(job);
         }
+}
+
+/* Too much to be tried at once: the chain has to be taken from its end. */
+static void a_chain_that_is_long_in_bytes_is_taken_from_its_end(void **state)
+{
+    enum { RECORDS = 48, BYTES = 300000, BATCH = 4 };
+    char *text = malloc(BYTES + 1);
+
+    (void)state;
+    memset(text, 'x', BYTES);
+    text[BYTES] = '\0';
+    for (int64_t shift = -1; shift <= 1; shift += 2) {
+        const char *a = in_memory("id:int* pos:int text:text\n");
+        const char *b = runs_table("sqlite", "CREATE TABLE t(id INTEGER PRIMARY KEY NOT NULL, "
+                                             "pos INTEGER UNIQUE, text TEXT)");
+        struct ls_value left[RECORDS * 3], right[RECORDS * 3];
+        struct shim shim = {0};
+        struct ls_job *job;
+        struct run *run;
+
+        for (int64_t i = 0; i < RECORDS; i++) {
+            left[i * 3] = right[i * 3] = ls_value_int(i);
+            left[i * 3 + 1] = ls_value_int(1000 + i + shift);
+            right[i * 3 + 1] = ls_value_int(1000 + i);
+            left[i * 3 + 2] = right[i * 3 + 2] = ls_value_text(text);
+        }
+        fill(a, RECORDS, left);
+        fill(b, RECORDS, right);
+        job = job_of(a, b, BATCH);
+        run = runs_sync(job, &(struct run_options){.prepare = runs_shim, .ctx = &shim});
+        assert_run(run, "0 created, 48 updated, 0 deleted, 0 failed, 0 conflicts");
+        assert_true(shim.begins <= RECORDS / BATCH + 8);
+        run_free(run);
+        ls_job_close(job);
+    }
+    free(text);
+}
+
+/* Whole batches of children whose parents come later: few of them are tried alone. */
+static void batches_that_are_refused_as_a_whole_cost_little(void **state)
+{
+    enum { CHILDREN = 200, BATCH = 50 };
+    const char *a = in_memory("id:int* parent:int\n");
+    const char *b = runs_table("sqlite", "CREATE TABLE t(id INTEGER PRIMARY KEY NOT NULL, parent "
+                                         "INTEGER REFERENCES t(id))");
+    struct ls_value records[2 * CHILDREN * 2];
+    struct shim shim = {0};
+    struct ls_job *job;
+    struct run *run;
+
+    (void)state;
+    for (int64_t i = 0; i < 2 * CHILDREN; i++) {
+        records[i * 2] = ls_value_int(i);
+        records[i * 2 + 1] = i < CHILDREN ? ls_value_int(i + CHILDREN) : ls_value_null();
+    }
+    fill(a, 2 * CHILDREN, records);
+    job = job_of(a, b, BATCH);
+    run = runs_sync(job, &(struct run_options){.prepare = runs_shim, .ctx = &shim});
+    assert_run(run, "400 created, 0 updated, 0 deleted, 0 failed, 0 conflicts");
+    print_message("%u writes\n", shim.writes);
+    assert_true(shim.writes < CHILDREN);
+    run_free(run);
+    ls_job_close(job);
 }
 
 #define TREE                                                                         \
@@ -1045,6 +1109,8 @@ int main(void)
         cmocka_unit_test_teardown(the_victim_of_a_deadlock_tries_again, done),
         cmocka_unit_test_teardown(unique_values_change_places, done),
         cmocka_unit_test_teardown(a_long_chain_of_values_dissolves_in_few_writes, done),
+        cmocka_unit_test_teardown(a_chain_that_is_long_in_bytes_is_taken_from_its_end, done),
+        cmocka_unit_test_teardown(batches_that_are_refused_as_a_whole_cost_little, done),
         cmocka_unit_test_teardown(records_that_reference_each_other_come_in_any_order, done),
         cmocka_unit_test_teardown(a_commit_that_is_refused_is_cut_like_a_write, done),
         cmocka_unit_test_teardown(keys_that_the_target_folds_are_deleted_before_they_are_inserted,
