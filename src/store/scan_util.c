@@ -349,8 +349,7 @@ enum ls_code ls_store_no_collection(struct ls_store *store, const char *collecti
         rc = ls_error_set(err, LS_NOT_FOUND, "there is no collection %s. Did you mean %s?",
                           ls_buf_str(&shown), nearest);
     else if (count)
-        rc = ls_error_set(err, LS_NOT_FOUND,
-                          "there is no collection %s. It has %zu, such as %s",
+        rc = ls_error_set(err, LS_NOT_FOUND, "there is no collection %s. It has %zu, such as %s",
                           ls_buf_str(&shown), count, names[0]);
     else
         rc =

@@ -245,7 +245,7 @@ test_create_dry_run_and_limit() {
     status 0 lockstep sync $S $T
     status 0 lockstep sync $S $T --dry-run --json
     holds out '.created + .updated + .deleted == 0'
-    for i in 1 2 3; do status 0 lockstep sync orders; done
+    for _ in 1 2 3; do status 0 lockstep sync orders; done
     status 0 lockstep history --limit 2 --json
     holds out 'length == 2'
 }
@@ -608,7 +608,7 @@ test_completion_in_bash() {
     is "$(complete_words lockstep apply plan-)" plan-of-today
 }
 test_every_command_has_a_help_that_names_its_options() {
-    local name option
+    local name
     for name in $(lockstep help | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
         status 0 lockstep help "$name"
         says out "Usage: lockstep $name" "Example:"

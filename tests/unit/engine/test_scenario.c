@@ -141,7 +141,7 @@ static void set_target_zone(struct scenario *s, char *value)
 
 static void set_batch_rows(struct scenario *s, char *value)
 {
-    s->config.batch_rows = (size_t)atoi(value);
+    s->config.batch_rows = (size_t)strtoul(value, NULL, 10);
 }
 
 static void set_atomic(struct scenario *s, char *value)
@@ -151,12 +151,12 @@ static void set_atomic(struct scenario *s, char *value)
 
 static void set_brake_deletes(struct scenario *s, char *value)
 {
-    s->config.brake_deletes = atof(value) / 100;
+    s->config.brake_deletes = strtod(value, NULL) / 100;
 }
 
 static void set_brake_changes(struct scenario *s, char *value)
 {
-    s->config.brake_changes = atof(value) / 100;
+    s->config.brake_changes = strtod(value, NULL) / 100;
 }
 
 static void set_brake(struct scenario *s, char *value)
