@@ -167,6 +167,26 @@ static void what_somebody_else_wrote_meanwhile_is_not_overwritten(void **state)
     free(path);
 }
 
+static void a_commit_that_fails_without_a_mark_leaves_nothing_beside(void **state)
+{
+    struct opened o;
+    char *path, *beside = NULL;
+
+    (void)state;
+    open_old(&o, &path);
+    assert_true(asprintf(&beside, "%.*s.t.csv.lockstep-write", (int)(strlen(path) - 5), path) > 0);
+    assert_int_equal(ls_store_begin(o.store, &o.err), LS_OK);
+    assert_int_equal(change_all(&o), LS_OK);
+    append(path, "9,theirs\n");
+    assert_int_equal(ls_store_commit(o.store, &o.err), LS_CHANGED);
+    assert_false(is_there(beside));
+    ls_store_rollback(o.store);
+    assert_content(path, OLD "9,theirs\n");
+    close_file(&o);
+    free(beside);
+    free(path);
+}
+
 static void a_rollback_and_a_close_leave_the_file(void **state)
 {
     struct opened o;
@@ -469,6 +489,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_written_in_place_while_it_is_read_is_an_error),
         cmocka_unit_test(a_header_that_changed_since_is_an_error),
         cmocka_unit_test(what_somebody_else_wrote_meanwhile_is_not_overwritten),
+        cmocka_unit_test(a_commit_that_fails_without_a_mark_leaves_nothing_beside),
         cmocka_unit_test(a_rollback_and_a_close_leave_the_file),
         cmocka_unit_test(a_marked_transaction_that_wrote_nothing_leaves_the_very_file),
         cmocka_unit_test(after_a_kill_at_any_step_it_is_known_what_became_of_it),
