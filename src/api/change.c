@@ -346,6 +346,21 @@ static enum ls_code may_undo(const struct ls_run *run, struct ls_error *err)
     return LS_OK;
 }
 
+/* A run is taken back where it was made. Another table, given by mistake, may well hold the same records. */
+static enum ls_code same_target(struct session *s, const struct ls_run *old, struct ls_error *err)
+{
+    const char *target = ls_session_place(s, &s->job->target);
+
+    if (!target)
+        return ls_error_nomem(err);
+    if (strcmp(target, old->target) == 0)
+        return LS_OK;
+    return ls_error_set(err, LS_USAGE,
+                        "run %" PRId64 " changed %s, and %s is another place. Give the source and "
+                        "the target of that run again",
+                        old->number, old->target, target);
+}
+
 static enum ls_code job_of_run(struct session *s, const struct ls_run *old,
                                const struct lockstep_select *select, struct ls_error *err)
 {
@@ -357,6 +372,8 @@ static enum ls_code job_of_run(struct session *s, const struct ls_run *old,
     if (rc == LS_OK)
         rc = ls_job_open_target(old->sync, &config.target, config.key_count, config.key, &s->job,
                                 err);
+    if (rc == LS_OK)
+        rc = same_target(s, old, err);
     if (rc != LS_OK)
         return rc;
     s->job->config_json = old->config_json;

@@ -128,7 +128,7 @@ static enum ls_code find_dead_runs(struct session *s, struct ls_error *err)
     return rc;
 }
 
-static const char *with_collection(struct session *s, const struct ls_side *side)
+const char *ls_session_place(struct session *s, const struct ls_side *side)
 {
     if (!side->store)
         return s->run.source ? s->run.source : "";
@@ -144,8 +144,8 @@ static enum ls_code begin_run(struct session *s, const char *kind, struct ls_err
     run->sync = s->job->name;
     run->kind = kind;
     run->mode = run->mode ? run->mode : "full";
-    run->source = with_collection(s, &s->job->source);
-    run->target = with_collection(s, &s->job->target);
+    run->source = ls_session_place(s, &s->job->source);
+    run->target = ls_session_place(s, &s->job->target);
     run->config_json = s->job->config_json ? s->job->config_json : "{}";
     run->digest = s->job->digest;
     run->fingerprint = s->job->fingerprint ? s->job->fingerprint : "";

@@ -27,6 +27,8 @@ void ls_session_init(struct session *s, struct lockstep *ls);
 /* The job is open: opens the state, takes the locks, settles what an earlier run left open, and begins the run. kind: sync, apply, undo, verify. */
 LS_MUST_CHECK enum ls_code ls_session_begin(struct session *s, const char *kind, bool writes,
                                             struct ls_error *err);
+/* A side as runs record it: the store's identity and the collection; NULL when memory is short. In the session's arena. */
+const char *ls_session_place(struct session *s, const struct ls_side *side);
 /* Enters a phase: log line, run record. */
 void ls_session_phase(struct session *s, enum ls_phase phase, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

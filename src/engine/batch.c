@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/mapping.h"
 #include "engine/waits.h"
 #include "model/convert.h"
 
@@ -156,7 +157,8 @@ static const char *const changed[] = {
     "the record changed since it was compared, and was left alone",
     "the record changed since the run, and was left alone"};
 static const char *const come[] = {
-    "a record with this key has come since it was compared, and was left alone",
+    "a record with this key has come since it was compared, or target_where leaves it out; it was "
+    "left alone",
     "a record with this key has come since the run, and was left alone"};
 
 static void judge(struct ls_writing *w, struct ls_item *item)
@@ -180,15 +182,32 @@ static void judge(struct ls_writing *w, struct ls_item *item)
 
 /* ---- what is written ---- */
 
-/* A value in the type of a target field. One that does not fit refuses this record alone. */
-static enum ls_code convert(const struct ls_batch *b, struct ls_item *item, size_t field,
+/* Whether a field takes a value as the source has it, of whatever type: where the values of both fields have types of their
+ * own (SQLite) and nothing is computed. A blob in a text column stays a blob. */
+static bool as_it_is(const struct ls_job *job, size_t at, const struct ls_value *v)
+{
+    const struct ls_map_field *map = &job->mapping->fields[at];
+    const bool stored = v->type == LS_T_INT || v->type == LS_T_DOUBLE || v->type == LS_T_TEXT ||
+                        v->type == LS_T_BYTES;
+
+    return stored && !map->expr && !map->fixed && !map->converts &&
+           (job->source.schema->fields[map->source].flags & LS_FIELD_DYNAMIC) &&
+           (job->layout.fields[at].flags & LS_FIELD_DYNAMIC);
+}
+
+/* A value in the type of the target's field at a position of the layout. One that does not fit refuses this record alone. */
+static enum ls_code convert(const struct ls_batch *b, struct ls_item *item, size_t at,
                             const struct ls_value *v, struct ls_value *ret, struct ls_error *err)
 {
-    const struct ls_side *target = &b->writing->job->target;
-    const struct ls_field *f = &target->schema->fields[field];
+    const struct ls_job *job = b->writing->job;
+    const struct ls_field *f = &job->target.schema->fields[job->target_fields[at]];
     struct ls_error why = {0};
-    const enum ls_code rc = ls_value_convert(v, f, target->zone, b->mem, ret, &why);
+    enum ls_code rc = LS_OK;
 
+    if (as_it_is(job, at, v))
+        *ret = *v;
+    else
+        rc = ls_value_convert(v, f, job->target.zone, b->mem, ret, &why);
     if (rc == LS_NOMEM)
         return ls_error_nomem(err);
     if (rc != LS_OK) {
@@ -217,8 +236,7 @@ static enum ls_code make_key(const struct ls_batch *b, struct ls_item *item, str
     if (!key)
         return ls_error_nomem(err);
     for (size_t k = 0; k < layout->key_count && rc == LS_OK; k++)
-        rc = convert(b, item, w->job->target_fields[layout->key[k]], &item->step->key[k], &key[k],
-                     err);
+        rc = convert(b, item, layout->key[k], &item->step->key[k], &key[k], err);
     item->key = key;
     return rc;
 }
@@ -237,7 +255,7 @@ static enum ls_code make_record(const struct ls_batch *b, struct ls_item *item,
     if (!record)
         return ls_error_nomem(err);
     for (size_t i = 0; i < fields->count && rc == LS_OK; i++)
-        rc = convert(b, item, fields->fields[i], &item->step->record[i], &record[i], err);
+        rc = convert(b, item, i, &item->step->record[i], &record[i], err); /* fields: the layout */
     item->record = record;
     return rc;
 }

@@ -125,18 +125,18 @@ static bool when_deleting(const struct ls_sync_config *config)
     return !config->cascades_accept && config->deletes == LS_DELETES_REMOVE;
 }
 
-/* What forbids writing a target. */
+/* What forbids writing a target; what no grant would help against comes first. */
 static const struct obstacle {
     unsigned flag;
     enum ls_code code;
     bool (*applies)(const struct ls_sync_config *config);
     const char *text;
 } obstacles[] = {
+    {LS_SCHEMA_VIEW, LS_UNSUPPORTED, always,
+     "it is a view: its records cannot be locked. Name the table behind it"},
     {LS_SCHEMA_READ_ONLY, LS_PERMISSION, always,
      "this session may not write it. Grant the rights to insert, update and delete (or make the "
      "file writable)"},
-    {LS_SCHEMA_VIEW, LS_UNSUPPORTED, always,
-     "it is a view: its records cannot be locked. Name the table behind it"},
     {LS_SCHEMA_TRIGGERS, LS_CONFIG, unless_accepted,
      "triggers fire when it is written, and undo cannot take back what they do. Say `cascades: "
      "accept` to write it all the same"},

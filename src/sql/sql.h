@@ -3,7 +3,7 @@
  *
  * Sessions are fixed when they open. PostgreSQL: UTC, ISO dates, IntervalStyle postgres,
  * extra_float_digits 3, UTF-8, bytea_output hex, empty search_path,
- * standard_conforming_strings, client_min_messages warning, lock_timeout and statement_timeout
+ * standard_conforming_strings, client_min_messages warning, row_security off, lock_timeout and statement_timeout
  * as given, lc_monetary C, TCP keepalives, synchronous_commit at least on; application_name is
  * lockstep unless the URL or PGAPPNAME names another. SQLite: foreign_keys ON, trusted_schema
  * off, double-quoted strings off, busy_timeout; the journal mode of a user's file is never

@@ -17,7 +17,9 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 #define AGAIN "Try again"
-#define GRANT "Grant the role what is missing, or use another role"
+#define GRANT                                                                                     \
+    "Grant the role what is missing (BYPASSRLS, where row-level security is in the way), or use " \
+    "another role"
 
 static const struct {
     const char *state; /* 5 characters, or a class of 2 */

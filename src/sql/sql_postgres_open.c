@@ -235,7 +235,8 @@ static void on_notice(void *ctx, const PGresult *res)
 
 /* One round trip. The search path goes first, so that no function or operator of a user's
  * schema is called. lc_monetary decides how money is written; remote_apply is more than "on"
- * and stays. A role that was made read-only by its default stays so. */
+ * and stays. A role that was made read-only by its default stays so. With row_security off the server
+ * refuses what a policy would leave out silently: records that a role may not see would look as if they were gone. */
 static const char session_sql[] =
     "SELECT pg_catalog.set_config('search_path', '', false);"
     "SELECT set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO, YMD', false),"
@@ -243,6 +244,7 @@ static const char session_sql[] =
     " set_config('bytea_output', 'hex', false), set_config('lc_monetary', 'C', false),"
     " set_config('standard_conforming_strings', 'on', false),"
     " set_config('client_min_messages', 'warning', false),"
+    " set_config('row_security', 'off', false),"
     " set_config('lock_timeout', '%d', false), set_config('statement_timeout', '%d', false),"
     " %s"
     " CASE WHEN current_setting('synchronous_commit') = 'remote_apply' THEN ''"

@@ -174,8 +174,8 @@ static void records_that_changed_since_the_plan_are_left_alone(void **state)
     assert_run(run, "2 created, 1 updated, 1 deleted, 0 failed, 4 conflicts");
     assert_string_equal(
         ls_buf_str(&run->failures),
-        "{\"id\":\"1\"} conflict: a record with this key has come since it was compared, and was "
-        "left alone\n"
+        "{\"id\":\"1\"} conflict: a record with this key has come since it was compared, or "
+        "target_where leaves it out; it was left alone\n"
         "{\"id\":\"2\"} conflict: the record changed since it was compared, and was left alone\n"
         "{\"id\":\"3\"} conflict: the record is gone since it was compared\n"
         "{\"id\":\"7\"} conflict: the record changed since it was compared, and was left alone\n");
