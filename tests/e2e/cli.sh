@@ -547,7 +547,7 @@ test_tables_lose_no_column_on_a_narrow_terminal() {
     on_terminal 40 "$LOCKSTEP history"
     says screen STATUS completed CREATED
     sqlite3 shop.db "UPDATE customers SET name = '$(printf 'x%.0s' {1..200})'"
-    on_terminal 60 "$LOCKSTEP diff customers"
+    on_terminal 60 "$LOCKSTEP diff customers --quiet"
     awk 'length > 61 { exit 1 }' screen || die "wider than the terminal: $(cat screen)"
 }
 
