@@ -554,7 +554,7 @@ static void a_view_is_read_and_never_written(void **state)
     (void)state;
     accept(&p, NULL); /* the target's key serves */
     accept(&p, &by_id);
-    refuse(p.b, p.a, &by_id, true, LS_PERMISSION, "target: ", "may not write it");
+    refuse(p.b, p.a, &by_id, true, LS_UNSUPPORTED, "target: ", "it is a view");
     fixture_done();
 }
 
