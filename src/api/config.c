@@ -70,8 +70,13 @@ static enum ls_code expand_one(struct ls_buf *out, const char *at, const char *e
     const char *rest = at + name_length, *value;
 
     if (!is_variable_name(at, name_length) || (*rest == ':' && rest[1] != '-'))
-        return ls_error_set(err, LS_CONFIG, "${%.*s} is not ${NAME} or ${NAME:-default}",
-                            (int)(end - at), at);
+        return ls_error_set(err, LS_CONFIG,
+                            "what stands between ${ and } is not NAME or NAME:-default. The text "
+                            "${ itself is written $${");
+    if (*rest == ':' && memmem(rest, (size_t)(end - rest), "${", 2))
+        return ls_error_set(err, LS_CONFIG,
+                            "the default of ${%.*s} holds another ${: one is enough",
+                            (int)name_length, at);
     value = variable(at, name_length);
     if (*rest == ':' && (!value || !*value))
         ls_buf_add(out, rest + 2, (size_t)(end - rest - 2));
@@ -103,7 +108,7 @@ enum ls_code ls_config_expand(const char *text, struct ls_arena *mem, const char
         }
         ls_buf_add(&out, text, (size_t)(p - text));
         if (!end)
-            rc = ls_error_set(err, LS_CONFIG, "a ${ has no }");
+            rc = ls_error_set(err, LS_CONFIG, "a ${ has no }. The text ${ itself is written $${");
         else
             rc = expand_one(&out, p + 2, end, err);
         text = end ? end + 1 : text;
@@ -316,6 +321,10 @@ static enum ls_code read_side(struct loader *l, const struct yaml_node *node,
         side->url = text;
         return LS_OK;
     }
+    if (strpbrk(text, "@/")) /* a URL gone wrong may hold a password */
+        return ls_yaml_error(err, l->path, node,
+                             "STORE.COLLECTION or a store URL is expected here, such as "
+                             "postgres://user@host/database#schema.table");
     near = ls_text_nearest(ls_arena_text_n(l->mem, text, length), names, n);
     return ls_yaml_error(err, l->path, node, "there is no store named \"%.*s\" under stores%s%s%s",
                          (int)length, text, near ? ". Did you mean \"" : "", near ? near : "",

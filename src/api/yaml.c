@@ -228,6 +228,11 @@ enum ls_code ls_yaml_read(const char *path, struct ls_arena *mem, struct yaml_no
     if (ls_utf8_check(data, size) != size)
         return ls_error_set(err, LS_CONFIG, "%s: byte %zu is not UTF-8", path,
                             ls_utf8_check(data, size));
+    if (ls_text_starts(data,
+                       "\xef\xbb\xbf")) { /* a byte order mark, which libyaml takes for text */
+        data += 3;
+        size -= 3;
+    }
     if (!yaml_parser_initialize(&r.parser))
         return ls_error_nomem(err);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
