@@ -5,7 +5,7 @@
 # Oracle: the dump of the target before the sync, and the dump of the source. After a kill, undo of the interrupted
 # run gives exactly the first one (even rounds), or the next sync gives the second one (odd rounds); then sync and undo again close the circle. A kill
 # that finds the target untouched or finished proves little, so those in between are counted, and too few are a failure.
-# The seed is printed; LOCKSTEP_TEST_SEED=N replays its moments.
+# The seed is printed; LOCKSTEP_TEST_SEED=N draws the same numbers again.
 . "$(dirname "$0")/lib.sh"
 
 seed=${LOCKSTEP_TEST_SEED:-$(date +%N | sed 's/^0*//')}
@@ -55,9 +55,29 @@ moment() {
     fi
 }
 
+# A machine is faster in one minute and slower in the next: what a kill found corrects when the next ones come.
+learn() { # learn FOUND
+    case $1 in
+    untouched) if [ "$wait" -ge "$writes_from" ]; then writes_from=$((writes_from + (wait - writes_from) / 2 + 5)); fi ;;
+    whole)
+        if [ "$wait" -le "$writes_from" ]; then
+            writes_from=$((wait * 3 / 4)) writes_for=$((writes_for / 2 + 1))
+        elif [ "$wait" -lt $((writes_from + writes_for)) ]; then
+            writes_for=$(((wait - writes_from + writes_for) / 2))
+        fi
+        ;;
+    half)
+        if [ "$wait" -lt "$writes_from" ]; then writes_from=$wait; fi
+        if [ "$wait" -gt $((writes_from + writes_for * 3 / 4)) ]; then writes_for=$((wait - writes_from + writes_for / 4 + 5)); fi
+        ;;
+    esac
+    took=$((writes_from + writes_for))
+}
+
 # kill_rounds RESET DUMP: RESET makes the target as it was, DUMP prints its digest.
 kill_rounds() {
-    local reset=$1 dump=$2 round wait half=0 untouched=0 whole=0 run now pid took=0 writes_from=0 writes_for=0
+    local reset=$1 dump=$2 round wait found run now pid took=0 writes_from=0 writes_for=0
+    local -A count=([half]=0 [untouched]=0 [whole]=0)
     RANDOM=$((seed % 32768))
     $reset || return 1
     before=$($dump)
@@ -74,9 +94,11 @@ kill_rounds() {
         kill -KILL "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
         now=$($dump)
-        if [ "$now" = "$before" ]; then untouched=$((untouched + 1));
-        elif [ "$now" = "$wanted" ]; then whole=$((whole + 1));
-        else half=$((half + 1)); fi
+        if [ "$now" = "$before" ]; then found=untouched;
+        elif [ "$now" = "$wanted" ]; then found=whole;
+        else found=half; fi
+        count[$found]=$((count[$found] + 1))
+        learn $found
         run=$(interrupted_run)
         if [ $((round % 2)) = 0 ] && [ -n "$run" ]; then
             status 0 lockstep undo "$run" || { why_round; return 1; }
@@ -86,8 +108,9 @@ kill_rounds() {
         [ "$($dump)" = "$wanted" ] || { die "round $round (seed $seed, killed after $wait ms): the next sync did not converge"; return 1; }
         status 0 lockstep audit verify || { why_round; return 1; }
     done
-    echo "# $rounds kills: $half found the target half written, $untouched before the first batch, $whole after the last"
-    [ "$half" -ge $((rounds / 5)) ] || die "only $half of $rounds kills hit a half-written target: this proves too little"
+    echo "# $rounds kills: ${count[half]} found the target half written, ${count[untouched]} before the first batch," \
+        "${count[whole]} after the last"
+    [ "${count[half]}" -ge $((rounds / 5)) ] || die "only ${count[half]} of $rounds kills hit a half-written target: this proves too little"
 }
 why_round() { die "round $round (seed $seed, killed after $wait ms): $(cat "$work/why")"; }
 
