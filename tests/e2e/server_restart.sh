@@ -25,6 +25,7 @@ make_sides() {
 syncs:
   one: { source: "$source#items", target: "$target#items", batch: 20 }
 YAML
+    pg "$target" -c CHECKPOINT # the server's own commits are asynchronous: a kill would take back the last of the above
     wanted=$(dump "$source")
     before=$(dump "$target")
 }
@@ -62,7 +63,6 @@ check_after() {
     status 0 lockstep sync one --force
     is "$(dump "$target")" "$wanted"
     status 0 lockstep audit verify
-    [ -n "${LOCKSTEP_DEEP:-}" ] || return 0 # undo of all runs: known not to be exact every time, see CHANGELOG.md
     runs=$(lockstep history --json | grep -o '{"run":[0-9]*' | cut -d: -f2)
     for run in $runs; do
         status 0 lockstep undo "$run"
