@@ -137,7 +137,8 @@ static enum ls_code verify(struct session *s, const struct ls_plan_counts *count
     return LS_OK;
 }
 
-/* Repair and verification: what sync and apply have in common. */
+/* Repair and verification: what sync and apply have in common. What the detection counted is kept first, for a run that dies
+ * while it writes. */
 static enum ls_code carry_out(struct session *s, struct ls_plan *plan, bool all,
                               struct ls_error *err)
 {
@@ -146,6 +147,9 @@ static enum ls_code carry_out(struct session *s, struct ls_plan *plan, bool all,
 
     ls_session_phase(s, LS_PHASE_REPAIR, "%" PRIu64 " changes",
                      c->inserts + c->updates + c->deletes);
+    rc = ls_state_run_save(s->ls->state, &s->run, err);
+    if (rc != LS_OK)
+        return rc;
     rc = ls_apply(s->job, s->writer, s->run.id, plan, &s->journal, &s->hooks, s->touched,
                   &s->applied, err);
     if (rc != LS_OK)

@@ -91,6 +91,18 @@ static enum ls_code open_writer(struct session *s, struct ls_error *err)
     return name ? ls_store_lock(s->writer, name, err) : ls_error_nomem(err);
 }
 
+/* In our log, and in that of the run whose batch it was. */
+static enum ls_code note_settled(struct session *s, const struct ls_open_batch *open,
+                                 enum ls_outcome outcome, struct ls_error *err)
+{
+    char line[200];
+
+    snprintf(line, sizeof line, "settled: batch %" PRIu64 " had %sbeen committed", open->batch,
+             outcome == LS_OUTCOME_ABORTED ? "not " : "");
+    ls_api_log(s->ls, 1, "an interrupted run of %s: %s", s->job->name, line);
+    return ls_state_run_log(s->ls->state, open->run_id, line, err);
+}
+
 static enum ls_code settle_open_batches(struct session *s, struct ls_error *err)
 {
     struct ls_open_batch *open = NULL;
@@ -106,9 +118,7 @@ static enum ls_code settle_open_batches(struct session *s, struct ls_error *err)
             rc = ls_state_batch_settle(s->ls->state, open[i].run_id, open[i].batch,
                                        outcome != LS_OUTCOME_ABORTED, err);
         if (rc == LS_OK)
-            ls_api_log(s->ls, 1, "batch %" PRIu64 " of an interrupted run: %s", open[i].batch,
-                       outcome == LS_OUTCOME_ABORTED ? "had not been committed"
-                                                     : "had been committed");
+            rc = note_settled(s, &open[i], outcome, err);
     }
     for (size_t i = 0; i < count && rc == LS_OK; i++)
         ls_store_forget(s->writer, open[i].run_id);

@@ -18,14 +18,20 @@ enum ls_phase {
 };
 const char *ls_phase_word(enum ls_phase phase); /* validation, detection, repair, verification */
 
-/* Where before-images go. A batch: open, add..., sync (all of it is durable on return), then the store's commit,
- * then close. What was opened and not closed is settled by ls_settle() before anything else happens. */
+/* What a batch makes of records once it is committed. */
+struct ls_batch_counts {
+    uint64_t created, updated, deleted;
+};
+
+/* Where before-images go. A batch: open, add..., sync (all of it is durable on return, with what it counts for), then the
+ * store's commit, then close. What was opened and not closed is settled with the target before anything else happens. */
 struct ls_journal {
     void *ctx;
     enum ls_code (*open)(void *ctx, uint64_t batch, const char *marker, struct ls_error *err);
     enum ls_code (*add)(void *ctx, uint64_t batch, const void *blob, size_t size,
                         struct ls_error *err);
-    enum ls_code (*sync)(void *ctx, uint64_t batch, struct ls_error *err);
+    enum ls_code (*sync)(void *ctx, uint64_t batch, const struct ls_batch_counts *counts,
+                         struct ls_error *err);
     enum ls_code (*close)(void *ctx, uint64_t batch, bool committed, struct ls_error *err);
 };
 

@@ -144,7 +144,10 @@ static bool is_refusal(enum ls_code rc)
 /* *ret_refused: the target said no to the commit itself. */
 static enum ls_code commit(struct ls_steps *s, bool *ret_refused, struct ls_error *err)
 {
-    enum ls_code rc = s->journaled ? s->journal->sync(s->journal->ctx, s->batch, err) : LS_OK;
+    const struct ls_batch_counts counts = {s->pending.created, s->pending.updated,
+                                           s->pending.deleted};
+    enum ls_code rc =
+        s->journaled ? s->journal->sync(s->journal->ctx, s->batch, &counts, err) : LS_OK;
 
     *ret_refused = false;
     if (rc != LS_OK) {

@@ -7,6 +7,8 @@
  * journal, and whatever waited, such as the end of the batch before. One durable commit a batch. Only a batch whose blobs pass
  * HELD_MAX (an `atomic` run is one batch) is written in several transactions, the row first, as open.
  *
+ * What a batch counts for stands in its row, so that a run that dies can be told by its batches.
+ *
  * The end of a batch is not worth a commit: if it is lost, the batch is found open and the target is asked. It
  * waits in memory and rides along. ls_state_run_save() is a commit too, so after it nothing is open.
  *
@@ -41,6 +43,7 @@ struct ls_state_writer {
     int64_t run, last_batch; /* last_batch: of the chain on disk, without the batch at hand */
     int64_t batch;           /* at hand; 0: none */
     bool written;            /* its row is on disk */
+    struct ls_batch_counts counts;
     struct ls_buf marker, pack, held;
     struct block blocks[BLOCKS_MAX];
     size_t block_count;
@@ -81,6 +84,11 @@ enum ls_code ls_journal_sum_batch(const struct ls_batch_row *row, struct ls_sum 
     ls_buf_u64(&out, (uint64_t)row->prev);
     ls_buf_u64(&out, (uint64_t)row->blobs);
     ls_state_encode_text(&out, row->marker);
+    if (row->counts.created + row->counts.updated + row->counts.deleted > 0) {
+        ls_buf_u64(&out, row->counts.created); /* rows from before they were counted have none */
+        ls_buf_u64(&out, row->counts.updated);
+        ls_buf_u64(&out, row->counts.deleted);
+    }
     return ls_state_sum(&out, ret, err);
 }
 
@@ -183,7 +191,11 @@ static enum ls_code write_row(struct ls_state *state, struct ls_error *err)
 {
     const struct ls_state_writer *w = state->writer;
     const struct ls_batch_row row = {w->run,      w->batch,      w->last_batch,
-                                     w->next_seq, LS_BATCH_OPEN, ls_buf_str(&w->marker)};
+                                     w->next_seq, LS_BATCH_OPEN, ls_buf_str(&w->marker),
+                                     w->counts};
+    const struct ls_value created = ls_value_int((int64_t)w->counts.created),
+                          updated = ls_value_int((int64_t)w->counts.updated),
+                          deleted = ls_value_int((int64_t)w->counts.deleted);
     struct ls_sum sum, state_sum;
     enum ls_code rc = ls_journal_sum_batch(&row, &sum, err);
 
@@ -192,23 +204,37 @@ static enum ls_code write_row(struct ls_state *state, struct ls_error *err)
     if (rc != LS_OK)
         return rc;
     if (w->written) {
-        const struct ls_value params[] = {ls_value_int(row.blobs), ls_state_sum_value(&sum),
-                                          ls_value_int(w->run), ls_value_int(w->batch)};
+        const struct ls_value params[] = {ls_value_int(row.blobs),
+                                          created,
+                                          updated,
+                                          deleted,
+                                          ls_state_sum_value(&sum),
+                                          ls_value_int(w->run),
+                                          ls_value_int(w->batch)};
 
         return ls_state_change(state,
-                               "UPDATE {schema}journal_batches SET blobs = ?, checksum = ? WHERE "
-                               "run = ? AND batch = ?",
-                               params, 4, 1, err);
+                               "UPDATE {schema}journal_batches SET blobs = ?, created = ?, "
+                               "updated = ?, deleted = ?, checksum = ? WHERE run = ? AND batch = ?",
+                               params, 7, 1, err);
     }
     const struct ls_value params[] = {
-        ls_value_int(w->run),      ls_value_int(w->batch),         ls_value_int(row.prev),
-        ls_value_text(row.marker), ls_value_int(row.blobs),        ls_state_sum_value(&sum),
-        ls_value_int(row.state),   ls_state_sum_value(&state_sum),
+        ls_value_int(w->run),
+        ls_value_int(w->batch),
+        ls_value_int(row.prev),
+        ls_value_text(row.marker),
+        ls_value_int(row.blobs),
+        ls_state_sum_value(&sum),
+        ls_value_int(row.state),
+        ls_state_sum_value(&state_sum),
+        created,
+        updated,
+        deleted,
     };
     return ls_state_change(state,
                            "INSERT INTO {schema}journal_batches (run, batch, prev, marker, blobs, "
-                           "checksum, state, state_checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                           params, 8, 1, err);
+                           "checksum, state, state_checksum, created, updated, deleted) VALUES "
+                           "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                           params, 11, 1, err);
 }
 
 static enum ls_code write_blob(struct ls_state *state, const struct block *b, struct ls_error *err)
@@ -307,6 +333,7 @@ static void forget_batch(struct ls_state_writer *w)
 {
     w->batch = 0;
     w->written = false;
+    w->counts = (struct ls_batch_counts){0};
     w->block_count = 0;
     w->next_seq = 0;
     ls_buf_reset(&w->pack);
@@ -371,7 +398,8 @@ static enum ls_code on_add(void *ctx, uint64_t batch, const void *blob, size_t s
 }
 
 /* A batch that journaled nothing changed nothing, and needs no trace. */
-static enum ls_code on_sync(void *ctx, uint64_t batch, struct ls_error *err)
+static enum ls_code on_sync(void *ctx, uint64_t batch, const struct ls_batch_counts *counts,
+                            struct ls_error *err)
 {
     const struct journal *j = ctx;
     struct ls_state_writer *w = j->state->writer;
@@ -379,8 +407,9 @@ static enum ls_code on_sync(void *ctx, uint64_t batch, struct ls_error *err)
 
     if (!at_hand(j, batch))
         return not_open(batch, err);
+    w->counts = *counts;
     rc = put_pack(j->state, err);
-    if (rc == LS_OK && w->block_count > 0)
+    if (rc == LS_OK && (w->block_count > 0 || w->written))
         rc = write_held(j->state, err);
     return ls_state_result(j->state, rc, err);
 }

@@ -160,6 +160,34 @@ enum ls_code ls_state_run_error(struct ls_state *state, const char *run_id, cons
                            add(state, run_id, ERROR, key_json, ls_code_name(code), text, err), err);
 }
 
+static enum ls_code count_errors(struct ls_state *state, const char *sql, int64_t run,
+                                 uint64_t *ret, struct ls_error *err)
+{
+    const struct ls_value params[] = {ls_value_int(run), ls_value_int(ERROR),
+                                      ls_value_text(ls_code_name(LS_CONFLICT))};
+    int64_t count = 0;
+    enum ls_code rc = ls_state_number(state, sql, params, 3, 0, &count, err);
+
+    *ret = (uint64_t)count;
+    return rc;
+}
+
+enum ls_code ls_state_lines_count(struct ls_state *state, int64_t run, uint64_t *ret_failed,
+                                  uint64_t *ret_conflicts, struct ls_error *err)
+{
+    enum ls_code rc = count_errors(state,
+                                   "SELECT count(*) FROM {schema}run_lines WHERE run = ? AND "
+                                   "kind = ? AND code <> ?",
+                                   run, ret_failed, err);
+
+    if (rc == LS_OK)
+        rc = count_errors(state,
+                          "SELECT count(*) FROM {schema}run_lines WHERE run = ? AND kind = ? AND "
+                          "code = ?",
+                          run, ret_conflicts, err);
+    return rc;
+}
+
 static enum ls_code read_lines(struct ls_sql_stmt *stmt, size_t room, struct ls_arena *mem,
                                size_t *ret_count, struct ls_run_line *lines, struct ls_error *err)
 {

@@ -584,6 +584,45 @@ enum ls_code ls_state_locked(struct ls_state *state, const char *sync, struct ls
     return rc;
 }
 
+enum ls_code ls_state_run_add(struct ls_state *state, int64_t run,
+                              const struct ls_batch_counts *counts, struct ls_error *err)
+{
+    struct ls_arena mem;
+    struct row row;
+    bool found = false;
+    enum ls_code rc;
+
+    ls_arena_init(&mem, 0);
+    rc = find_number(state, run, &mem, &row, &found, err);
+    if (rc == LS_OK && !found)
+        rc = ls_error_set(err, LS_INTERNAL, "there is no run %" PRId64, run);
+    if (rc == LS_OK) {
+        row.run.created += counts->created;
+        row.run.updated += counts->updated;
+        row.run.deleted += counts->deleted;
+        rc = update_row(state, &row, err);
+    }
+    ls_arena_done(&mem);
+    return rc;
+}
+
+/* What a dead run did, by what it left: its committed batches and the records it reported. Batches that are still open count once
+ * they are settled. */
+static enum ls_code count_again(struct ls_state *state, struct ls_run *run, struct ls_error *err)
+{
+    struct ls_batch_counts counts;
+    enum ls_code rc = ls_journal_counts(state, run->number, &counts, err);
+
+    if (rc == LS_OK)
+        rc = ls_state_lines_count(state, run->number, &run->failed, &run->conflicts, err);
+    if (rc == LS_OK) {
+        run->created = counts.created;
+        run->updated = counts.updated;
+        run->deleted = counts.deleted;
+    }
+    return rc;
+}
+
 static enum ls_code interrupt_locked(struct ls_state *state, const char *sync, struct ls_arena *mem,
                                      size_t *ret_count, int64_t **ret, struct ls_error *err)
 {
@@ -607,7 +646,9 @@ static enum ls_code interrupt_locked(struct ls_state *state, const char *sync, s
         row.run.status = LS_RUN_INTERRUPTED;
         row.run.finished_us = ls_clock_now_us();
         row.run.error = "its process ended before the run did";
-        rc = update_row(state, &row, err);
+        rc = count_again(state, &row.run, err);
+        if (rc == LS_OK)
+            rc = update_row(state, &row, err);
         if (rc != LS_OK)
             return rc;
         numbers[count++] = below = row.run.number;

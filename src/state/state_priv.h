@@ -138,8 +138,16 @@ LS_MUST_CHECK enum ls_code ls_state_verify_receipts(struct ls_state *state, uint
 /* The number of a run known by its UUID; LS_NOT_FOUND. */
 LS_MUST_CHECK enum ls_code ls_state_run_number(struct ls_state *state, const char *run_id,
                                                int64_t *ret, struct ls_error *err);
+/* Adds what a batch counts for to a run that has ended; inside a write transaction. */
+LS_MUST_CHECK enum ls_code ls_state_run_add(struct ls_state *state, int64_t run,
+                                            const struct ls_batch_counts *counts,
+                                            struct ls_error *err);
 /* LS_LOCKED: which run of the sync is at work, since when and where. */
 enum ls_code ls_state_locked(struct ls_state *state, const char *sync, struct ls_error *err);
+/* How many failed records and conflicts were noted of a run (of its first ones, see lines.c). */
+LS_MUST_CHECK enum ls_code ls_state_lines_count(struct ls_state *state, int64_t run,
+                                                uint64_t *ret_failed, uint64_t *ret_conflicts,
+                                                struct ls_error *err);
 /* Lines that wait for a commit: whether there are any, writing them inside one, and that it went well. */
 bool ls_state_lines_waiting(const struct ls_state *state);
 LS_MUST_CHECK enum ls_code ls_state_lines_write(struct ls_state *state, struct ls_error *err);
@@ -169,6 +177,7 @@ LS_MUST_CHECK enum ls_code ls_journal_sum_head(int64_t run, int64_t last_batch, 
 struct ls_batch_row {
     int64_t run, batch, prev, blobs, state;
     const char *marker;
+    struct ls_batch_counts counts;
 };
 LS_MUST_CHECK enum ls_code ls_journal_sum_batch(const struct ls_batch_row *row, struct ls_sum *ret,
                                                 struct ls_error *err);
@@ -180,6 +189,9 @@ struct ls_blob_row {
 LS_MUST_CHECK enum ls_code ls_journal_sum_blob(const struct ls_blob_row *row, const void *data,
                                                size_t size, struct ls_sum *ret,
                                                struct ls_error *err);
+/* What the committed batches of a run count for, together. */
+LS_MUST_CHECK enum ls_code ls_journal_counts(struct ls_state *state, int64_t run,
+                                             struct ls_batch_counts *ret, struct ls_error *err);
 /* The head of a run's journal. LS_NOT_FOUND when pruned. */
 LS_MUST_CHECK enum ls_code ls_journal_head(struct ls_state *state, int64_t run,
                                            int64_t *ret_last_batch, struct ls_error *err);

@@ -31,9 +31,14 @@ static enum ls_code read_batch(struct ls_sql_stmt *stmt, struct ls_arena *mem,
     struct ls_sum sum, state_sum;
     enum ls_code rc;
 
-    *ret = (struct ls_batch_row){ls_sql_i64(stmt, 0), ls_sql_i64(stmt, 1),
-                                 ls_sql_i64(stmt, 2), ls_sql_i64(stmt, 3),
-                                 ls_sql_i64(stmt, 4), ls_state_text(stmt, 5, mem)};
+    *ret = (struct ls_batch_row){ls_sql_i64(stmt, 0),
+                                 ls_sql_i64(stmt, 1),
+                                 ls_sql_i64(stmt, 2),
+                                 ls_sql_i64(stmt, 3),
+                                 ls_sql_i64(stmt, 4),
+                                 ls_state_text(stmt, 5, mem),
+                                 {(uint64_t)ls_sql_i64(stmt, 8), (uint64_t)ls_sql_i64(stmt, 9),
+                                  (uint64_t)ls_sql_i64(stmt, 10)}};
     if (!ret->marker)
         return ls_error_nomem(err);
     rc = ls_journal_sum_batch(ret, &sum, err);
@@ -46,8 +51,9 @@ static enum ls_code read_batch(struct ls_sql_stmt *stmt, struct ls_arena *mem,
     return rc;
 }
 
-#define BATCH_COLUMNS \
-    "b.run, b.batch, b.prev, b.blobs, b.state, b.marker, b.checksum, b.state_checksum"
+#define BATCH_COLUMNS                                                                    \
+    "b.run, b.batch, b.prev, b.blobs, b.state, b.marker, b.checksum, b.state_checksum, " \
+    "b.created, b.updated, b.deleted"
 
 /* LS_CORRUPT when it is not there. */
 static enum ls_code find_batch(struct ls_state *state, int64_t run, int64_t batch,
@@ -67,6 +73,36 @@ static enum ls_code find_batch(struct ls_state *state, int64_t run, int64_t batc
     ls_sql_finish(stmt);
     if (rc == LS_OK && (ret->run != run || ret->batch != batch))
         return ls_state_damaged(err, "batch %" PRId64 " of run %" PRId64 " is missing", batch, run);
+    return rc;
+}
+
+enum ls_code ls_journal_counts(struct ls_state *state, int64_t run, struct ls_batch_counts *ret,
+                               struct ls_error *err)
+{
+    const struct ls_value params[] = {ls_value_int(run), ls_value_int(LS_BATCH_COMMITTED)};
+    struct ls_batch_counts sum = {0};
+    struct ls_sql_stmt *stmt = NULL;
+    struct ls_arena mem;
+    bool more = true;
+    enum ls_code rc = ls_state_query(state,
+                                     "SELECT " BATCH_COLUMNS " FROM {schema}journal_batches b "
+                                     "WHERE b.run = ? AND b.state = ?",
+                                     params, 2, &stmt, err);
+
+    ls_arena_init(&mem, 0);
+    while (rc == LS_OK && (rc = ls_sql_step(stmt, &more, err)) == LS_OK && more) {
+        struct ls_batch_row row;
+
+        ls_arena_reset(&mem);
+        rc = read_batch(stmt, &mem, &row, err);
+        sum.created += row.counts.created;
+        sum.updated += row.counts.updated;
+        sum.deleted += row.counts.deleted;
+    }
+    ls_sql_finish(stmt);
+    ls_arena_done(&mem);
+    if (rc == LS_OK)
+        *ret = sum;
     return rc;
 }
 
@@ -322,7 +358,7 @@ enum ls_code ls_state_open_batches(struct ls_state *state, const char *sync, str
         rc = read_batch(stmt, mem, &row, err);
         if (rc != LS_OK)
             break;
-        id = ls_sql_text(stmt, 8, NULL);
+        id = ls_sql_text(stmt, 11, NULL);
         open[count].batch = (uint64_t)row.batch;
         open[count].marker = row.marker;
         snprintf(open[count].run_id, sizeof open[count].run_id, "%s", id ? id : "");
@@ -349,7 +385,8 @@ static enum ls_code settle_locked(struct ls_state *state, int64_t run, int64_t b
         return ls_error_set(err, LS_INTERNAL,
                             "batch %" PRId64 " of run %" PRId64 " was settled otherwise before",
                             batch, run);
-    return ls_journal_close(state, run, batch, committed, err);
+    rc = ls_journal_close(state, run, batch, committed, err);
+    return rc == LS_OK && committed ? ls_state_run_add(state, run, &row.counts, err) : rc;
 }
 
 enum ls_code ls_state_batch_settle(struct ls_state *state, const char *run_id, uint64_t batch,

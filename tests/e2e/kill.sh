@@ -28,6 +28,17 @@ interrupted_run() {
     lockstep history --json 2>/dev/null | sed -n 's/^\[*.*{"run":\([0-9]*\),.*/\1/p' | head -n 1 || true
 }
 
+# What was done to the records: "created updated deleted", by what stands in two tables.
+changes_sql() { # changes_sql NOW BEFORE
+    echo "SELECT (SELECT count(*) FROM $1 WHERE id NOT IN (SELECT id FROM $2)) || ' ' ||
+      (SELECT count(*) FROM $1 n JOIN $2 b ON n.id = b.id WHERE n.name <> b.name OR n.v <> b.v OR n.note <> b.note) || ' ' ||
+      (SELECT count(*) FROM $2 WHERE id NOT IN (SELECT id FROM $1))"
+}
+# The same as a run tells it.
+run_counts() { # run_counts RUN
+    lockstep show "$1" --json | jq -r '"\(.created) \(.updated) \(.deleted)"'
+}
+
 # Milliseconds from the start of the log line that begins with a phase.
 phase_ms() { # phase_ms PHASE FROM_NS
     local at
@@ -74,9 +85,9 @@ learn() { # learn FOUND
     took=$((writes_from + writes_for))
 }
 
-# kill_rounds RESET DUMP: RESET makes the target as it was, DUMP prints its digest.
+# kill_rounds RESET DUMP CHANGES: RESET makes the target as it was, DUMP prints its digest, CHANGES what was done to it.
 kill_rounds() {
-    local reset=$1 dump=$2 round wait found run now pid took=0 writes_from=0 writes_for=0
+    local reset=$1 dump=$2 changes=$3 changed round wait found run now pid took=0 writes_from=0 writes_for=0
     local -A count=([half]=0 [untouched]=0 [whole]=0)
     RANDOM=$((seed % 32768))
     $reset || return 1
@@ -93,7 +104,7 @@ kill_rounds() {
         sleep "$(printf '%d.%03d' $((wait / 1000)) $((wait % 1000)))" # the moment of the fault, not a wait for something
         kill -KILL "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
-        now=$($dump)
+        now=$($dump) changed=$($changes)
         if [ "$now" = "$before" ]; then found=untouched;
         elif [ "$now" = "$wanted" ]; then found=whole;
         else found=half; fi
@@ -105,6 +116,9 @@ kill_rounds() {
             [ "$($dump)" = "$before" ] || { die "round $round (seed $seed, killed after $wait ms): undo of run $run is not exact"; return 1; }
         fi
         status 0 lockstep sync one --force || { why_round; return 1; }
+        if [ -n "$run" ]; then
+            is "$(run_counts "$run")" "$changed" || { why_round; return 1; }
+        fi
         [ "$($dump)" = "$wanted" ] || { die "round $round (seed $seed, killed after $wait ms): the next sync did not converge"; return 1; }
         status 0 lockstep audit verify || { why_round; return 1; }
     done
@@ -118,6 +132,7 @@ sqlite_reset() {
     rm -f target.db* && cp target.template target.db
 }
 sqlite_target_dump() { sqlite_dump target.db; }
+sqlite_changes() { sqlite3 target.db "ATTACH 'target.template' AS b" "$(changes_sql main.items b.items)"; }
 
 test_a_killed_sync_between_sqlite_files_is_undone_exactly_or_converges() {
     sqlite3 source.db "$table_sql $fill_sql" && cp source.db target.template && sqlite3 target.template "$spoil_sql" || return 1
@@ -126,13 +141,14 @@ syncs:
   one: { source: "sqlite:source.db#items", target: "sqlite:target.db#items", batch: 10 }
 YAML
     wanted=$(sqlite_dump source.db)
-    kill_rounds sqlite_reset sqlite_target_dump
+    kill_rounds sqlite_reset sqlite_target_dump sqlite_changes
 }
 
 pg_reset() {
     pg "$target" -c 'BEGIN; TRUNCATE items; INSERT INTO items SELECT * FROM items_before; COMMIT' >/dev/null
 }
 pg_target_dump() { pg_dump_items "$target"; }
+pg_changes() { pg "$target" -c "$(changes_sql items items_before)"; }
 
 test_a_killed_sync_between_postgres_servers_is_undone_exactly_or_converges() {
     source=$(pg_database kill_s) && target=$(pg_database kill_t) || return 1
@@ -143,7 +159,7 @@ syncs:
   one: { source: "$source#items", target: "$target#items", batch: 10 }
 YAML
     wanted=$(pg_dump_items "$source")
-    kill_rounds pg_reset pg_target_dump
+    kill_rounds pg_reset pg_target_dump pg_changes
 }
 
 run_tests

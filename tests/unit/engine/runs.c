@@ -260,13 +260,24 @@ static enum ls_code fake_add(void *ctx, uint64_t batch, const void *blob, size_t
     return done(j, err);
 }
 
-static enum ls_code fake_sync(void *ctx, uint64_t batch, struct ls_error *err)
+static enum ls_code fake_sync(void *ctx, uint64_t batch, const struct ls_batch_counts *counts,
+                              struct ls_error *err)
 {
     struct fake_journal *j = ctx;
+    struct fake_batch *b;
+    uint64_t entries = 0;
 
     if (fails(j, "sync", err))
         return LS_FULL;
-    batch_of(j, batch)->synced = true;
+    b = batch_of(j, batch);
+    for (size_t i = 0; i < b->blob_count; i++) {
+        struct ls_reader rd;
+
+        ls_reader_init(&rd, (const char *)b->blobs[i].data + 9, 4); /* after format and shape */
+        entries += ls_reader_u32(&rd);
+    }
+    assert_int_equal(counts->created + counts->updated + counts->deleted, entries);
+    b->synced = true;
     return done(j, err);
 }
 

@@ -39,7 +39,7 @@ struct fake_batch {
     struct fake_blob *blobs;
 };
 /* Keeps what a run journals. Checks the order of calls by itself: a blob belongs to an open batch, no batch is closed as
- * committed that was not synced, and none twice. */
+ * committed that was not synced, none twice, and what it counts for is what it journaled. */
 struct fake_journal {
     struct ls_journal journal; /* to be given to apply and undo */
     size_t count;

@@ -55,6 +55,8 @@ struct ls_state *another(struct fixture *f);
 void reopen(struct fixture *f);
 /* A run of this sync, begun. */
 struct ls_run begun(struct fixture *f, const char *sync);
+/* What a batch of a test counts for. */
+#define ONE_OF_EACH (&(const struct ls_batch_counts){100, 10, 1})
 /* Ends it. */
 void ended(struct fixture *f, struct ls_run *run, enum ls_run_status status);
 

@@ -62,7 +62,7 @@ static void make_world(struct fixture *f, struct world *w)
 
             assert_ok(f, j.open(j.ctx, (uint64_t)b, "marker", &f->err));
             assert_ok(f, j.add(j.ctx, (uint64_t)b, text, size, &f->err));
-            assert_ok(f, j.sync(j.ctx, (uint64_t)b, &f->err));
+            assert_ok(f, j.sync(j.ctx, (uint64_t)b, ONE_OF_EACH, &f->err));
             assert_ok(f, j.close(j.ctx, (uint64_t)b, b != 3, &f->err)); /* 3 was aborted */
         }
         ended(f, run, LS_RUN_COMPLETED);

@@ -31,7 +31,7 @@ static void batch_of(struct fixture *f, const struct ls_journal *j, uint64_t bat
     assert_ok(f, j->open(j->ctx, batch, marker, &f->err));
     for (; *pieces; pieces++)
         add(f, j, batch, *pieces);
-    assert_ok(f, j->sync(j->ctx, batch, &f->err));
+    assert_ok(f, j->sync(j->ctx, batch, ONE_OF_EACH, &f->err));
     assert_ok(f, j->close(j->ctx, batch, committed, &f->err));
 }
 #define BATCH(f, j, n, committed, ...) \
@@ -137,7 +137,7 @@ static void a_batch_that_journals_nothing_leaves_no_trace(void **state)
     const struct ls_journal j = journal_of(f, &run);
 
     assert_ok(f, j.open(j.ctx, 1, "m", &f->err));
-    assert_ok(f, j.sync(j.ctx, 1, &f->err));
+    assert_ok(f, j.sync(j.ctx, 1, ONE_OF_EACH, &f->err));
     assert_ok(f, j.close(j.ctx, 1, true, &f->err));
     assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}journal_batches"), 0);
 }
@@ -171,7 +171,7 @@ static void pieces_of_any_size_come_back_whole(void **state)
         assert_ok(f, j.add(j.ctx, 1, data + i, sizes[i] > i ? sizes[i] - i : 0, &f->err));
         assert_ok(f, j.add(j.ctx, 1, "small", 5, &f->err));
     }
-    assert_ok(f, j.sync(j.ctx, 1, &f->err));
+    assert_ok(f, j.sync(j.ctx, 1, ONE_OF_EACH, &f->err));
     assert_ok(f, j.close(j.ctx, 1, true, &f->err));
     assert_true(number_behind(f, "SELECT max(raw_bytes) FROM {schema}journal_blobs") <= 1 << 20);
     s = source_of(f, &run);
@@ -263,7 +263,7 @@ static void a_batch_that_was_not_closed_is_found_and_settled(void **state)
     for (uint64_t batch = 2; batch <= 3; batch++) {
         assert_ok(f, j.open(j.ctx, batch, batch == 2 ? "mark two" : "mark three", &f->err));
         add(f, &j, batch, batch == 2 ? "b" : "c");
-        assert_ok(f, j.sync(j.ctx, batch, &f->err));
+        assert_ok(f, j.sync(j.ctx, batch, ONE_OF_EACH, &f->err));
     }
     reopen(f);
     open_batches(f, "another", 0);
@@ -308,7 +308,7 @@ static void the_blobs_are_on_disk_when_sync_returns(void **state)
     assert_ok(f, j.open(j.ctx, 1, "m", &f->err));
     add(f, &j, 1, "a");
     assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}journal_blobs"), 0);
-    assert_ok(f, j.sync(j.ctx, 1, &f->err));
+    assert_ok(f, j.sync(j.ctx, 1, ONE_OF_EACH, &f->err));
     assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}journal_blobs"), 1);
 }
 
@@ -319,7 +319,7 @@ static void calls_for_a_batch_that_is_not_open_are_refused(void **state)
     const struct ls_journal j = journal_of(f, &run);
 
     assert_code(f, LS_INTERNAL, j.add(j.ctx, 1, "a", 1, &f->err));
-    assert_code(f, LS_INTERNAL, j.sync(j.ctx, 1, &f->err));
+    assert_code(f, LS_INTERNAL, j.sync(j.ctx, 1, ONE_OF_EACH, &f->err));
     assert_code(f, LS_INTERNAL, j.close(j.ctx, 1, true, &f->err));
     assert_ok(f, j.open(j.ctx, 2, "m", &f->err));
     assert_code(f, LS_INTERNAL, j.add(j.ctx, 1, "a", 1, &f->err));
@@ -366,7 +366,7 @@ static void a_full_disk_is_said_and_loses_nothing(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     assert_ok(f, j.open(j.ctx, 2, "m", &f->err));
     assert_ok(f, j.add(j.ctx, 2, data, 3 << 20, &f->err));
-    assert_code(f, LS_FULL, j.sync(j.ctx, 2, &f->err));
+    assert_code(f, LS_FULL, j.sync(j.ctx, 2, ONE_OF_EACH, &f->err));
     assert_ok(f, j.close(j.ctx, 2, false, &f->err));
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     BATCH(f, &j, 3, true, "b");
@@ -425,7 +425,7 @@ static void random_batch(struct fixture *f, struct ls_run *run, struct ls_journa
     assert_ok(f, j->open(j->ctx, batch, "m", &f->err));
     add_pieces(f, j, batch, m, seed);
     if (end != 3)
-        assert_ok(f, j->sync(j->ctx, batch, &f->err));
+        assert_ok(f, j->sync(j->ctx, batch, ONE_OF_EACH, &f->err));
     if (end != 4) {
         assert_ok(f, j->close(j->ctx, batch, committed, &f->err));
     } else {
@@ -498,6 +498,8 @@ static const char *const damage[] = {
     "UPDATE {schema}journal_batches SET blobs = 0 WHERE batch = 1",
     "UPDATE {schema}journal_batches SET prev = 0 WHERE batch = 2",
     "UPDATE {schema}journal_batches SET marker = 'x' WHERE batch = 2",
+    "UPDATE {schema}journal_batches SET created = 0, updated = 0, deleted = 0 WHERE batch = 2",
+    "UPDATE {schema}journal_batches SET updated = 5 WHERE batch = 1",
     "UPDATE {schema}runs SET number = 7",
     "UPDATE {schema}runs SET digest = 'x'",
 };

@@ -183,7 +183,7 @@ static int journal_all(struct fixture *f, struct ls_state *state, int fd)
         if (rc == LS_OK)
             rc = j.add(j.ctx, batch, run.id, 36, &f->err);
         if (rc == LS_OK)
-            rc = j.sync(j.ctx, batch, &f->err);
+            rc = j.sync(j.ctx, batch, ONE_OF_EACH, &f->err);
         if (rc == LS_OK)
             rc = j.close(j.ctx, batch, true, &f->err);
     }
@@ -243,7 +243,7 @@ static int journal_until_killed(struct fixture *f, struct ls_state *state, int f
         if (rc == LS_OK)
             rc = j.add(j.ctx, batch, text, strlen(text), &f->err);
         if (rc == LS_OK)
-            rc = j.sync(j.ctx, batch, &f->err);
+            rc = j.sync(j.ctx, batch, ONE_OF_EACH, &f->err);
         if (rc == LS_OK && write(fd, "s", 1) != 1)
             return 1;
         if (rc == LS_OK)

@@ -23,7 +23,7 @@ static struct ls_run run_of(struct fixture *f, const char *sync, int64_t finishe
     assert_ok(f, ls_state_journal(f->state, run.id, &f->mem, &j, &f->err));
     assert_ok(f, j.open(j.ctx, 1, "m", &f->err));
     assert_ok(f, j.add(j.ctx, 1, data, size, &f->err));
-    assert_ok(f, j.sync(j.ctx, 1, &f->err));
+    assert_ok(f, j.sync(j.ctx, 1, ONE_OF_EACH, &f->err));
     assert_ok(f, j.close(j.ctx, 1, true, &f->err));
     run.status = LS_RUN_COMPLETED;
     run.finished_us = finished_us;
@@ -101,7 +101,7 @@ static void what_may_still_be_needed_stays(void **state)
     assert_ok(f, ls_state_journal(f->state, running.id, &f->mem, &j, &f->err));
     assert_ok(f, j.open(j.ctx, 1, "m", &f->err));
     assert_ok(f, j.add(j.ctx, 1, "a", 1, &f->err));
-    assert_ok(f, j.sync(j.ctx, 1, &f->err));
+    assert_ok(f, j.sync(j.ctx, 1, ONE_OF_EACH, &f->err));
     assert_ok(f, j.close(j.ctx, 1, true, &f->err));
     behind(f, "UPDATE {schema}journal_batches SET state = 0 WHERE run = 2");
     assert_ok(f, ls_state_lock(other, "locked", &lock, &f->err));

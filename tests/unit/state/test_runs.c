@@ -193,6 +193,100 @@ static void runs_whose_process_is_gone_become_interrupted(void **state)
     assert_int_equal(count, 0);
 }
 
+/* A batch of a run: 3 created, 2 updated, 1 deleted. `open`: its end is not noted. */
+static void batch(struct fixture *f, const struct ls_journal *j, uint64_t number, bool committed,
+                  bool open)
+{
+    const struct ls_batch_counts counts = {3, 2, 1};
+
+    assert_ok(f, j->open(j->ctx, number, "m", &f->err));
+    assert_ok(f, j->add(j->ctx, number, "piece", 5, &f->err));
+    assert_ok(f, j->sync(j->ctx, number, &counts, &f->err));
+    if (!open)
+        assert_ok(f, j->close(j->ctx, number, committed, &f->err));
+}
+
+static void assert_counts(struct fixture *f, uint64_t batches, uint64_t failed, uint64_t conflicts)
+{
+    const struct ls_run run = found(f, "1");
+
+    assert_int_equal(run.created, 3 * batches);
+    assert_int_equal(run.updated, 2 * batches);
+    assert_int_equal(run.deleted, batches);
+    assert_int_equal(run.failed, failed);
+    assert_int_equal(run.conflicts, conflicts);
+}
+
+/* A run of four batches whose process dies in the last one. */
+static struct ls_run died(struct fixture *f)
+{
+    const struct ls_run run = begun(f, "s");
+    struct ls_journal j;
+
+    assert_ok(f, ls_state_journal(f->state, run.id, &f->mem, &j, &f->err));
+    batch(f, &j, 1, true, false);
+    batch(f, &j, 2, false, false);
+    assert_ok(f, ls_state_run_error(f->state, run.id, "{}", LS_CONFLICT, "c", &f->err));
+    assert_ok(f, ls_state_run_error(f->state, run.id, "{}", LS_TYPE, "t", &f->err));
+    assert_ok(f, ls_state_run_error(f->state, run.id, "{}", LS_CONSTRAINT, "u", &f->err));
+    batch(f, &j, 3, true, false);
+    batch(f, &j, 4, true, true);
+    reopen(f);
+    return run;
+}
+
+static void interrupt(struct fixture *f)
+{
+    int64_t *numbers = NULL;
+    size_t count = 0;
+
+    assert_ok(f, ls_state_interrupt_dead(f->state, "s", &f->mem, &count, &numbers, &f->err));
+    assert_int_equal(count, 1);
+}
+
+static void a_run_that_died_has_the_counts_of_its_committed_batches(void **state)
+{
+    struct fixture *f = *state;
+    const struct ls_run run = died(f);
+
+    interrupt(f);
+    assert_counts(f, 2, 2, 1);
+    assert_ok(f, ls_state_batch_settle(f->state, run.id, 4, true, &f->err));
+    assert_counts(f, 3, 2, 1);
+    assert_ok(f, ls_state_batch_settle(f->state, run.id, 4, true, &f->err));
+    assert_counts(f, 3, 2, 1);
+}
+
+static void a_batch_that_was_not_committed_does_not_count(void **state)
+{
+    struct fixture *f = *state;
+    const struct ls_run run = died(f);
+
+    interrupt(f);
+    assert_ok(f, ls_state_batch_settle(f->state, run.id, 4, false, &f->err));
+    assert_counts(f, 2, 2, 1);
+}
+
+/* A commit whose answer was lost: the run ends by itself, and the batch is settled by the next one. */
+static void a_batch_settled_after_the_end_of_its_run_still_counts(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_run run = begun(f, "s");
+    struct ls_journal j;
+
+    assert_ok(f, ls_state_journal(f->state, run.id, &f->mem, &j, &f->err));
+    batch(f, &j, 1, true, false);
+    batch(f, &j, 2, true, true);
+    run.created = 3;
+    run.updated = 2;
+    run.deleted = 1;
+    ended(f, &run, LS_RUN_FAILED);
+    assert_counts(f, 1, 0, 0);
+    assert_ok(f, ls_state_batch_settle(f->state, run.id, 2, true, &f->err));
+    assert_counts(f, 2, 0, 0);
+    assert_int_equal(found(f, "1").status, LS_RUN_FAILED);
+}
+
 /* ---- what the brakes remember ---- */
 
 static void remember(struct fixture *f, const char *kind, enum ls_run_status status, uint64_t count)
@@ -344,6 +438,9 @@ int main(void)
         {"each_status_has_a_way_to_an_end", each_status_has_a_way_to_an_end, NULL, NULL, NULL},
         ON_BOTH(a_move_that_is_not_in_the_table_is_refused),
         ON_BOTH(runs_whose_process_is_gone_become_interrupted),
+        ON_BOTH(a_run_that_died_has_the_counts_of_its_committed_batches),
+        ON_BOTH(a_batch_that_was_not_committed_does_not_count),
+        ON_BOTH(a_batch_settled_after_the_end_of_its_run_still_counts),
         ON_BOTH(only_a_finished_run_that_compared_moves_the_memory),
         ON_BOTH(log_lines_are_there_at_once_and_in_order),
         ON_BOTH(failed_records_are_there_when_they_are_asked_for),
