@@ -141,8 +141,7 @@ static struct ls_arena_chunk *chunk_for(struct ls_arena *mem, size_t size)
     return chunk;
 }
 
-/* Memory with anything in it. */
-static void *take(struct ls_arena *mem, size_t size)
+void *ls_arena_room(struct ls_arena *mem, size_t size)
 {
     struct ls_arena_chunk *chunk;
     size_t padded;
@@ -163,7 +162,7 @@ static void *take(struct ls_arena *mem, size_t size)
 
 void *ls_arena_alloc(struct ls_arena *mem, size_t size)
 {
-    void *at = take(mem, size);
+    void *at = ls_arena_room(mem, size);
 
     return at ? memset(at, 0, size) : NULL;
 }
@@ -177,7 +176,7 @@ void *ls_arena_array(struct ls_arena *mem, size_t count, size_t size)
 
 void *ls_arena_copy(struct ls_arena *mem, const void *data, size_t size)
 {
-    void *at = data ? take(mem, size) : NULL;
+    void *at = data ? ls_arena_room(mem, size) : NULL;
 
     return at ? memcpy(at, data, size) : NULL;
 }
@@ -193,7 +192,7 @@ char *ls_arena_text_n(struct ls_arena *mem, const char *text, size_t length)
 
     if (!text || length == SIZE_MAX)
         return NULL;
-    at = take(mem, length + 1);
+    at = ls_arena_room(mem, length + 1);
     if (!at)
         return NULL;
     memcpy(at, text, length);
@@ -225,7 +224,7 @@ char *ls_arena_vprintf(struct ls_arena *mem, const char *fmt, va_list args)
         at = NULL;
     else if ((size_t)n < sizeof(small))
         at = ls_arena_copy(mem, small, (size_t)n + 1);
-    else if ((at = take(mem, (size_t)n + 1)))
+    else if ((at = ls_arena_room(mem, (size_t)n + 1)))
         vsnprintf(at, (size_t)n + 1, fmt, again);
     va_end(again);
     return at;

@@ -29,6 +29,8 @@ void ls_arena_done(struct ls_arena *mem);
  * size 0 gives a valid pointer. ls_arena_array() checks count * size for overflow. */
 void *ls_arena_alloc(struct ls_arena *mem, size_t size);
 void *ls_arena_array(struct ls_arena *mem, size_t count, size_t size);
+/* The same with anything in it, for what is written at once. */
+void *ls_arena_room(struct ls_arena *mem, size_t size);
 /* Copies; the text ones end in NUL. All NULL when out of memory; NULL in gives NULL. */
 void *ls_arena_copy(struct ls_arena *mem, const void *data, size_t size);
 char *ls_arena_text(struct ls_arena *mem, const char *text);

@@ -56,8 +56,7 @@ static size_t limit(const struct ls_buf *buf)
     return max < SIZE_MAX ? max : SIZE_MAX - 1;
 }
 
-/* Makes room for `more` bytes and a NUL; false, and failed, when that is not possible. */
-static bool reserve(struct ls_buf *buf, size_t more)
+bool ls_buf_grow(struct ls_buf *buf, size_t more)
 {
     size_t max = limit(buf), need, capacity;
     char *data;
@@ -71,9 +70,9 @@ static bool reserve(struct ls_buf *buf, size_t more)
     need = buf->size + more + 1;
     if (need <= buf->capacity)
         return true;
-    capacity = buf->capacity <= max / 2 ? buf->capacity * 2 : max + 1;
-    if (capacity < FIRST_CAPACITY)
-        capacity = FIRST_CAPACITY;
+    capacity = buf->capacity ? buf->capacity : FIRST_CAPACITY / 2;
+    capacity =
+        capacity <= max / 2 ? capacity * 2 : max + 1; /* never past the maximum and its NUL */
     if (capacity < need)
         capacity = need;
     data = realloc(buf->data, capacity);
@@ -88,7 +87,7 @@ static bool reserve(struct ls_buf *buf, size_t more)
 
 void ls_buf_add(struct ls_buf *buf, const void *data, size_t size)
 {
-    if (!reserve(buf, size))
+    if (!ls_buf_reserve(buf, size))
         return;
     if (size) /* data may be NULL then, which memcpy() must not see */
         memcpy(buf->data + buf->size, data, size);
@@ -101,9 +100,18 @@ void ls_buf_text(struct ls_buf *buf, const char *text)
     ls_buf_add(buf, text, strlen(text));
 }
 
-void ls_buf_char(struct ls_buf *buf, char c)
+void ls_buf_i64(struct ls_buf *buf, int64_t v)
 {
-    ls_buf_add(buf, &c, 1);
+    char digits[20], *at = digits + sizeof digits;
+    uint64_t rest = v < 0 ? -(uint64_t)v : (uint64_t)v;
+
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    if (v < 0)
+        *--at = '-';
+    ls_buf_add(buf, at, (size_t)(digits + sizeof digits - at));
 }
 
 /* Formats into the room there is; where that is too little, makes room and formats again. */
@@ -113,13 +121,13 @@ void ls_buf_printf(struct ls_buf *buf, const char *fmt, ...)
     va_list args;
     int n;
 
-    if (!reserve(buf, 0))
+    if (!ls_buf_reserve(buf, 0))
         return;
     room = buf->capacity - buf->size;
     va_start(args, fmt);
     n = vsnprintf(buf->data + buf->size, room, fmt, args);
     va_end(args);
-    if (n >= 0 && reserve(buf, (size_t)n) && (size_t)n >= room) {
+    if (n >= 0 && ls_buf_reserve(buf, (size_t)n) && (size_t)n >= room) {
         va_start(args, fmt);
         n = vsnprintf(buf->data + buf->size, (size_t)n + 1, fmt, args);
         va_end(args);
@@ -131,38 +139,16 @@ void ls_buf_printf(struct ls_buf *buf, const char *fmt, ...)
     buf->data[buf->size] = '\0';
 }
 
-static void add_integer(struct ls_buf *buf, uint64_t v, size_t width)
-{
-    unsigned char bytes[8];
-
-    for (size_t i = 0; i < width; i++)
-        bytes[i] = (unsigned char)(v >> (8 * (width - 1 - i)));
-    ls_buf_add(buf, bytes, width);
-}
-
-void ls_buf_u8(struct ls_buf *buf, uint8_t v)
-{
-    add_integer(buf, v, 1);
-}
-
 void ls_buf_u16(struct ls_buf *buf, uint16_t v)
 {
-    add_integer(buf, v, 2);
-}
+    const uint16_t big = htobe16(v);
 
-void ls_buf_u32(struct ls_buf *buf, uint32_t v)
-{
-    add_integer(buf, v, 4);
-}
-
-void ls_buf_u64(struct ls_buf *buf, uint64_t v)
-{
-    add_integer(buf, v, 8);
+    ls_buf_add(buf, &big, sizeof big);
 }
 
 void ls_buf_bytes(struct ls_buf *buf, const void *data, size_t size)
 {
-    if (size > UINT32_MAX || size > SIZE_MAX - 4 || !reserve(buf, size + 4)) {
+    if (size > UINT32_MAX || size > SIZE_MAX - 4 || !ls_buf_reserve(buf, size + 4)) {
         buf->failed = true;
         return;
     }

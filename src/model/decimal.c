@@ -297,7 +297,8 @@ void ls_decimal_key(struct ls_buf *out, const char *text, size_t size)
         ls_buf_char(out, '-');
     for (size_t i = 0; i < n.count; i++)
         ls_buf_char(out, digit(&n, i));
-    ls_buf_printf(out, "e%lld", (long long)n.point);
+    ls_buf_char(out, 'e');
+    ls_buf_i64(out, n.point);
 }
 
 static int clamp_int(int64_t v)
@@ -449,6 +450,41 @@ static int shortest(double d, int bits, char digits[20])
     return exponent;
 }
 
+/* Most doubles of the world are cents, counts and the like: a whole number of few digits over a small power of
+ * ten. Both are exact as doubles, and so their quotient is the double that the text reads back as; with at most 15 digits no
+ * other text of so few does. false: not one of them. */
+static bool print_short(struct ls_buf *out, double d)
+{
+    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+    char digits[24] = "";
+    struct ls_buf text = {.data = digits, .capacity = sizeof digits};
+    size_t fraction = 0, whole;
+    double n = 0;
+
+    if (d < 1e-4 || d >= 1e15)
+        return false;
+    for (; fraction < sizeof powers / sizeof *powers; fraction++) {
+        n = rint(d * powers[fraction]);
+        if (n >= 1e15)
+            return false;
+        if (n / powers[fraction] == d)
+            break;
+    }
+    if (fraction == sizeof powers / sizeof *powers)
+        return false;
+    ls_buf_i64(&text, (int64_t)n);
+    whole = text.size > fraction ? text.size - fraction : 0;
+    if (whole == 0)
+        ls_buf_char(out, '0');
+    ls_buf_add(out, digits, whole);
+    if (fraction == 0)
+        return true;
+    ls_buf_char(out, '.');
+    zeros(out, (int64_t)fraction - (int64_t)(text.size - whole));
+    ls_buf_add(out, digits + whole, text.size - whole);
+    return true;
+}
+
 void ls_decimal_from_double(struct ls_buf *out, double d, int bits)
 {
     char digits[20];
@@ -467,6 +503,8 @@ void ls_decimal_from_double(struct ls_buf *out, double d, int bits)
         ls_buf_char(out, '0');
         return;
     }
+    if (bits == 53 && print_short(out, fabs(d)))
+        return;
     exponent = shortest(fabs(d), bits, digits);
     n.whole_size = strlen(digits);
     n.count = n.whole_size;

@@ -95,8 +95,9 @@ static bool print_number(struct norm *n, const struct ls_value *v)
         (void)snprintf(n->room, sizeof n->room, "%s", text.failed ? "NaN" : ls_buf_str(&text));
         ls_buf_done(&text);
     } else {
-        (void)snprintf(n->room, sizeof n->room, "%lld",
-                       (long long)(v->type == LS_T_BOOL ? v->b : v->i));
+        struct ls_buf text = {.data = n->room, .capacity = sizeof n->room};
+
+        ls_buf_i64(&text, v->type == LS_T_BOOL ? v->b : v->i);
     }
     return true;
 }
@@ -482,19 +483,26 @@ static bool order_same_type(const struct ls_value *a, const struct ls_value *b,
     return false;
 }
 
-int ls_value_order(const struct ls_value *a, const struct ls_value *b, const struct ls_as *as)
+/* On their own because a normal form is large, and the usual case shall not pay for its place on the stack. */
+static __attribute__((noinline)) int order_by_norm(const struct ls_value *a,
+                                                   const struct ls_value *b, const struct ls_as *as)
 {
     struct norm l, r;
     int order;
 
-    if (order_same_type(a, b, as, &order))
-        return order;
     norm_init(&l, a, as);
     norm_init(&r, b, as);
     order = order_norm(&l, &r);
     norm_done(&r);
     norm_done(&l);
     return order;
+}
+
+int ls_value_order(const struct ls_value *a, const struct ls_value *b, const struct ls_as *as)
+{
+    int order;
+
+    return order_same_type(a, b, as, &order) ? order : order_by_norm(a, b, as);
 }
 
 static bool same_data(const struct ls_value *a, const struct ls_value *b)
@@ -526,7 +534,57 @@ static void canon_bytes(struct ls_buf *out, const struct norm *n)
         ls_buf_u8(out, byte_at(n, i));
 }
 
-void ls_value_canon(struct ls_buf *out, const struct ls_value *v, const struct ls_as *as)
+/* What begins the canonical form of all but NULL: how it stands to the common type, and of which type it is. */
+static void canon_head(struct ls_buf *out, enum rank rank, enum ls_type type, bool decimal)
+{
+    const char head[2] = {(char)rank, (char)(type * 2 + decimal)};
+
+    ls_buf_add(out, head, sizeof head);
+}
+
+/* The canonical form of a value that is its own normal form; false: look closer. */
+static bool canon_same_type(struct ls_buf *out, const struct ls_value *v, const struct ls_as *as)
+{
+    if (v->type != as->type)
+        return false;
+    switch (v->type) {
+    case LS_T_INT:
+    case LS_T_DATE:
+        canon_head(out, RANK_BROUGHT, v->type, false);
+        ls_buf_u64(out, (uint64_t)v->i);
+        return true;
+    case LS_T_TIMESTAMP:
+    case LS_T_TIMESTAMPTZ:
+        canon_head(out, RANK_BROUGHT, v->type, false);
+        ls_buf_u64(out, (uint64_t)ls_time_cut(v->i, as->fraction));
+        return true;
+    case LS_T_TEXT:
+    case LS_T_BYTES:
+    case LS_T_NATIVE:
+        canon_head(out, RANK_BROUGHT, v->type, false);
+        ls_buf_bytes(out, v->data, v->size);
+        return true;
+    case LS_T_DECIMAL:
+        if (!ls_decimal_valid(v->data, v->size))
+            return false;
+        canon_head(out, RANK_BROUGHT, v->type, true);
+        ls_decimal_key(out, v->data, v->size);
+        ls_buf_char(out, ';');
+        return true;
+    case LS_T_NULL:
+    case LS_T_BOOL:
+    case LS_T_DOUBLE:
+    case LS_T_TIME:
+    case LS_T_UUID:
+    case LS_T_JSON:
+    case LS_TYPE_COUNT:
+        break;
+    }
+    return false;
+}
+
+static __attribute__((noinline)) void canon_by_norm(struct ls_buf *out, const struct ls_value *v,
+                                                    const struct ls_as *as)
 {
     struct norm n;
     uint64_t bits;
@@ -534,10 +592,7 @@ void ls_value_canon(struct ls_buf *out, const struct ls_value *v, const struct l
     norm_init(&n, v, as);
     if (n.heap.failed)
         out->failed = true;
-    ls_buf_u8(out, (uint8_t)n.rank);
-    if (n.rank == RANK_NULL)
-        return;
-    ls_buf_u8(out, (uint8_t)(n.type * 2 + (n.shape == SHAPE_DECIMAL)));
+    canon_head(out, n.rank, n.type, n.shape == SHAPE_DECIMAL);
     switch (n.shape) {
     case SHAPE_WHOLE:
         ls_buf_u64(out, (uint64_t)n.i);
@@ -556,6 +611,14 @@ void ls_value_canon(struct ls_buf *out, const struct ls_value *v, const struct l
         break;
     }
     norm_done(&n);
+}
+
+void ls_value_canon(struct ls_buf *out, const struct ls_value *v, const struct ls_as *as)
+{
+    if (v->type == LS_T_NULL)
+        ls_buf_u8(out, RANK_NULL);
+    else if (!canon_same_type(out, v, as))
+        canon_by_norm(out, v, as);
 }
 
 bool ls_values_equal(const struct ls_value *a, const struct ls_value *b, const struct ls_as *as,

@@ -231,6 +231,8 @@ static bool scan_zone(struct cursor *c, int64_t *ret_us)
 
 static bool infinite(const char *text, size_t size, int64_t *ret)
 {
+    if (size < 8 || size > 9)
+        return false;
     if (is_word(text, size, "infinity") || is_word(text, size, "+infinity"))
         *ret = LS_TIME_INFINITY;
     else if (is_word(text, size, "-infinity"))
@@ -243,9 +245,13 @@ static bool infinite(const char *text, size_t size, int64_t *ret)
 /* Takes " BC" (or " AD") off the end; true when it was BC. */
 static bool before_christ(struct cursor *c)
 {
-    bool bc = c->size > 3 && is_word(c->text + c->size - 3, 3, " bc");
+    bool bc;
 
-    if (bc || (c->size > 3 && is_word(c->text + c->size - 3, 3, " ad")))
+    if (c->size <= 3 || c->text[c->size - 3] != ' ')
+        return false;
+    bc = is_word(c->text + c->size - 3, 3, " bc");
+
+    if (bc || is_word(c->text + c->size - 3, 3, " ad"))
         c->size -= 3;
     return bc;
 }

@@ -36,12 +36,6 @@ bool ls_type_from_word(const char *word, enum ls_type *ret)
     return false;
 }
 
-bool ls_type_has_data(enum ls_type type)
-{
-    return type == LS_T_DECIMAL || type == LS_T_TEXT || type == LS_T_BYTES || type == LS_T_UUID ||
-           type == LS_T_JSON || type == LS_T_NATIVE;
-}
-
 struct ls_value ls_value_null(void)
 {
     return (struct ls_value){.type = LS_T_NULL};
@@ -75,6 +69,28 @@ bool ls_value_copy(struct ls_arena *mem, const struct ls_value *v, struct ls_val
     return true;
 }
 
+bool ls_values_copy(struct ls_arena *mem, const struct ls_value *values, size_t count,
+                    struct ls_value *ret, size_t *ret_bytes)
+{
+    size_t bytes = 0;
+    char *at = NULL;
+
+    for (size_t i = 0; i < count; i++)
+        bytes += ls_type_has_data(values[i].type) ? values[i].size : 0;
+    if (bytes && !(at = ls_arena_room(mem, bytes)))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        ret[i] = values[i];
+        if (!ls_type_has_data(values[i].type))
+            continue;
+        ret[i].data = values[i].size ? memcpy(at, values[i].data, values[i].size) : "";
+        at += values[i].size;
+    }
+    if (ret_bytes)
+        *ret_bytes = bytes;
+    return true;
+}
+
 static void uuid_to_text(struct ls_buf *out, const struct ls_value *v)
 {
     char text[37];
@@ -98,7 +114,7 @@ void ls_value_to_text(struct ls_buf *out, const struct ls_value *v)
         ls_buf_text(out, v->b ? "true" : "false");
         break;
     case LS_T_INT:
-        ls_buf_printf(out, "%lld", (long long)v->i);
+        ls_buf_i64(out, v->i);
         break;
     case LS_T_DOUBLE:
         ls_decimal_from_double(out, v->d, 53);

@@ -55,7 +55,11 @@ struct ls_value {
 
 const char *ls_type_word(enum ls_type type);
 bool ls_type_from_word(const char *word, enum ls_type *ret);
-bool ls_type_has_data(enum ls_type type); /* DECIMAL, TEXT, BYTES, UUID, JSON, NATIVE */
+static inline bool ls_type_has_data(enum ls_type type)
+{
+    return type == LS_T_DECIMAL || type == LS_T_TEXT || type == LS_T_BYTES || type == LS_T_UUID ||
+           type == LS_T_JSON || type == LS_T_NATIVE;
+}
 
 struct ls_value ls_value_null(void);
 struct ls_value ls_value_int(int64_t i);
@@ -63,6 +67,9 @@ struct ls_value ls_value_text(const char *nul_ended);                         /*
 struct ls_value ls_value_data(enum ls_type type, const void *p, size_t size); /* borrows */
 /* A copy whose data lives in mem. false when out of memory. */
 bool ls_value_copy(struct ls_arena *mem, const struct ls_value *v, struct ls_value *ret);
+/* The same for some values, whose data stands in one piece; ret may be values. *ret_bytes (may be NULL) is its size. */
+bool ls_values_copy(struct ls_arena *mem, const struct ls_value *values, size_t count,
+                    struct ls_value *ret, size_t *ret_bytes);
 
 /* How two fields that are held against each other are compared: both values are
  * brought to `type` first. A value that cannot be (the text 'x' as INT) stays what

@@ -243,9 +243,19 @@ const void *ls_sql_bytes(struct ls_sql_stmt *stmt, int col, size_t *ret_size)
 
 struct ls_value ls_sql_value(struct ls_sql_stmt *stmt, int col)
 {
-    if (ls_sql_is_null(stmt, col))
-        return (struct ls_value){.type = LS_T_NULL};
-    return stmt->db->driver->value(stmt, col);
+    struct ls_value ret = ls_value_null();
+
+    if (is_column(stmt, col))
+        ls_sql_values(stmt, (size_t)col, 1, &ret);
+    return ret;
+}
+
+void ls_sql_values(struct ls_sql_stmt *stmt, size_t first, size_t count, struct ls_value *ret)
+{
+    if (stmt->db->driver->has_row(stmt))
+        stmt->db->driver->values(stmt, (int)first, (int)count, ret);
+    else
+        memset(ret, 0, count * sizeof *ret); /* LS_T_NULL */
 }
 
 enum ls_code ls_sql_checkpoint(struct ls_sql *db, int64_t limit_bytes, struct ls_error *err)

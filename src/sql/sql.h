@@ -111,8 +111,9 @@ double ls_sql_double(const struct ls_sql_stmt *stmt, int col);
 const char *ls_sql_text(struct ls_sql_stmt *stmt, int col, size_t *ret_size);
 const void *ls_sql_bytes(struct ls_sql_stmt *stmt, int col, size_t *ret_size);
 /* As stored: SQLite by storage class (NULL, INT, DOUBLE, TEXT, BYTES); PostgreSQL NULL or TEXT.
- * Borrowed. */
+ * Borrowed. ls_sql_values() gives columns first to first + count - 1, which the statement must have. */
 struct ls_value ls_sql_value(struct ls_sql_stmt *stmt, int col);
+void ls_sql_values(struct ls_sql_stmt *stmt, size_t first, size_t count, struct ls_value *ret);
 
 /* PostgreSQL only: COPY (query) TO STDOUT or COPY table FROM STDIN, rows as the server's bytes. */
 struct ls_sql_copy;

@@ -40,7 +40,7 @@ struct ls_sql_driver {
     double (*dbl)(const struct ls_sql_stmt *stmt, int col);
     const char *(*text)(struct ls_sql_stmt *stmt, int col, size_t *ret_size);
     const void *(*bytes)(struct ls_sql_stmt *stmt, int col, size_t *ret_size);
-    struct ls_value (*value)(struct ls_sql_stmt *stmt, int col);
+    void (*values)(struct ls_sql_stmt *stmt, int first, int count, struct ls_value *ret);
 };
 
 struct ls_sql {

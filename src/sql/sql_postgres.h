@@ -71,6 +71,6 @@ int64_t ls_pq_i64(const struct ls_sql_stmt *stmt, int col);
 double ls_pq_double(const struct ls_sql_stmt *stmt, int col);
 const char *ls_pq_text(struct ls_sql_stmt *stmt, int col, size_t *ret_size);
 const void *ls_pq_bytes(struct ls_sql_stmt *stmt, int col, size_t *ret_size);
-struct ls_value ls_pq_value(struct ls_sql_stmt *stmt, int col);
+void ls_pq_values(struct ls_sql_stmt *stmt, int first, int count, struct ls_value *ret);
 
 #endif

@@ -347,7 +347,7 @@ static const struct ls_sql_driver driver = {
     .dbl = ls_pq_double,
     .text = ls_pq_text,
     .bytes = ls_pq_bytes,
-    .value = ls_pq_value,
+    .values = ls_pq_values,
 };
 
 enum ls_code ls_sql_open_postgres(const struct ls_url *url, const struct ls_sql_options *options,

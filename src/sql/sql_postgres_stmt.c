@@ -442,10 +442,16 @@ const void *ls_pq_bytes(struct ls_sql_stmt *stmt, int col, size_t *ret_size)
     return ret;
 }
 
-struct ls_value ls_pq_value(struct ls_sql_stmt *stmt, int col)
+void ls_pq_values(struct ls_sql_stmt *stmt, int first, int count, struct ls_value *ret)
 {
-    size_t size;
-    const char *text = value_text(stmt, col, &size);
+    for (int i = 0; i < count; i++) {
+        size_t size;
 
-    return (struct ls_value){.type = LS_T_TEXT, .size = (uint32_t)size, .data = text};
+        ret[i] = ls_value_null();
+        if (ls_pq_is_null(stmt, first + i))
+            continue;
+        const char *text = value_text(stmt, first + i, &size);
+
+        ret[i] = ls_value_data(LS_T_TEXT, text, size);
+    }
 }

@@ -516,7 +516,7 @@ static const struct ls_sql_driver driver = {
     .dbl = ls_sqlite3_double,
     .text = ls_sqlite3_text,
     .bytes = ls_sqlite3_bytes,
-    .value = ls_sqlite3_value,
+    .values = ls_sqlite3_values,
 };
 
 enum ls_code ls_sql_open_sqlite(const struct ls_url *url, const struct ls_sql_options *options,

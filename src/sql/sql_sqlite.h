@@ -55,6 +55,6 @@ int64_t ls_sqlite3_i64(const struct ls_sql_stmt *stmt, int col);
 double ls_sqlite3_double(const struct ls_sql_stmt *stmt, int col);
 const char *ls_sqlite3_text(struct ls_sql_stmt *stmt, int col, size_t *ret_size);
 const void *ls_sqlite3_bytes(struct ls_sql_stmt *stmt, int col, size_t *ret_size);
-struct ls_value ls_sqlite3_value(struct ls_sql_stmt *stmt, int col);
+void ls_sqlite3_values(struct ls_sql_stmt *stmt, int first, int count, struct ls_value *ret);
 
 #endif

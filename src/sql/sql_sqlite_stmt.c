@@ -325,24 +325,32 @@ static struct ls_value data_value(enum ls_type type, const void *data, size_t si
     return (struct ls_value){.type = type, .size = (uint32_t)size, .data = data};
 }
 
-struct ls_value ls_sqlite3_value(struct ls_sql_stmt *stmt, int col)
+static struct ls_value stored_value(sqlite3_value *v)
 {
-    const char *text;
-    const void *bytes;
-    size_t size;
+    const void *data;
 
-    switch (sqlite3_column_type(handle_of(stmt), col)) {
+    switch (sqlite3_value_type(v)) {
     case SQLITE_INTEGER:
-        return (struct ls_value){.type = LS_T_INT, .i = ls_sqlite3_i64(stmt, col)};
+        return ls_value_int(sqlite3_value_int64(v));
     case SQLITE_FLOAT:
-        return (struct ls_value){.type = LS_T_DOUBLE, .d = ls_sqlite3_double(stmt, col)};
+        return (struct ls_value){.type = LS_T_DOUBLE, .d = sqlite3_value_double(v)};
     case SQLITE_TEXT:
-        text = ls_sqlite3_text(stmt, col, &size);
-        return data_value(LS_T_TEXT, text ? text : "", text ? size : 0);
+        data = sqlite3_value_text(v);
+        return data_value(LS_T_TEXT, data ? data : "", data ? (size_t)sqlite3_value_bytes(v) : 0);
     case SQLITE_BLOB:
-        bytes = ls_sqlite3_bytes(stmt, col, &size);
-        return data_value(LS_T_BYTES, bytes, size);
+        data = sqlite3_value_blob(v); /* an empty one has no address */
+        return data_value(LS_T_BYTES, data ? data : "", (size_t)sqlite3_value_bytes(v));
     default:
-        return (struct ls_value){.type = LS_T_NULL};
+        return ls_value_null();
     }
+}
+
+/* One lookup a column; sqlite3_column_*() would look for it, and for an error, at each question. Unprotected values
+ * may be read like this because the connection has no mutex (SQLITE_OPEN_NOMUTEX) and one thread. */
+void ls_sqlite3_values(struct ls_sql_stmt *stmt, int first, int count, struct ls_value *ret)
+{
+    sqlite3_stmt *handle = handle_of(stmt);
+
+    for (int i = 0; i < count; i++)
+        ret[i] = stored_value(sqlite3_column_value(handle, first + i));
 }

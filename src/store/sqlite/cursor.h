@@ -22,6 +22,7 @@ struct ls_sqlite_cursor {
         column_count; /* what is selected: the scan's fields, then those that only the filter reads */
     size_t *columns; /* schema indexes */
     struct ls_sqlite_codec *codecs;
+    struct ls_value *stored; /* by column */
     struct ls_value *record; /* by schema index */
 
     const char *sql,

@@ -124,11 +124,12 @@ static bool choose_columns(struct ls_sqlite_cursor *c)
 {
     const struct ls_scan *scan = c->scan;
     const struct ls_filter *filter = scan->filter;
+    const size_t most = scan->field_count + (filter ? filter->count : 0);
 
-    c->columns =
-        ls_arena_array(&c->mem, scan->field_count + (filter ? filter->count : 0), sizeof(size_t));
+    c->columns = ls_arena_array(&c->mem, most, sizeof(*c->columns));
+    c->stored = ls_arena_array(&c->mem, most, sizeof(*c->stored));
     c->record = ls_arena_array(&c->mem, scan->schema->field_count, sizeof(*c->record));
-    if (!c->columns || !c->record)
+    if (!c->columns || !c->record || !c->stored)
         return false;
     for (size_t i = 0; i < scan->field_count; i++)
         c->columns[c->column_count++] = scan->fields[i];

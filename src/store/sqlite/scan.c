@@ -144,11 +144,9 @@ static enum ls_code decode(struct ls_sqlite_cursor *c, struct ls_error *err)
 {
     const struct ls_scan *scan = c->scan;
 
-    for (size_t i = 0; i < c->column_count; i++) {
-        const struct ls_value stored = ls_sql_value(c->stmt, (int)(i + c->lead));
-
-        c->record[c->columns[i]] = ls_sqlite_decode(&c->codecs[i], &stored);
-    }
+    ls_sql_values(c->stmt, c->lead, c->column_count, c->stored);
+    for (size_t i = 0; i < c->column_count; i++)
+        c->record[c->columns[i]] = ls_sqlite_decode(&c->codecs[i], &c->stored[i]);
     for (size_t i = 0; scan->ordered && i < scan->key_count; i++)
         if (c->record[scan->fields[scan->key[i]]].type != ls_sqlite_key_field(scan, i)->type)
             return ls_error_set(
@@ -222,7 +220,8 @@ enum ls_code ls_sqlite_next(struct ls_cursor *base, struct ls_arena *mem, struct
 {
     struct ls_sqlite_cursor *c = (struct ls_sqlite_cursor *)base;
     const struct ls_scan *scan = c->scan;
-    size_t most = scan->batch_rows ? scan->batch_rows : 1000, bytes = 0, width = scan->field_count;
+    size_t most = scan->batch_rows ? scan->batch_rows : 1000, bytes = 0, width = scan->field_count,
+           size;
     int64_t limit = most < SLICE_ROWS ? (int64_t)most : SLICE_ROWS;
     struct ls_rows rows = {.width = width};
     enum ls_code rc = LS_OK;
@@ -237,15 +236,13 @@ enum ls_code ls_sqlite_next(struct ls_cursor *base, struct ls_arena *mem, struct
         rc = advance(c, limit, &row, NULL, err);
         if (rc != LS_OK || !row)
             break;
-        for (size_t i = 0; i < width && rc == LS_OK; i++) {
-            const struct ls_value *v = &c->record[scan->fields[i]];
-
-            bytes += ls_type_has_data(v->type) ? v->size : 0;
-            if (!ls_value_copy(mem, v, &to[i]))
-                rc = ls_error_nomem(err);
-        }
-        if (rc != LS_OK)
+        for (size_t i = 0; i < width; i++)
+            to[i] = c->record[scan->fields[i]];
+        if (!ls_values_copy(mem, to, width, to, &size)) {
+            rc = ls_error_nomem(err);
             break;
+        }
+        bytes += size;
         rows.count++;
     }
     if (rc == LS_OK)

@@ -143,7 +143,7 @@ static struct ls_value decode_decimal(struct ls_sqlite_codec *c, const struct ls
                    : *stored;
     ls_buf_reset(&c->text);
     if (stored->type == LS_T_INT) {
-        ls_buf_printf(&c->text, "%lld", (long long)stored->i);
+        ls_buf_i64(&c->text, stored->i);
     } else if (stored->type == LS_T_DOUBLE && isfinite(stored->d) && c->affinity != LS_AFF_BLOB) {
         char digits[64];
         size_t n;
@@ -152,9 +152,12 @@ static struct ls_value decode_decimal(struct ls_sqlite_codec *c, const struct ls
         n = c->text.size;
         if (n >= sizeof(digits) || c->text.failed)
             return *stored;
-        memcpy(digits, c->text.data, n);
-        ls_buf_reset(&c->text);
-        ls_decimal_canon(&c->text, digits, n);
+        if (stored->d == 0 ||
+            memchr(c->text.data, 'e', n)) { /* written as doubles are, not decimals */
+            memcpy(digits, c->text.data, n);
+            ls_buf_reset(&c->text);
+            ls_decimal_canon(&c->text, digits, n);
+        }
     } else {
         return *stored;
     }

@@ -218,14 +218,10 @@ static enum ls_code read_record(struct work *w, struct statement *st, struct ls_
         rc = ls_sql_step(st->stmt, ret_row, err);
     if (rc != LS_OK || !*ret_row)
         return rc;
-    for (size_t i = 0; i < w->field_count; i++) {
-        const struct ls_value stored = ls_sql_value(st->stmt, (int)i);
-        const struct ls_value v = ls_sqlite_decode(&w->codecs[i], &stored);
-
-        if (!ls_value_copy(mem, &v, &to[i]))
-            return ls_error_nomem(err);
-    }
-    return LS_OK;
+    ls_sql_values(st->stmt, 0, w->field_count, to);
+    for (size_t i = 0; i < w->field_count; i++)
+        to[i] = ls_sqlite_decode(&w->codecs[i], &to[i]);
+    return ls_values_copy(mem, to, w->field_count, to, NULL) ? LS_OK : ls_error_nomem(err);
 }
 
 /* A key that SQLite cannot hold names no record. Outside of a transaction each key would lock and unlock the file,

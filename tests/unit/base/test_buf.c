@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -159,6 +161,22 @@ static void integers_are_big_endian(void **state)
     ls_buf_done(&buf);
 }
 
+static void whole_numbers_are_written_in_digits(void **state)
+{
+    static const int64_t numbers[] = {0, 7, -7, 10, -1000, INT64_MAX, INT64_MIN};
+    struct ls_buf buf = {0};
+    char expected[24];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        ls_buf_reset(&buf);
+        ls_buf_i64(&buf, numbers[i]);
+        snprintf(expected, sizeof expected, "%" PRId64, numbers[i]);
+        assert_string_equal(ls_buf_str(&buf), expected);
+    }
+    ls_buf_done(&buf);
+}
+
 static void what_was_written_is_read_back(void **state)
 {
     struct ls_reader rd;
@@ -230,6 +248,7 @@ int main(void)
         cmocka_unit_test(a_length_is_never_written_without_its_bytes),
         cmocka_unit_test(cutting_takes_back_and_never_lengthens),
         cmocka_unit_test(integers_are_big_endian),
+        cmocka_unit_test(whole_numbers_are_written_in_digits),
         cmocka_unit_test(what_was_written_is_read_back),
         cmocka_unit_test(reading_past_the_end_fails_for_good),
         cmocka_unit_test(a_length_past_the_end_gives_nothing),

@@ -227,6 +227,67 @@ static void doubles_are_written_as_postgresql_does(void **state)
     from_double(2.2250738585072014e-308, 53, "2.2250738585072014e-308");
 }
 
+/* The shortest by trying: the fewest digits that strtod() reads as d. */
+static void is_written_shortest(double d)
+{
+    struct ls_buf out = {0}, key = {0};
+    int64_t high, low;
+    char tried[64];
+    int digits = 1;
+
+    do
+        snprintf(tried, sizeof tried, "%.*e", digits - 1, d);
+    while (strtod(tried, NULL) != d && ++digits <= 17);
+    ls_decimal_from_double(&out, d, 53);
+    assert_true(strtod(ls_buf_str(&out), NULL) == d);
+    assert_true(ls_decimal_span(ls_buf_str(&out), out.size, &high, &low));
+    if (high - low > digits)
+        fail_msg("%.17g was written %s, %s is shorter", d, ls_buf_str(&out), tried);
+    ls_decimal_canon(&key, ls_buf_str(&out), out.size);
+    if (d > -1e15 && d < 1e15 && (d >= 1e-4 || d <= -1e-4))
+        assert_string_equal(ls_buf_str(&out), ls_buf_str(&key)); /* nothing needless */
+    ls_buf_done(&key);
+    ls_buf_done(&out);
+}
+
+static void amounts_are_written_as_short_as_can_be(void **state)
+{
+    static const double edges[] = {0.0001,
+                                   0.00010000000000000002,
+                                   0.00009999999999999999,
+                                   0.000001,
+                                   0.125,
+                                   0.05,
+                                   1,
+                                   1e14,
+                                   999999999999999,
+                                   1e15,
+                                   999999999.999999,
+                                   9999999999.999999,
+                                   0.30000000000000004,
+                                   4503599627370496.5,
+                                   1.0000005,
+                                   8.1,
+                                   1.1500000000000001};
+    uint64_t seed = 42;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
+        is_written_shortest(edges[i]);
+        is_written_shortest(-edges[i]);
+    }
+    for (int i = 0; i < 20000; i++) {
+        double whole, power = 1;
+
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        whole = (double)(seed >> (12 + i % 50));
+        for (int k = 0; k < i % 8; k++)
+            power *= 10;
+        is_written_shortest(whole / power);
+        is_written_shortest(-nextafter(whole / power, 0));
+    }
+}
+
 static void sums_products_and_differences_are_exact(void **state)
 {
     (void)state;
@@ -303,6 +364,7 @@ int main(void)
         cmocka_unit_test(whole_numbers_become_integers),
         cmocka_unit_test(the_nearest_double_is_found),
         cmocka_unit_test(doubles_are_written_as_postgresql_does),
+        cmocka_unit_test(amounts_are_written_as_short_as_can_be),
         cmocka_unit_test(sums_products_and_differences_are_exact),
         cmocka_unit_test(arithmetic_agrees_with_128_bits),
     };
