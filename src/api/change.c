@@ -334,7 +334,7 @@ int lockstep_apply(struct lockstep *ls, const char *plan_path, const struct lock
     *ret = NULL;
     ls_session_init(&s, ls);
     if (!f)
-        rc = ls_error_errno(&err, errno, "open the plan %s", plan_path);
+        rc = ls_error_errno(&err, errno, "cannot open the plan %s", plan_path);
     if (rc == LS_OK)
         rc = ls_api_state(ls, true, &err);
     if (rc == LS_OK) {

@@ -14,6 +14,7 @@
 
 #include "api/yaml.h"
 #include "base/text.h"
+#include "model/decimal.h"
 
 struct store {
     const char *name, *url, *zone;
@@ -173,21 +174,21 @@ static enum ls_code need_word(struct loader *l, const struct yaml_node *node,
 static enum ls_code need_share(struct loader *l, const struct yaml_node *node, double *ret,
                                struct ls_error *err)
 {
-    char *end = NULL;
+    const char *text = node->kind == YAML_TEXT ? node->text : "";
+    const size_t digits = strspn(text, "0123456789.");
+    const char *end = text + digits + strspn(text + digits, " ");
     double share;
 
-    if (node->kind == YAML_TEXT && strcmp(node->text, "off") == 0) {
+    if (strcmp(text, "off") == 0) {
         *ret = 1;
         return LS_OK;
     }
-    share = node->kind == YAML_TEXT ? strtod(node->text, &end) : -1;
-    while (end && *end == ' ')
-        end++;
-    if (end && *end == '%') {
+    share = ls_decimal_to_double(text, digits); /* NaN when it is no number */
+    if (*end == '%') {
         share /= 100;
         end++;
     }
-    if (!end || end == node->text || *end || !(share > 0 && share <= 1))
+    if (*end || !(share > 0 && share <= 1))
         return ls_yaml_error(err, l->path, node, "a share is expected here: 20%%, 0.2 or off");
     *ret = share;
     return LS_OK;

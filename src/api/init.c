@@ -404,7 +404,7 @@ static enum ls_code save(struct writer *w, const char *path, struct ls_error *er
     if (rc != LS_OK)
         return rc;
     if (fwrite(w->out.data, w->out.size, 1, swap.f) != 1) {
-        rc = ls_error_errno(err, errno, "write %s", path);
+        rc = ls_error_errno(err, errno, "cannot write %s", path);
         ls_file_swap_abort(&swap);
         return rc;
     }

@@ -224,7 +224,7 @@ enum ls_code ls_yaml_read(const char *path, struct ls_arena *mem, struct yaml_no
                             "writes one",
                             path, path);
     if (rc != LS_OK)
-        return ls_error_wrap(err, "read the configuration");
+        return ls_error_wrap(err, "cannot read the configuration");
     if (ls_utf8_check(data, size) != size)
         return ls_error_set(err, LS_CONFIG, "%s: byte %zu is not UTF-8", path,
                             ls_utf8_check(data, size));

@@ -50,7 +50,7 @@ struct maker {
 
 static enum ls_code write_failed(const struct maker *m, struct ls_error *err)
 {
-    return ls_error_errno(err, errno, "write the plan%s%s%s", m->path ? " " : "",
+    return ls_error_errno(err, errno, "cannot write the plan%s%s%s", m->path ? " " : "",
                           m->path ? m->path : " to a temporary file",
                           m->path ? "" : " (set TMPDIR to a folder with space)");
 }
@@ -247,7 +247,7 @@ static enum ls_code hash_file(const struct maker *m, char out[LS_SHA256_HEX], st
     while ((n = fread(block, 1, sizeof block, m->f)) > 0)
         ls_sha256_add(&sha, block, n);
     if (ferror(m->f))
-        return ls_error_errno(err, errno, "read plan %s back", m->path);
+        return ls_error_errno(err, errno, "cannot read plan %s back", m->path);
     ls_sha256_hex(&sha, out);
     return LS_OK;
 }
@@ -366,10 +366,10 @@ static enum ls_code read_last_line(FILE *f, const char *shown, char tail[TAIL_BY
     size_t n, begin;
 
     if (fseeko(f, 0, SEEK_END) != 0 || (size = ftello(f)) < 0)
-        return ls_error_errno(err, errno, "read plan %s", shown);
+        return ls_error_errno(err, errno, "cannot read plan %s", shown);
     from = size > TAIL_BYTES - 1 ? size - (TAIL_BYTES - 1) : 0;
     if (fseeko(f, from, SEEK_SET) != 0)
-        return ls_error_errno(err, errno, "read plan %s", shown);
+        return ls_error_errno(err, errno, "cannot read plan %s", shown);
     n = fread(tail, 1, TAIL_BYTES - 1, f);
     for (begin = n ? n - 1 : 0; begin > 0 && tail[begin - 1] != '\n';)
         begin--;
@@ -396,7 +396,7 @@ static enum ls_code hash_body(FILE *f, const char *shown, off_t size, char out[L
         const size_t n = fread(block, 1, want, f);
 
         if (n == 0)
-            return ls_error_errno(err, errno, "read plan %s", shown);
+            return ls_error_errno(err, errno, "cannot read plan %s", shown);
         ls_sha256_add(&sha, block, n);
         size -= (off_t)n;
     }

@@ -80,7 +80,7 @@ static enum ls_code disk_error(int errnum, struct ls_error *err)
 {
     const char *dir = getenv("TMPDIR");
 
-    return ls_error_errno(err, errnum, "sort in the temporary folder %s (TMPDIR)",
+    return ls_error_errno(err, errnum, "cannot sort in the temporary folder %s (TMPDIR)",
                           dir && *dir ? dir : "/tmp");
 }
 
@@ -278,7 +278,7 @@ static enum ls_code fill(struct ls_sorter *s, struct head *h, size_t need, struc
         if (got < 0)
             return disk_error(errno, err);
         if (got == 0)
-            return ls_error_set(err, LS_IO, "sort: the temporary file ends early");
+            return ls_error_set(err, LS_IO, "cannot sort: the temporary file ends early");
         h->filled += (size_t)got;
         h->at += got;
     }
@@ -317,7 +317,8 @@ static enum ls_code advance(struct ls_sorter *s, struct head *h, bool *ret_any,
         return ls_error_nomem(err);
     ls_reader_init(&rd, h->blob, h->size);
     if (!ls_values_decode(&rd, &h->mem, h->key, s->layout->key_count))
-        return ls_error_set(err, LS_IO, "sort: a record in the temporary file cannot be read back");
+        return ls_error_set(err, LS_IO,
+                            "cannot sort: a record in the temporary file cannot be read back");
     return LS_OK;
 }
 

@@ -14,7 +14,7 @@
 
 static enum ls_code write_failed(struct ls_error *err)
 {
-    return ls_error_errno(err, errno, "write a temporary file (" HINT ")");
+    return ls_error_errno(err, errno, "cannot write a temporary file (" HINT ")");
 }
 
 enum ls_code ls_spool_add(struct ls_spool *spool, const struct ls_buf *blob, struct ls_error *err)
@@ -79,13 +79,13 @@ enum ls_code ls_spool_next(struct ls_spool *spool, struct ls_arena *mem, void **
     if (!spool->left)
         return LS_OK;
     if ((spool->backwards && !step_back(spool)) || fread(&size, sizeof size, 1, spool->f) != 1)
-        return ls_error_set(err, LS_IO, "read a temporary file: it ends early");
+        return ls_error_set(err, LS_IO, "cannot read a temporary file: it ends early");
     data = ls_arena_alloc(mem, size ? size : 1);
     if (!data)
         return ls_error_nomem(err);
     if ((size && fread(data, size, 1, spool->f) != 1) ||
         fread(&again, sizeof again, 1, spool->f) != 1 || again != size)
-        return ls_error_set(err, LS_IO, "read a temporary file: it ends early");
+        return ls_error_set(err, LS_IO, "cannot read a temporary file: it ends early");
     spool->left--;
     *ret = data;
     *ret_size = size;

@@ -149,6 +149,7 @@ enum ls_code ls_state_prune(struct ls_state *state, int keep_days, int64_t keep_
                             struct ls_error *err)
 {
     const int64_t days = keep_days > 0 ? keep_days : DEFAULT_KEEP_DAYS;
+    const int64_t before_us = days < now_us / DAY_US ? now_us - days * DAY_US : 0;
     struct ls_arena mem;
     uint64_t runs = 0;
     int64_t bytes = 0;
@@ -157,8 +158,8 @@ enum ls_code ls_state_prune(struct ls_state *state, int keep_days, int64_t keep_
     ls_arena_init(&mem, 0);
     rc = ls_state_flush(state, err);
     if (rc == LS_OK)
-        rc = prune(state, now_us - days * DAY_US, keep_bytes > 0 ? keep_bytes : DEFAULT_KEEP_BYTES,
-                   &mem, &runs, &bytes, err);
+        rc = prune(state, before_us, keep_bytes > 0 ? keep_bytes : DEFAULT_KEEP_BYTES, &mem, &runs,
+                   &bytes, err);
     if (rc == LS_OK && runs > 0)
         rc = free_pages(state, err);
     ls_arena_done(&mem);

@@ -13,7 +13,7 @@
 #define LS_STATE_APPLICATION 0x6c6b7374 /* "lkst": application_id of an SQLite state */
 #define LS_STATE_STATEMENTS 24
 
-struct ls_state_lines;  /* runs.c: log lines and errors that wait for the next commit */
+struct ls_state_lines;  /* lines.c: log lines and errors that wait for the next commit */
 struct ls_state_writer; /* journal.c: the batch being written, and batches to be closed */
 
 struct ls_state {

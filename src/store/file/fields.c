@@ -147,7 +147,7 @@ enum ls_code fields_save(const char *path, const struct ls_schema *schema, struc
     if (rc == LS_OK)
         rc = ls_file_swap_open(&swap, name, "new", 0600, err);
     if (rc == LS_OK && fwrite(text.data, text.size, 1, swap.f) != 1)
-        rc = ls_error_errno(err, errno, "write %s", name);
+        rc = ls_error_errno(err, errno, "cannot write %s", name);
     if (rc == LS_OK)
         rc = ls_file_swap_commit(&swap, err);
     ls_file_swap_abort(&swap);

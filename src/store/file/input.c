@@ -52,7 +52,7 @@ enum ls_code file_input_open(struct file_input *in, const char *path, struct ls_
     *in = (struct file_input){.shown = path, .room = BLOCK, .line = 1};
     in->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not make us wait */
     if (in->fd < 0 || fstat(in->fd, &in->seen) != 0)
-        rc = ls_error_errno(err, errno, "open %s", path);
+        rc = ls_error_errno(err, errno, "cannot open %s", path);
     else if (!S_ISREG(in->seen.st_mode))
         rc = ls_error_set(err, LS_USAGE, "%s is not a regular file", path);
     if (rc == LS_OK && !(in->data = malloc(in->room + 1)))
@@ -101,7 +101,7 @@ static enum ls_code check_unchanged(const struct file_input *in, struct ls_error
     struct stat now;
 
     if (fstat(in->fd, &now) != 0)
-        return ls_error_errno(err, errno, "look at %s", in->shown);
+        return ls_error_errno(err, errno, "cannot look at %s", in->shown);
     if (now.st_size == in->seen.st_size && now.st_mtim.tv_sec == in->seen.st_mtim.tv_sec &&
         now.st_mtim.tv_nsec == in->seen.st_mtim.tv_nsec)
         return LS_OK;
@@ -122,7 +122,7 @@ enum ls_code file_input_more(struct file_input *in, struct ls_error *err)
         n = read(in->fd, in->data + in->end, in->room - in->end);
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        return ls_error_errno(err, errno, "read %s", in->shown);
+        return ls_error_errno(err, errno, "cannot read %s", in->shown);
     in->end += (size_t)n;
     in->data[in->end] = '\0';
     in->eof = n == 0;

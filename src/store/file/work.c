@@ -235,7 +235,7 @@ enum ls_code file_work_write(struct file_work *w, const struct file_format *form
         struct ls_value *record = NULL;
 
         if (out.size && fwrite(out.data, out.size, 1, f) != 1)
-            rc = ls_error_errno(err, errno, "write the file");
+            rc = ls_error_errno(err, errno, "cannot write the file");
         ls_buf_reset(&out);
         if (rc == LS_OK)
             rc = ls_sql_step(stmt, &row, err);

@@ -10,6 +10,8 @@
  * Other keys are cut by hash; a bound would buy them nothing. */
 #include "store/postgres/postgres.h"
 
+#include "model/decimal.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +86,14 @@ static enum ls_code plan_draw(struct ls_pgs *pg, const struct ls_pgs_table *tabl
     return LS_OK;
 }
 
+/* Not by printf(), which writes a comma where the program's locale has one. */
+static void number(struct ls_buf *sql, const char *before, double d, const char *after)
+{
+    ls_buf_text(sql, before);
+    ls_decimal_from_double(sql, d, 53);
+    ls_buf_text(sql, after);
+}
+
 static enum ls_code sample_query(struct ls_buf *sql, const struct ls_pgs_table *table,
                                  const struct ls_scan *scan, const struct draw *draw,
                                  struct ls_error *err)
@@ -94,13 +104,13 @@ static enum ls_code sample_query(struct ls_buf *sql, const struct ls_pgs_table *
     ls_pgs_column_ref(sql, table, scan->fields[scan->key[0]]);
     ls_buf_printf(sql, " AS k FROM %s AS t", table->ident);
     if (draw->blocks_percent < 100)
-        ls_buf_printf(sql, " TABLESAMPLE SYSTEM (%.6f)", draw->blocks_percent);
+        number(sql, " TABLESAMPLE SYSTEM (", draw->blocks_percent, ")");
     rc = ls_pgs_where(sql, table, scan, err);
     if (rc != LS_OK)
         return rc;
     ls_buf_text(sql, ") AS s WHERE k IS NOT NULL");
     if (draw->part < 1)
-        ls_buf_printf(sql, " AND random() < %.9f", draw->part);
+        number(sql, " AND random() < ", draw->part, "");
     ls_buf_text(sql, " ORDER BY k");
     return ls_pgs_built(sql, err);
 }

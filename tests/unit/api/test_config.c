@@ -258,6 +258,8 @@ static const struct {
     {A_SYNC "    brakes: { changes: -1% }\n", ":6:24: ", {"20%, 0.2 or off", ""}},
     {A_SYNC "    brakes: { changes: nan }\n", ":6:24: ", {"20%, 0.2 or off", ""}},
     {A_SYNC "    brakes: { changes: 5%x }\n", ":6:24: ", {"20%, 0.2 or off", ""}},
+    {A_SYNC "    brakes: { changes: 0x1p-3 }\n", ":6:24: ", {"20%, 0.2 or off", ""}},
+    {A_SYNC "    brakes: { changes: 0.2.1 }\n", ":6:24: ", {"20%, 0.2 or off", ""}},
     {A_SYNC "    brakes: { changes: }\n", ":6:24: ", {"20%, 0.2 or off", ""}},
     {A_SYNC "    atomic: yes\n", ":6:13: ", {"true or false", ""}},
     {A_SYNC "    atomic: [true]\n", ":6:13: ", {"true or false", ""}},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pruning: which journals go, and that the file gets smaller. */
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -71,6 +72,17 @@ static void journals_go_when_they_are_old(void **state)
     assert_false(kept(f, &young));
     assert_ok(f, ls_state_run_find(f->state, "1", &f->mem, &found, &f->err));
     assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}journal_batches"), 0);
+}
+
+static void more_days_than_there_have_been_keep_every_journal(void **state)
+{
+    struct fixture *f = *state;
+    const int64_t now = 1000 * DAY;
+    const struct ls_run old = run_of(f, "a", now - 999 * DAY, 1000);
+    int64_t bytes = 0;
+
+    assert_int_equal(prune(f, INT_MAX, 0, now, &bytes), 0);
+    assert_true(kept(f, &old));
 }
 
 static void the_oldest_journals_go_until_the_rest_fits(void **state)
@@ -162,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(journals_go_when_they_are_old),
+        ON_BOTH(more_days_than_there_have_been_keep_every_journal),
         ON_BOTH(the_oldest_journals_go_until_the_rest_fits),
         ON_BOTH(what_may_still_be_needed_stays),
         ON_BOTH(a_source_says_when_its_journal_was_pruned_meanwhile),
