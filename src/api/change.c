@@ -44,7 +44,7 @@ int lockstep_plan(struct lockstep *ls, const struct lockstep_select *select,
     if (rc == LS_OK)
         rc = ls_api_job(ls, &config, false, &mem, &job, &err);
     if (rc == LS_OK)
-        rc = ls_plan_make(job, NULL, &hooks, path, NULL, &c, &compared, &err);
+        rc = ls_plan_save(job, NULL, &hooks, path, &c, &compared, &err);
     if (rc == LS_OK)
         *ret = (struct lockstep_plan_info){c.inserts,   c.updates, c.deletes,
                                            c.unchanged, c.moving,  c.kept};
@@ -163,14 +163,15 @@ static enum ls_code carry_out(struct session *s, struct ls_plan *plan, bool all,
 }
 
 static enum ls_code detect(struct session *s, const struct ls_compare_options *options,
-                           FILE **ret_plan, struct ls_plan_counts *counts,
-                           struct ls_compare_result *compared, struct ls_error *err)
+                           struct ls_plan **ret_plan, struct ls_compare_result *compared,
+                           struct ls_error *err)
 {
-    enum ls_code rc =
-        ls_plan_make(s->job, options, &s->hooks, NULL, ret_plan, counts, compared, err);
+    enum ls_code rc = ls_plan_make(s->job, options, &s->hooks, ret_plan, compared, err);
+    const struct ls_plan_counts *counts;
 
     if (rc != LS_OK)
         return rc;
+    counts = ls_plan_counts(*ret_plan);
     s->run.unchanged = counts->unchanged;
     s->run.source_count = counts->source_count;
     s->run.target_count = counts->target_count;
@@ -182,28 +183,23 @@ static enum ls_code run_sync(struct session *s, const struct lockstep_run_option
                              struct ls_error *err)
 {
     const struct ls_compare_options compare = {.force_merge = is_full(options)};
-    struct ls_plan_counts counts = {0};
+    const struct ls_plan_counts *c;
     struct ls_plan *plan = NULL;
-    FILE *f = NULL;
-    enum ls_code rc = detect(s, &compare, &f, &counts, &s->verified, err);
+    enum ls_code rc = detect(s, &compare, &plan, &s->verified, err);
 
     if (rc != LS_OK)
         return rc;
-    log_detection(s, &counts, s->verified.path);
-    if (counts.inserts + counts.updates + counts.deletes == 0) {
-        fclose(f);
+    c = ls_plan_counts(plan);
+    log_detection(s, c, s->verified.path);
+    if (c->inserts + c->updates + c->deletes == 0) {
         s->scope = "all"; /* both sides were just read and are the same */
         s->run.verified = left_over(s->job, &s->verified) == 0;
-        return LS_OK;
+        goto done;
     }
-    rc = check_brakes(s, &counts, options ? options->force : NULL, err);
-    if (rc != LS_OK) {
-        fclose(f);
-        return rc;
-    }
-    rc = ls_plan_open(s->job, f, NULL, &plan, err);
+    rc = check_brakes(s, c, options ? options->force : NULL, err);
     if (rc == LS_OK)
         rc = carry_out(s, plan, is_full(options), err);
+done:
     ls_plan_close(plan);
     return rc;
 }
@@ -231,15 +227,15 @@ static int dry_run(struct session *s, const struct lockstep_run_options *options
     const struct ls_compare_options compare = {.force_merge = is_full(options)};
     struct ls_plan_counts c = {0};
     struct ls_compare_result compared = {0};
-    FILE *f = NULL;
+    struct ls_plan *plan = NULL;
     enum ls_code rc;
 
     s->run.started_us = ls_clock_now_us();
-    rc = detect(s, &compare, &f, &c, &compared, err);
-    if (f)
-        fclose(f);
+    rc = detect(s, &compare, &plan, &compared, err);
     if (rc != LS_OK)
         return ls_api_end(s->ls, err, error);
+    c = *ls_plan_counts(plan);
+    ls_plan_close(plan);
     s->run.sync = s->job->name;
     s->run.kind = "sync";
     s->run.mode = "dry-run";

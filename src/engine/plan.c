@@ -1,157 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plan.c - the changes that would make the target match, as a file.
+/* plan.c - the changes that would make the target match.
  *
- * The header stands first and holds the counts, which are known last: room for it is left at the
- * start (blanks are white space to JSON) and it is written over at the end. The closing line
- * holds the SHA-256 of every byte before it, so `head -n -1 FILE | sha256sum` checks a plan without us. The
- * whole file is checked before its first change is handed out: a plan that was cut or edited by accident must not
- * be carried out in part.
- *
- * A sync spools its own plan in the same format into an unnamed temporary file; that one is not
- * hashed, for nobody else can reach it.
- *
- * Not done: no signature. Whoever may write the file may also write its digest. */
+ * Which change a difference asks for is decided here, once, and counted. Where changes are kept there are two ways. A plan
+ * that somebody asked for is a file of JSON, checked before it is applied (plan_file.c). A sync's own changes, which nobody
+ * else reads, are a spool of encoded records in an unnamed temporary file: it cannot be edited, swapped or left
+ * over, so it has no digest and no header, and the length and the number of its blobs tell whether all of it came back. What protects
+ * the records themselves is the same for both: apply looks at each one under its lock before it is written. */
 #include "engine/plan.h"
 
-#include <errno.h>
-#include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 
 #include "base/clock.h"
-#include "base/digest.h"
-#include "base/file.h"
-#include "base/text.h"
 #include "engine/mapping.h"
-#include "engine/sync_config.h"
+#include "engine/plan_file.h"
+#include "engine/spool.h"
 #include "model/json.h"
 
-#define PLAN_FORMAT 1
-#define COUNTS_ROOM 400       /* bytes that the counts take at most, names included */
-#define TAIL_BYTES 256        /* the closing line is shorter */
-#define NEXT_BYTES (4u << 20) /* a batch of changes ends at about this many bytes of text */
-#define BEGINNING "{\"lockstep\":\"plan\","
-#define TAKE_TEXT "make a new plan with `lockstep plan`"
+#define NEXT_BYTES (4u << 20) /* a batch of changes ends at about this many bytes */
 
-/* ---- writing ---- */
+/* ---- making ---- */
+
+typedef enum ls_code put_fn(void *ctx, const struct ls_change *change, struct ls_error *err);
 
 struct maker {
     struct ls_job *job;
-    const char *path; /* NULL: a spool */
-    FILE *f;
-    struct ls_buf line, header;
-    size_t header_bytes; /* room that was left, line feed included */
+    put_fn *put;
+    void *ctx;
     struct ls_plan_counts counts;
     struct ls_value *after; /* scratch: one record of the layout */
     int64_t now_us;
 };
-
-static enum ls_code write_failed(const struct maker *m, struct ls_error *err)
-{
-    return ls_error_errno(err, errno, "cannot write the plan%s%s%s", m->path ? " " : "",
-                          m->path ? m->path : " to a temporary file",
-                          m->path ? "" : " (set TMPDIR to a folder with space)");
-}
-
-static void add_field_list(struct ls_buf *out, const struct ls_layout *layout)
-{
-    ls_buf_text(out, ",\"fields\":[");
-    for (size_t i = 0; i < layout->field_count; i++) {
-        ls_buf_text(out, i ? ",{\"name\":" : "{\"name\":");
-        ls_text_json(out, layout->fields[i].name, strlen(layout->fields[i].name));
-        ls_buf_printf(out, ",\"type\":\"%s\"}", ls_type_word(layout->fields[i].type));
-    }
-    ls_buf_text(out, "],\"key\":[");
-    for (size_t i = 0; i < layout->key_count; i++) {
-        const char *name = layout->fields[layout->key[i]].name;
-
-        ls_buf_text(out, i ? "," : "");
-        ls_text_json(out, name, strlen(name));
-    }
-    ls_buf_text(out, "]");
-}
-
-/* What a plan calls a side: its store and the collection in it. In mem. */
-static const char *side_name(const struct ls_side *side, struct ls_arena *mem)
-{
-    return ls_arena_printf(mem, "%s#%s", side->identity,
-                           side->schema->collection ? side->schema->collection : "");
-}
-
-static void add_text_member(struct ls_buf *out, const char *name, const char *text)
-{
-    ls_buf_printf(out, ",\"%s\":", name);
-    ls_text_json(out, text, strlen(text));
-}
-
-/* Everything of the header but the counts. */
-static enum ls_code begin_header(struct maker *m, struct ls_arena *mem, struct ls_error *err)
-{
-    const struct ls_job *job = m->job;
-    const char *source = side_name(&job->source, mem), *target = side_name(&job->target, mem);
-    char now[25];
-
-    if (!source || !target)
-        return ls_error_nomem(err);
-
-    ls_clock_iso(m->now_us, now);
-    ls_buf_printf(&m->header, BEGINNING "\"format\":%d", PLAN_FORMAT);
-    add_text_member(&m->header, "sync", job->name);
-    add_text_member(&m->header, "source", source);
-    add_text_member(&m->header, "target", target);
-    add_text_member(&m->header, "made_at", now);
-    add_text_member(&m->header, "job", job->digest);
-    add_text_member(&m->header, "fingerprint", job->fingerprint ? job->fingerprint : "");
-    ls_buf_printf(&m->header, ",\"config\":%s", job->config_json ? job->config_json : "{}");
-    add_field_list(&m->header, &job->layout);
-    m->header_bytes = m->header.size + COUNTS_ROOM;
-    return m->header.failed ? ls_error_nomem(err) : LS_OK;
-}
-
-static void end_header(struct maker *m)
-{
-    const struct ls_plan_counts *c = &m->counts;
-
-    ls_buf_printf(&m->header,
-                  ",\"counts\":{\"inserts\":%" PRIu64 ",\"updates\":%" PRIu64
-                  ",\"deletes\":%" PRIu64 ",\"soft\":%" PRIu64 ",\"kept\":%" PRIu64
-                  ",\"unchanged\":%" PRIu64 ",\"moving\":%" PRIu64 ",\"source_count\":%" PRIu64
-                  ",\"target_count\":%" PRIu64 "}}",
-                  c->inserts, c->updates, c->deletes, c->soft, c->kept, c->unchanged, c->moving,
-                  c->source_count, c->target_count);
-    while (!m->header.failed && m->header.size + 1 < m->header_bytes)
-        ls_buf_char(&m->header, ' ');
-    ls_buf_char(&m->header, '\n');
-}
-
-static void add_record(struct ls_buf *out, const char *name, const struct ls_layout *layout,
-                       const size_t *positions, const struct ls_value *values, size_t count)
-{
-    ls_buf_printf(out, ",\"%s\":", name);
-    ls_record_to_json(out, layout->fields, positions, values, count);
-}
-
-static enum ls_code write_change(struct maker *m, const struct ls_change *change,
-                                 struct ls_error *err)
-{
-    const struct ls_layout *layout = &m->job->layout;
-
-    ls_buf_reset(&m->line);
-    ls_buf_printf(&m->line, "{\"op\":\"%s\"", ls_change_word(change->kind));
-    add_record(&m->line, "key", layout, layout->key, change->key, layout->key_count);
-    if (change->before)
-        add_record(&m->line, "before", layout, NULL, change->before, layout->field_count);
-    if (change->after)
-        add_record(&m->line, "after", layout, NULL, change->after, layout->field_count);
-    ls_buf_text(&m->line, "}\n");
-    if (m->line.failed)
-        return ls_error_nomem(err);
-    if (fwrite(m->line.data, m->line.size, 1, m->f) != 1)
-        return write_failed(m, err);
-    return LS_OK;
-}
 
 /* One mark of a deleted record; a time that is there stays: it was deleted then. */
 static enum ls_code mark_deleted(struct maker *m, const struct ls_soft *soft,
@@ -190,7 +69,7 @@ static enum ls_code plan_soft_delete(struct maker *m, const struct ls_difference
 
         m->counts.updates++;
         m->counts.soft++;
-        rc = write_change(m, &change, err);
+        rc = m->put(m->ctx, &change, err);
     } else if (rc == LS_OK) {
         m->counts.unchanged++;
     }
@@ -210,7 +89,7 @@ static enum ls_code plan_target_only(struct maker *m, const struct ls_difference
     if (m->job->deletes == LS_DELETES_SOFT)
         return plan_soft_delete(m, d, err);
     m->counts.deletes++;
-    return write_change(m, &change, err);
+    return m->put(m->ctx, &change, err);
 }
 
 static enum ls_code plan_difference(void *ctx, const struct ls_difference *d, struct ls_error *err)
@@ -220,10 +99,10 @@ static enum ls_code plan_difference(void *ctx, const struct ls_difference *d, st
     switch (d->status) {
     case LS_SOURCE_ONLY:
         m->counts.inserts++;
-        return write_change(m, &(struct ls_change){LS_INSERT, d->key, NULL, d->source}, err);
+        return m->put(m->ctx, &(struct ls_change){LS_INSERT, d->key, NULL, d->source}, err);
     case LS_INCONSISTENT:
         m->counts.updates++;
-        return write_change(m, &(struct ls_change){LS_UPDATE, d->key, d->target, d->source}, err);
+        return m->put(m->ctx, &(struct ls_change){LS_UPDATE, d->key, d->target, d->source}, err);
     case LS_TARGET_ONLY:
         return plan_target_only(m, d, err);
     case LS_MOVING:
@@ -235,451 +114,184 @@ static enum ls_code plan_difference(void *ctx, const struct ls_difference *d, st
     return LS_OK; /* what moves is left for the next run */
 }
 
-static enum ls_code hash_file(const struct maker *m, char out[LS_SHA256_HEX], struct ls_error *err)
-{
-    char block[65536];
-    struct ls_sha256 sha;
-    size_t n;
-
-    ls_sha256_init(&sha);
-    if (fflush(m->f) != 0 || fseeko(m->f, 0, SEEK_SET) != 0)
-        return write_failed(m, err);
-    while ((n = fread(block, 1, sizeof block, m->f)) > 0)
-        ls_sha256_add(&sha, block, n);
-    if (ferror(m->f))
-        return ls_error_errno(err, errno, "cannot read plan %s back", m->path);
-    ls_sha256_hex(&sha, out);
-    return LS_OK;
-}
-
-/* Header over the room at the start, then the closing line. A spool is not hashed. */
-static enum ls_code finish(struct maker *m, struct ls_error *err)
-{
-    const uint64_t changes = m->counts.inserts + m->counts.updates + m->counts.deletes;
-    char digest[LS_SHA256_HEX] = "";
-    enum ls_code rc = LS_OK;
-
-    end_header(m);
-    if (m->header.failed)
-        return ls_error_nomem(err);
-    if (m->header.size != m->header_bytes)
-        return ls_error_set(err, LS_INTERNAL, "the plan's header does not fit its room");
-    if (fseeko(m->f, 0, SEEK_SET) != 0 || fwrite(m->header.data, m->header.size, 1, m->f) != 1)
-        return write_failed(m, err);
-    if (m->path)
-        rc = hash_file(m, digest, err);
-    if (rc != LS_OK)
-        return rc;
-    if (fseeko(m->f, 0, SEEK_END) != 0 ||
-        fprintf(m->f, "{\"end\":%" PRIu64 ",\"sha256\":\"%s\"}\n", changes, digest) < 0 ||
-        fflush(m->f) != 0)
-        return write_failed(m, err);
-    return LS_OK;
-}
-
+/* Compares, and puts every change where m says. */
 static enum ls_code make(struct maker *m, const struct ls_compare_options *options,
                          const struct ls_hooks *hooks, struct ls_compare_result *ret_compare,
                          struct ls_error *err)
 {
     enum ls_code rc;
 
-    for (size_t i = 0; i < m->header_bytes; i++)
-        if (putc(i + 1 < m->header_bytes ? ' ' : '\n', m->f) == EOF)
-            return write_failed(m, err);
+    m->after = calloc(m->job->layout.field_count, sizeof *m->after);
+    if (!m->after)
+        return ls_error_nomem(err);
     rc = ls_compare(m->job, options, hooks, plan_difference, m, ret_compare, err);
+    free(m->after);
     if (rc != LS_OK)
         return rc;
     m->counts.unchanged += ret_compare->count[LS_IN_SYNC];
     m->counts.moving = ret_compare->count[LS_MOVING];
     m->counts.source_count = ret_compare->source_count;
     m->counts.target_count = ret_compare->target_count;
-    return finish(m, err);
+    return LS_OK;
 }
 
-enum ls_code ls_plan_make(struct ls_job *job, const struct ls_compare_options *options,
-                          const struct ls_hooks *hooks, const char *path, FILE **ret_temp,
+enum ls_code ls_plan_save(struct ls_job *job, const struct ls_compare_options *options,
+                          const struct ls_hooks *hooks, const char *path,
                           struct ls_plan_counts *ret_counts, struct ls_compare_result *ret_compare,
                           struct ls_error *err)
 {
-    struct ls_file_swap swap = {0};
-    struct maker m = {.job = job, .path = path, .now_us = ls_clock_now_us()};
-    struct ls_arena mem;
-    enum ls_code rc;
+    struct ls_plan_file_writer file;
+    struct maker m = {
+        .job = job, .put = ls_plan_file_put, .ctx = &file, .now_us = ls_clock_now_us()};
+    enum ls_code rc = ls_plan_file_begin(&file, job, path, m.now_us, err);
 
-    ls_arena_init(&mem, 0);
-    ls_buf_init(&m.line, 0);
-    ls_buf_init(&m.header, 0);
-    rc = path ? ls_file_swap_open(&swap, path, "plan", 0600, err) : ls_file_temp(&m.f, err);
-    if (rc != LS_OK)
-        goto done;
-    if (path)
-        m.f = swap.f;
-    m.after = ls_arena_array(&mem, job->layout.field_count, sizeof *m.after);
-    rc = m.after ? begin_header(&m, &mem, err) : ls_error_nomem(err);
     if (rc == LS_OK)
         rc = make(&m, options, hooks, ret_compare, err);
-    if (rc == LS_OK && path)
-        rc = ls_file_swap_commit(&swap, err);
-    if (rc != LS_OK)
-        goto done;
-    *ret_counts = m.counts;
-    if (!path) {
-        *ret_temp = m.f;
-        m.f = NULL;
-    }
-done:
-    if (path)
-        ls_file_swap_abort(&swap);
-    else if (m.f)
-        fclose(m.f);
-    ls_buf_done(&m.header);
-    ls_buf_done(&m.line);
-    ls_arena_done(&mem);
+    if (rc == LS_OK)
+        rc = ls_plan_file_end(&file, &m.counts, err);
+    if (rc == LS_OK)
+        *ret_counts = m.counts;
+    ls_plan_file_done(&file);
     return rc;
 }
 
-/* ---- reading ---- */
+/* ---- a plan ---- */
 
 struct ls_plan {
-    struct ls_job *job;
-    FILE *f;
-    const char *shown;
-    struct ls_arena mem; /* of the header */
-    struct ls_plan_header header;
-    char *line; /* getline's */
-    size_t line_room;
-    uint64_t read; /* changes so far */
-    bool ended;    /* the closing line was read */
+    const struct ls_layout *layout;
+    struct ls_plan_counts counts;
+    struct ls_plan_file *file; /* NULL: in the spool */
+    struct ls_spool spool;
+    struct ls_buf scratch;
 };
 
-static enum ls_code damaged(struct ls_error *err, const char *shown, const char *why)
+/* u8 kind, the key, and what there is of before and after. */
+static enum ls_code spool_change(void *ctx, const struct ls_change *change, struct ls_error *err)
 {
-    return ls_error_set(err, LS_CORRUPT, "plan %s: %s. Nothing was applied; " TAKE_TEXT, shown,
-                        why);
+    struct ls_plan *plan = ctx;
+    const struct ls_layout *layout = plan->layout;
+
+    ls_buf_reset(&plan->scratch);
+    ls_buf_u8(&plan->scratch, (uint8_t)change->kind);
+    ls_values_encode(&plan->scratch, change->key, layout->key_count);
+    if (change->before)
+        ls_values_encode(&plan->scratch, change->before, layout->field_count);
+    if (change->after)
+        ls_values_encode(&plan->scratch, change->after, layout->field_count);
+    return ls_spool_add(&plan->spool, &plan->scratch, err);
 }
 
-/* The file's last line, which begins at *ret_body; "" when there is none that fits. */
-static enum ls_code read_last_line(FILE *f, const char *shown, char tail[TAIL_BYTES],
-                                   off_t *ret_body, struct ls_error *err)
-{
-    off_t size, from;
-    size_t n, begin;
-
-    if (fseeko(f, 0, SEEK_END) != 0 || (size = ftello(f)) < 0)
-        return ls_error_errno(err, errno, "cannot read plan %s", shown);
-    from = size > TAIL_BYTES - 1 ? size - (TAIL_BYTES - 1) : 0;
-    if (fseeko(f, from, SEEK_SET) != 0)
-        return ls_error_errno(err, errno, "cannot read plan %s", shown);
-    n = fread(tail, 1, TAIL_BYTES - 1, f);
-    for (begin = n ? n - 1 : 0; begin > 0 && tail[begin - 1] != '\n';)
-        begin--;
-    *ret_body = from + (off_t)begin;
-    n -= begin;
-    memmove(tail, tail + begin, n);
-    tail[n] = '\0';
-    if (n == 0 || tail[n - 1] != '\n')
-        tail[0] = '\0'; /* cut inside of it */
-    return LS_OK;
-}
-
-/* The SHA-256 of the file's first bytes. */
-static enum ls_code hash_body(FILE *f, const char *shown, off_t size, char out[LS_SHA256_HEX],
-                              struct ls_error *err)
-{
-    char block[65536];
-    struct ls_sha256 sha;
-
-    ls_sha256_init(&sha);
-    rewind(f);
-    while (size > 0) {
-        const size_t want = size < (off_t)sizeof block ? (size_t)size : sizeof block;
-        const size_t n = fread(block, 1, want, f);
-
-        if (n == 0)
-            return ls_error_errno(err, errno, "cannot read plan %s", shown);
-        ls_sha256_add(&sha, block, n);
-        size -= (off_t)n;
-    }
-    ls_sha256_hex(&sha, out);
-    return LS_OK;
-}
-
-/* The last line's digest against all bytes before it. */
-static enum ls_code check_digest(FILE *f, const char *shown, struct ls_error *err)
-{
-    char tail[TAIL_BYTES] = "", digest[LS_SHA256_HEX];
-    off_t body = 0;
-    json_t *json;
-    const char *said;
-    enum ls_code rc = read_last_line(f, shown, tail, &body, err);
-
-    if (rc == LS_OK)
-        rc = hash_body(f, shown, body, digest, err);
-    if (rc != LS_OK)
-        return rc;
-    json = json_loads(tail, 0, NULL);
-    said = json_string_value(json_object_get(json, "sha256"));
-    if (!said || !json_is_integer(json_object_get(json, "end")))
-        rc = damaged(err, shown, "its closing line is missing: the file was cut");
-    else if (strcmp(said, digest) != 0)
-        rc = damaged(err, shown, "its digest does not fit: it was changed after it was made");
-    json_decref(json);
-    return rc;
-}
-
-static uint64_t count_member(const json_t *counts, const char *name)
-{
-    return (uint64_t)json_integer_value(json_object_get(counts, name));
-}
-
-static struct ls_plan_counts counts_from_json(const json_t *c)
-{
-    return (struct ls_plan_counts){
-        .inserts = count_member(c, "inserts"),
-        .updates = count_member(c, "updates"),
-        .deletes = count_member(c, "deletes"),
-        .soft = count_member(c, "soft"),
-        .kept = count_member(c, "kept"),
-        .unchanged = count_member(c, "unchanged"),
-        .moving = count_member(c, "moving"),
-        .source_count = count_member(c, "source_count"),
-        .target_count = count_member(c, "target_count"),
-    };
-}
-
-static const char *header_text(const json_t *json, const char *name, struct ls_arena *mem)
-{
-    const char *text = json_string_value(json_object_get(json, name));
-
-    return ls_arena_text(mem, text ? text : "");
-}
-
-static enum ls_code header_from_json(const json_t *json, const char *shown, struct ls_arena *mem,
-                                     struct ls_plan_header *ret, struct ls_error *err)
-{
-    const json_int_t format = json_integer_value(json_object_get(json, "format"));
-    char *config;
-
-    if (format < 1)
-        return damaged(err, shown, "its first line is damaged");
-    if (format > PLAN_FORMAT)
-        return ls_error_set(
-            err, LS_VERSION,
-            "plan %s was made by a newer lockstep. Apply it with that version, or " TAKE_TEXT,
-            shown);
-    ret->sync = header_text(json, "sync", mem);
-    ret->source = header_text(json, "source", mem);
-    ret->target = header_text(json, "target", mem);
-    ret->made_at = header_text(json, "made_at", mem);
-    ret->job = header_text(json, "job", mem);
-    ret->fingerprint = header_text(json, "fingerprint", mem);
-    ret->counts = counts_from_json(json_object_get(json, "counts"));
-    config = json_dumps(json_object_get(json, "config"), JSON_COMPACT);
-    ret->config_json = ls_arena_text(mem, config ? config : "{}");
-    free(config);
-    return ret->config_json ? LS_OK : ls_error_nomem(err);
-}
-
-enum ls_code ls_plan_read_header(FILE *f, const char *shown, struct ls_arena *mem,
-                                 struct ls_plan_header *ret, struct ls_error *err)
-{
-    char beginning[sizeof BEGINNING -
-                   1]; /* looked at first: a foreign file may have no lines at all */
-    char *line = NULL;
-    size_t room = 0;
-    json_t *json = NULL;
-    enum ls_code rc;
-
-    rewind(f);
-    if (fread(beginning, sizeof beginning, 1, f) != 1 ||
-        memcmp(beginning, BEGINNING, sizeof beginning) != 0)
-        return ls_error_set(
-            err, LS_CORRUPT,
-            "%s is not a plan file of lockstep. Make one with `lockstep plan -o FILE`", shown);
-    rewind(f);
-    if (getline(&line, &room, f) > 0)
-        json = json_loads(line, 0, NULL);
-    rc = header_from_json(json, shown, mem, ret, err);
-    json_decref(json);
-    free(line);
-    return rc;
-}
-
-static enum ls_code check_side(const struct ls_plan *plan, const char *what, const char *then,
-                               const struct ls_side *side, struct ls_error *err)
-{
-    struct ls_arena mem;
-    const char *now;
-    enum ls_code rc = LS_OK;
-
-    ls_arena_init(&mem, 0);
-    now = side_name(side, &mem);
-    if (!now)
-        rc = ls_error_nomem(err);
-    else if (strcmp(then, now) != 0)
-        rc = ls_error_set(err, LS_CHANGED,
-                          "plan %s was made for the %s %s, not %s. Nothing was applied; " TAKE_TEXT,
-                          plan->shown, what, then, now);
-    ls_arena_done(&mem);
-    return rc;
-}
-
-/* Is the plan still about this job? */
-static enum ls_code check_job(const struct ls_plan *plan, struct ls_error *err)
-{
-    const struct ls_plan_header *h = &plan->header;
-    const struct ls_job *job = plan->job;
-    enum ls_code rc = check_side(plan, "source", h->source, &job->source, err);
-
-    if (rc == LS_OK)
-        rc = check_side(plan, "target", h->target, &job->target, err);
-    if (rc == LS_OK && (strcmp(h->job, job->digest) != 0 ||
-                        strcmp(h->fingerprint, job->fingerprint ? job->fingerprint : "") != 0))
-        rc = ls_error_set(
-            err, LS_CHANGED,
-            "plan %s no longer fits: the key, the fields, a filter or a table of the sync "
-            "changed since it was made (%s). Nothing was applied; " TAKE_TEXT,
-            plan->shown, h->made_at);
-    return rc;
-}
-
-enum ls_code ls_plan_open(struct ls_job *job, FILE *f, const char *shown, struct ls_plan **ret,
-                          struct ls_error *err)
+enum ls_code ls_plan_make(struct ls_job *job, const struct ls_compare_options *options,
+                          const struct ls_hooks *hooks, struct ls_plan **ret,
+                          struct ls_compare_result *ret_compare, struct ls_error *err)
 {
     struct ls_plan *plan = calloc(1, sizeof *plan);
-    enum ls_code rc = LS_OK;
+    struct maker m = {.job = job, .put = spool_change, .ctx = plan, .now_us = ls_clock_now_us()};
+    enum ls_code rc;
 
+    if (!plan)
+        return ls_error_nomem(err);
+    plan->layout = &job->layout;
+    ls_buf_init(&plan->scratch, 0);
+    rc = make(&m, options, hooks, ret_compare, err);
+    if (rc == LS_OK)
+        rc = ls_spool_rewind(&plan->spool, err);
+    if (rc != LS_OK) {
+        ls_plan_close(plan);
+        return rc;
+    }
+    plan->counts = m.counts;
+    *ret = plan;
+    return LS_OK;
+}
+
+enum ls_code ls_plan_open(struct ls_job *job, FILE *f, const char *shown_path, struct ls_plan **ret,
+                          struct ls_error *err)
+{
+    struct ls_plan_file *file = NULL;
+    struct ls_plan *plan;
+    enum ls_code rc = ls_plan_file_open(job, f, shown_path, &file, err);
+
+    if (rc != LS_OK)
+        return rc;
+    plan = calloc(1, sizeof *plan);
     if (!plan) {
-        fclose(f);
+        ls_plan_file_close(file);
         return ls_error_nomem(err);
     }
-    ls_arena_init(&plan->mem, 0);
-    plan->job = job;
-    plan->f = f;
-    plan->shown = shown ? ls_arena_text(&plan->mem, shown) : "of this run";
-    rc = ls_plan_read_header(f, plan->shown, &plan->mem, &plan->header, err);
-    if (rc == LS_OK && shown) /* our own spool is not hashed */
-        rc = check_digest(f, plan->shown, err);
-    if (rc == LS_OK && shown)
-        rc = check_job(plan, err);
-    if (rc == LS_OK) {
-        rewind(f);
-        if (getline(&plan->line, &plan->line_room, f) < 0) /* past the header */
-            rc = damaged(err, plan->shown, "it is empty");
-    }
-    if (rc == LS_OK)
-        *ret = plan;
-    else
-        ls_plan_close(plan);
-    return rc;
+    plan->layout = &job->layout;
+    plan->counts = *ls_plan_file_counts(file);
+    plan->file = file;
+    *ret = plan;
+    return LS_OK;
 }
 
 void ls_plan_close(struct ls_plan *plan)
 {
     if (!plan)
         return;
-    fclose(plan->f);
-    free(plan->line);
-    ls_arena_done(&plan->mem);
+    ls_plan_file_close(plan->file);
+    ls_spool_done(&plan->spool);
+    ls_buf_done(&plan->scratch);
     free(plan);
 }
 
 const struct ls_plan_counts *ls_plan_counts(const struct ls_plan *plan)
 {
-    return &plan->header.counts;
+    return &plan->counts;
 }
 
-static enum ls_code read_record(const json_t *json, const char *name,
-                                const struct ls_layout *layout, struct ls_arena *mem,
-                                const struct ls_value **ret, struct ls_error *err)
+/* Values out of a blob that stays where it is; NULL when they cannot be read. */
+static struct ls_value *spooled_values(struct ls_reader *rd, struct ls_arena *mem, size_t count)
 {
-    const json_t *record = json_object_get(json, name);
-    struct ls_value *values;
+    struct ls_value *values = ls_arena_array(mem, count, sizeof *values);
 
-    *ret = NULL;
-    if (!record)
-        return LS_OK;
-    values = ls_arena_array(mem, layout->field_count, sizeof *values);
-    if (!values)
-        return ls_error_nomem(err);
-    *ret = values;
-    return ls_record_from_json(record, layout->fields, NULL, layout->field_count, mem, values, err);
+    return values && ls_values_decode(rd, NULL, values, count) ? values : NULL;
 }
 
-static bool kind_from_word(const char *word, enum ls_change_kind *ret)
+static enum ls_code next_spooled(struct ls_plan *plan, struct ls_arena *mem, struct ls_change *ret,
+                                 size_t *ret_bytes, struct ls_error *err)
 {
-    for (enum ls_change_kind k = LS_INSERT; word && k <= LS_DELETE; k++)
-        if (strcmp(word, ls_change_word(k)) == 0) {
-            *ret = k;
-            return true;
-        }
-    return false;
-}
+    const struct ls_layout *layout = plan->layout;
+    struct ls_reader rd;
+    void *blob = NULL;
+    size_t size = 0, used = mem->used_bytes;
+    bool ok;
+    enum ls_code rc = ls_spool_next(&plan->spool, mem, &blob, &size, err);
 
-static enum ls_code read_change(const struct ls_plan *plan, const json_t *json,
-                                struct ls_arena *mem, struct ls_change *ret, struct ls_error *err)
-{
-    const struct ls_layout *layout = &plan->job->layout;
-    struct ls_value *key = ls_arena_array(mem, layout->key_count, sizeof *key);
-    enum ls_code rc;
-
-    if (!key)
-        return ls_error_nomem(err);
-    if (!kind_from_word(json_string_value(json_object_get(json, "op")), &ret->kind))
-        return damaged(err, plan->shown, "a line is no change");
-    ret->key = key;
-    rc = ls_record_from_json(json_object_get(json, "key"), layout->fields, layout->key,
-                             layout->key_count, mem, key, err);
-    if (rc == LS_OK)
-        rc = read_record(json, "before", layout, mem, &ret->before, err);
-    if (rc == LS_OK)
-        rc = read_record(json, "after", layout, mem, &ret->after, err);
-    if (rc == LS_OK &&
-        (!ret->before != (ret->kind == LS_INSERT) || !ret->after != (ret->kind == LS_DELETE)))
-        return damaged(err, plan->shown, "a change lacks its record");
-    return rc == LS_OK || rc == LS_NOMEM ? rc : ls_error_wrap(err, "plan %s", plan->shown);
-}
-
-/* One line: a change, or the end. */
-static enum ls_code next_line(struct ls_plan *plan, struct ls_arena *mem, struct ls_change *ret,
-                              size_t *ret_bytes, struct ls_error *err)
-{
-    const ssize_t n = getline(&plan->line, &plan->line_room, plan->f);
-    json_t *json = n > 0 ? json_loadb(plan->line, (size_t)n, JSON_ALLOW_NUL, NULL) : NULL;
-    const json_t *end = json_object_get(json, "end");
-    enum ls_code rc = LS_OK;
-
-    *ret_bytes = n > 0 ? (size_t)n : 0;
-    plan->ended = end != NULL;
-    if (!json)
-        rc = damaged(err, plan->shown, "a line is not JSON");
-    else if (!end)
-        rc = read_change(plan, json, mem, ret, err);
-    else if ((uint64_t)json_integer_value(end) != plan->read)
-        rc = damaged(err, plan->shown, "changes are missing");
-    json_decref(json);
-    return rc;
+    *ret_bytes = 0;
+    if (rc != LS_OK || !blob)
+        return rc;
+    ls_reader_init(&rd, blob, size);
+    *ret = (struct ls_change){.kind = (enum ls_change_kind)ls_reader_u8(&rd)};
+    ret->key = spooled_values(&rd, mem, layout->key_count);
+    ok = ret->key != NULL;
+    if (ok && ret->kind != LS_INSERT)
+        ok = (ret->before = spooled_values(&rd, mem, layout->field_count)) != NULL;
+    if (ok && ret->kind != LS_DELETE)
+        ok = (ret->after = spooled_values(&rd, mem, layout->field_count)) != NULL;
+    if (!ok || rd.failed || rd.at != rd.size)
+        return ls_error_set(err, LS_IO, "a change in a temporary file cannot be read back");
+    *ret_bytes = mem->used_bytes - used;
+    return LS_OK;
 }
 
 enum ls_code ls_plan_next(struct ls_plan *plan, size_t max, struct ls_arena *mem,
                           struct ls_change **ret, size_t *ret_count, struct ls_error *err)
 {
     struct ls_change *changes = ls_arena_array(mem, max, sizeof *changes);
-    size_t n = 0, bytes = 0;
+    size_t n = 0, bytes = 0, size = 1;
 
     if (!changes)
         return ls_error_nomem(err);
-    while (n < max && bytes < NEXT_BYTES && !plan->ended) {
-        size_t size = 0;
-        enum ls_code rc = next_line(plan, mem, &changes[n], &size, err);
+    while (n < max && bytes < NEXT_BYTES && size) {
+        enum ls_code rc = plan->file ? ls_plan_file_next(plan->file, mem, &changes[n], &size, err)
+                                     : next_spooled(plan, mem, &changes[n], &size, err);
 
         if (rc != LS_OK)
             return rc;
         bytes += size;
-        if (!plan->ended) {
-            plan->read++;
-            n++;
-        }
+        n += size > 0;
     }
     *ret = changes;
     *ret_count = n;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* plan.h - the changes that would make the target match, as a file.
+/* plan.h - the changes that would make the target match: kept for a sync itself, or as a file.
  *
- * JSON Lines: a header {"lockstep":"plan","format":1,"sync",...,"counts":{...}}, one line for each change
+ * The file is JSON Lines: a header {"lockstep":"plan","format":1,"sync",...,"counts":{...}}, one line for each change
  * {"op":"update","key":{...},"before":{...},"after":{...}}, a closing line {"end":N,"sha256":"..."} over all lines before it.
- * The digest guards against accident, not against a forger. The same format spools a sync's own changes. 0600. docs/plan-format.md */
+ * The digest guards against accident, not against a forger. 0600. docs/plan-format.md */
 #ifndef LS_ENGINE_PLAN_H
 #define LS_ENGINE_PLAN_H
 
@@ -20,17 +20,20 @@ struct ls_plan_counts {
     uint64_t source_count, target_count;
 };
 
-/* Compares and writes the plan (LS_DELETES_* decide about target-only records). path NULL: an unnamed temporary file for
- * ls_plan_open(); else a file that replaces path in one step. *ret_temp is set for path NULL. */
+/* Compares and writes the plan to a file that replaces path in one step (LS_DELETES_* decide about target-only records). */
+LS_MUST_CHECK enum ls_code
+ls_plan_save(struct ls_job *job, const struct ls_compare_options *options,
+             const struct ls_hooks *hooks, const char *path, struct ls_plan_counts *ret_counts,
+             struct ls_compare_result *ret_compare, struct ls_error *err);
+
+struct ls_plan; /* an open plan, read from the start; job must outlive it */
+/* The same for a sync that applies it at once: the changes wait in an unnamed temporary file. */
 LS_MUST_CHECK enum ls_code ls_plan_make(struct ls_job *job,
                                         const struct ls_compare_options *options,
-                                        const struct ls_hooks *hooks, const char *path,
-                                        FILE **ret_temp, struct ls_plan_counts *ret_counts,
+                                        const struct ls_hooks *hooks, struct ls_plan **ret,
                                         struct ls_compare_result *ret_compare,
                                         struct ls_error *err);
-
-struct ls_plan; /* an open plan, read from the start */
-/* Opens. shown_path NULL: our own spool, which is trusted. Else checks header and digest of the whole file first: LS_CORRUPT (changed or cut), LS_VERSION, LS_CHANGED (the sync,
+/* Opens a file after checking its header and the digest of all of it: LS_CORRUPT (changed or cut), LS_VERSION, LS_CHANGED (the sync,
  * its sides or schemas are no longer what the plan was made for; says which). f is owned from now on. */
 LS_MUST_CHECK enum ls_code ls_plan_open(struct ls_job *job, FILE *f, const char *shown_path,
                                         struct ls_plan **ret, struct ls_error *err);

@@ -313,7 +313,9 @@ static bool decode_data(struct ls_reader *in, struct ls_arena *mem, enum ls_type
 
     if (type == LS_T_UUID && size != 16)
         return false;
-    return !in->failed && ls_value_copy(mem, &v, ret);
+    if (!mem)
+        *ret = v;
+    return !in->failed && (!mem || ls_value_copy(mem, &v, ret));
 }
 
 static bool decode_value(struct ls_reader *in, struct ls_arena *mem, struct ls_value *ret)

@@ -461,14 +461,11 @@ struct run *runs_apply(struct ls_job *job, struct ls_plan *plan, const struct ru
 struct run *runs_sync(struct ls_job *job, const struct run_options *options)
 {
     const struct ls_compare_options compare = {.no_recheck = true};
-    struct ls_plan_counts counts;
     struct ls_compare_result compared;
     struct ls_plan *plan = NULL;
     struct ls_error err = {0};
-    FILE *f = NULL;
 
-    assert_ok(ls_plan_make(job, &compare, NULL, NULL, &f, &counts, &compared, &err), &err);
-    assert_ok(ls_plan_open(job, f, NULL, &plan, &err), &err);
+    assert_ok(ls_plan_make(job, &compare, NULL, &plan, &compared, &err), &err);
     return runs_apply(job, plan, options);
 }
 

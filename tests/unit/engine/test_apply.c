@@ -116,16 +116,13 @@ static void a_batch_in_which_nothing_was_to_be_written_is_not_committed(void **s
     const char *b = in_sqlite("id:int* n:int\n");
     struct ls_job *job = job_of(a, b, 0);
     struct fake_journal *j = fake_journal_new();
-    struct ls_plan_counts counts;
     struct ls_compare_result compared;
     struct ls_plan *plan = NULL;
     struct ls_error err = {0};
     struct run *run;
-    FILE *f = NULL;
 
     (void)state;
-    assert_ok(ls_plan_make(job, NULL, NULL, NULL, &f, &counts, &compared, &err), &err);
-    assert_ok(ls_plan_open(job, f, NULL, &plan, &err), &err);
+    assert_ok(ls_plan_make(job, NULL, NULL, &plan, &compared, &err), &err);
     run_free(runs_sync(job, NULL));
     run = runs_apply(job, plan, &(struct run_options){.journal = &j->journal}); /* once more */
     assert_run(run, "0 created, 0 updated, 0 deleted, 0 failed, 0 conflicts");
@@ -141,14 +138,11 @@ static void a_batch_in_which_nothing_was_to_be_written_is_not_committed(void **s
 static struct ls_plan *plan_of(struct ls_job *job)
 {
     const struct ls_compare_options options = {.no_recheck = true};
-    struct ls_plan_counts counts;
     struct ls_compare_result compared;
     struct ls_plan *plan = NULL;
     struct ls_error err = {0};
-    FILE *f = NULL;
 
-    assert_ok(ls_plan_make(job, &options, NULL, NULL, &f, &counts, &compared, &err), &err);
-    assert_ok(ls_plan_open(job, f, NULL, &plan, &err), &err);
+    assert_ok(ls_plan_make(job, &options, NULL, &plan, &compared, &err), &err);
     return plan;
 }
 

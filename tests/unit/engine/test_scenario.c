@@ -341,8 +341,8 @@ static const struct ls_compare_options quick = {.no_recheck = true};
 
 /* Opens, plans; the error in err. */
 static enum ls_code plan_scenario(struct scenario *s, const char *source, const char *target,
-                                  struct ls_job **ret_job, FILE **ret_plan,
-                                  struct ls_plan_counts *counts, struct ls_error *err)
+                                  struct ls_job **ret_job, struct ls_plan **ret_plan,
+                                  struct ls_error *err)
 {
     struct ls_sync_config config = s->config;
     struct ls_compare_result compared;
@@ -351,15 +351,12 @@ static enum ls_code plan_scenario(struct scenario *s, const char *source, const 
     config.source.url = source;
     config.target.url = target;
     rc = ls_job_open(&config, true, ret_job, err);
-    return rc == LS_OK
-               ? ls_plan_make(*ret_job, &quick, NULL, NULL, ret_plan, counts, &compared, err)
-               : rc;
+    return rc == LS_OK ? ls_plan_make(*ret_job, &quick, NULL, ret_plan, &compared, err) : rc;
 }
 
 /* The changes as text; the plan is read to its end. */
-static void check_plan(struct scenario *s, struct ls_job *job, FILE *f)
+static void check_plan(struct scenario *s, struct ls_job *job, struct ls_plan *plan)
 {
-    struct ls_plan *plan = NULL;
     struct ls_error err = {0};
     struct ls_change *changes = NULL;
     struct ls_arena mem;
@@ -368,14 +365,12 @@ static void check_plan(struct scenario *s, struct ls_job *job, FILE *f)
 
     ls_arena_init(&mem, 0);
     ls_buf_init(&text, 0);
-    assert_ok(ls_plan_open(job, f, NULL, &plan, &err), &err);
     while (count) {
         assert_ok(ls_plan_next(plan, 100, &mem, &changes, &count, &err), &err);
         for (size_t i = 0; i < count; i++)
             add_change(&text, &job->layout, &changes[i]);
     }
     compare_texts(s, "plan", s->text[PLAN], text.size ? ls_buf_str(&text) : "");
-    ls_plan_close(plan);
     ls_buf_done(&text);
     ls_arena_done(&mem);
 }
@@ -441,15 +436,15 @@ static void run_over(struct scenario *s, const char *source_store, const char *t
     struct ls_error err = {0};
     struct ls_job *job = NULL;
     const char *key[MAX_LIST] = {NULL};
+    struct ls_plan *plan = NULL;
     struct run *run;
-    FILE *f = NULL;
     enum ls_code rc;
     char *before;
 
     table_make(&s->source, source_store, "source");
     table_make(&s->target, target_store, "target");
     before = runs_dump(target);
-    rc = plan_scenario(s, source, target, &job, &f, &counts, &err);
+    rc = plan_scenario(s, source, target, &job, &plan, &err);
     if (s->text[ERRORS]) {
         char *words = trim(ls_arena_text(&s->mem, s->text[ERRORS]));
 
@@ -459,7 +454,9 @@ static void run_over(struct scenario *s, const char *source_store, const char *t
         assert_non_null(strstr(err.text, words));
     } else {
         assert_ok(rc, &err);
-        check_plan(s, job, f);
+        counts = *ls_plan_counts(plan);
+        check_plan(s, job, plan);
+        ls_plan_close(plan);
         check_brake(s, job, &counts);
         run = runs_sync(job, &(struct run_options){.journal = &j->journal});
         check_failed(s, run);
