@@ -334,13 +334,37 @@ done:
     return rc;
 }
 
+/* The name that was probably meant: table means schema.table too. NULL: none is near. */
+static const char *nearest_collection(const char *collection, size_t count,
+                                      const char *const *names, struct ls_arena *mem)
+{
+    const char *nearest = ls_text_nearest(collection, names, count);
+    const char **tails = ls_arena_array(mem, count + 1, sizeof(*tails));
+
+    if (nearest || !tails || strpbrk(collection, ".\""))
+        return nearest;
+    for (size_t i = 0; i < count; i++) {
+        const char *dot = strchr(names[i], '"') ? NULL : strrchr(names[i], '.');
+
+        tails[i] = dot ? dot + 1 : names[i];
+    }
+    nearest = ls_text_nearest(collection, tails, count);
+    for (size_t i = 0; nearest && i < count; i++)
+        if (tails[i] == nearest)
+            return names[i];
+    return NULL;
+}
+
 enum ls_code ls_store_no_collection(struct ls_store *store, const char *collection, size_t count,
                                     const char *const *names, struct ls_error *err)
 {
-    const char *nearest = ls_text_nearest(collection, names, count);
+    struct ls_arena mem;
+    const char *nearest;
     struct ls_buf shown;
     enum ls_code rc;
 
+    ls_arena_init(&mem, 0);
+    nearest = nearest_collection(collection, count, names, &mem);
     ls_buf_init(&shown, 0);
     ls_text_printable(&shown, collection, strlen(collection));
     ls_buf_text(&shown, " in ");
@@ -349,13 +373,15 @@ enum ls_code ls_store_no_collection(struct ls_store *store, const char *collecti
         rc = ls_error_set(err, LS_NOT_FOUND, "there is no collection %s. Did you mean %s?",
                           ls_buf_str(&shown), nearest);
     else if (count)
-        rc = ls_error_set(err, LS_NOT_FOUND, "there is no collection %s. It has %zu, such as %s",
-                          ls_buf_str(&shown), count, names[0]);
+        rc = ls_error_set(err, LS_NOT_FOUND, "there is no collection %s. It has %zu: %s%s%s%s",
+                          ls_buf_str(&shown), count, names[0], count > 1 ? ", " : "",
+                          count > 1 ? names[1] : "", count > 2 ? ", ..." : "");
     else
         rc =
             ls_error_set(err, LS_NOT_FOUND,
                          "there is no collection %s, which has none at all. Check the store's name",
                          ls_buf_str(&shown));
     ls_buf_done(&shown);
+    ls_arena_done(&mem);
     return rc;
 }

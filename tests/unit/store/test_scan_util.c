@@ -176,6 +176,35 @@ static void an_unknown_scheme_is_answered_with_those_there_are(void **state)
     assert_null(store);
 }
 
+static void a_collection_that_is_not_there_is_answered_with_the_one_meant(void **state)
+{
+    static const char *const names[] = {"\"Odd.Schema\".t", "public.UPPER", "public.customers"};
+    static const struct {
+        const char *wanted, *said;
+    } cases[] = {
+        {"upper", "Did you mean public.UPPER?"},
+        {"custmers", "Did you mean public.customers?"},
+        {"public.custmers", "Did you mean public.customers?"},
+        {"nowhere", "It has 3: \"Odd.Schema\".t, public.UPPER, ..."},
+        {"other.customers", "It has 3"},
+    };
+    struct ls_arena mem;
+    struct ls_store *store;
+    struct ls_error err = {0};
+
+    (void)state;
+    ls_arena_init(&mem, 0);
+    store = open_memory(&mem, "names", true);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(ls_store_no_collection(store, cases[i].wanted, 3, names, &err),
+                         LS_NOT_FOUND);
+        if (!strstr(err.text, cases[i].said))
+            fail_msg("%s: %s", cases[i].wanted, err.text);
+    }
+    ls_store_close(store);
+    ls_arena_done(&mem);
+}
+
 static void every_kind_fills_what_its_capabilities_promise(void **state)
 {
     (void)state;
@@ -232,6 +261,7 @@ int main(void)
         cmocka_unit_test(a_sample_of_many_records_stays_even),
         cmocka_unit_test(more_bounds_than_values_are_not_invented),
         cmocka_unit_test(an_unknown_scheme_is_answered_with_those_there_are),
+        cmocka_unit_test(a_collection_that_is_not_there_is_answered_with_the_one_meant),
         cmocka_unit_test(every_kind_fills_what_its_capabilities_promise),
         cmocka_unit_test(a_memory_store_lives_as_long_as_a_session),
     };
