@@ -11,6 +11,7 @@
 #include "engine/brake.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define X(name, word) [LS_BRAKE_##name] = (word),
@@ -144,6 +145,29 @@ static const enum ls_brake looked_at[LS_BRAKE_COUNT] = {
     LS_BRAKE_IDENTITY, LS_BRAKE_CONFIG, LS_BRAKE_EMPTY, LS_BRAKE_DELETES, LS_BRAKE_CHANGES,
 };
 
+static bool pulls(enum ls_brake brake, unsigned forced, const struct situation *s)
+{
+    return !(forced >> brake & 1u) && rules[brake].pulls(s);
+}
+
+/* Who goes past the first brake shall not run into the second. */
+static void name_others(enum ls_brake first, unsigned forced, const struct situation *s,
+                        struct ls_error *err)
+{
+    char words[100];
+    int used = snprintf(words, sizeof(words), "%s", ls_brake_word(first));
+    const int alone = used;
+
+    for (size_t i = 0; i < LS_BRAKE_COUNT; i++)
+        if (looked_at[i] != first && pulls(looked_at[i], forced, s))
+            used += snprintf(words + used, sizeof(words) - (size_t)used, ",%s",
+                             ls_brake_word(looked_at[i]));
+    if (used > alone)
+        ls_error_set(err, LS_BRAKE,
+                     "%s. It is not the only brake: --force=%s goes past all that stop this run",
+                     err->text, words);
+}
+
 enum ls_code ls_brake_check(const struct ls_job *job, const struct ls_plan_counts *counts,
                             const struct ls_brake_memory *last, unsigned forced,
                             struct ls_error *err)
@@ -156,8 +180,9 @@ enum ls_code ls_brake_check(const struct ls_job *job, const struct ls_plan_count
     for (size_t i = 0; i < LS_BRAKE_COUNT; i++) {
         const enum ls_brake brake = looked_at[i];
 
-        if (!(forced >> brake & 1u) && rules[brake].pulls(&s)) {
+        if (pulls(brake, forced, &s)) {
             rules[brake].explain(&s, err);
+            name_others(brake, forced, &s, err);
             return LS_BRAKE;
         }
     }

@@ -325,6 +325,22 @@ static void a_source_without_the_records_of_only_is_not_an_empty_one(void **stat
     assert_int_equal(ls_brake_check(partial, &counts, &last, 0, &err), LS_OK);
 }
 
+static void every_brake_that_pulls_is_named_at_once(void **state)
+{
+    const struct ls_plan_counts counts = {
+        .deletes = 30, .updates = 40, .source_count = 70, .target_count = 100};
+    const struct ls_brake_memory last = {"other", "source|other", 100};
+    struct ls_error err = {0};
+
+    (void)state;
+    assert_error(ls_brake_check(job(.2, .5), &counts, &last, 0, &err), &err, LS_BRAKE,
+                 "--force=identity,config,deletes,changes goes past all");
+    assert_error(ls_brake_check(job(.2, .5), &counts, &last,
+                                FORCED(IDENTITY) | FORCED(CONFIG) | FORCED(DELETES), &err),
+                 &err, LS_BRAKE, "--force=changes");
+    assert_null(strstr(err.text, "the only brake"));
+}
+
 static void every_brake_has_a_word_of_its_own(void **state)
 {
     (void)state;
@@ -340,6 +356,7 @@ int main(void)
         cmocka_unit_test(each_situation_is_judged_as_the_table_says),
         cmocka_unit_test(a_brake_gives_its_figures),
         cmocka_unit_test(a_source_without_the_records_of_only_is_not_an_empty_one),
+        cmocka_unit_test(every_brake_that_pulls_is_named_at_once),
         cmocka_unit_test(every_brake_has_a_word_of_its_own),
     };
 
