@@ -94,9 +94,11 @@ const char *shown_argument(const char *argument, char out[SHOWN]);
 
 /* help.c */
 int run_help(struct cli *cli);
-int run_completion(struct cli *cli);
 void print_usage(FILE *out);
 void print_command_help(FILE *out, const struct command *command);
+
+/* completion.c */
+int run_completion(struct cli *cli);
 
 /* recall.c: the commands that recall what was done. */
 int run_history(struct cli *cli);
@@ -104,6 +106,9 @@ int run_show(struct cli *cli);
 int run_receipt(struct cli *cli);
 int run_prune(struct cli *cli);
 int run_audit(struct cli *cli);
+
+/* main.c: the configuration to read: -c FILE, or lockstep.yaml where there is one, or NULL. */
+const char *configuration(const struct settings *set);
 
 /* commands.c: what its commands share with those of recall.c. */
 /* Which sync: the arguments from `first` on. 0, or an exit status after a message. */
@@ -122,8 +127,8 @@ void progress_clear(struct progress *p); /* takes the bar away before something 
 void render_status(struct cli *cli, const struct lockstep_status *list, size_t count,
                    size_t missing);
 void render_difference(struct cli *cli, const struct lockstep_difference *difference);
-/* diff found nothing. */
-void render_in_sync(struct cli *cli, const struct lockstep_status *status);
+/* The last line of status, and all of a diff that found nothing. */
+void render_verdict(struct cli *cli, const struct lockstep_status *status);
 void render_plan(struct cli *cli, const struct lockstep_plan_info *info, const char *path);
 void render_run(struct cli *cli, const struct lockstep_run *run);
 void render_show(struct cli *cli, const struct lockstep_run *run, const char *log);
@@ -137,8 +142,8 @@ int misuse(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 
 int unknown_command(struct cli *cli, const char *name);
 
 /* text.c: figures, times and foreign text. Functions with `out` return it. */
-#define TEXT_WIDTH 88    /* columns of help texts */
-#define WINDOW 400       /* bytes of a value that diff shows */
+#define TEXT_WIDTH 78    /* columns of help texts */
+#define WINDOW 160       /* bytes of a value that diff shows */
 #define WINDOW_BEFORE 40 /* of these, before the first difference */
 #define VALUE (WINDOW + 20)
 const char *grouped(uint64_t n, char out[32]);       /* 1234567 -> 1,234,567 */
@@ -147,8 +152,13 @@ const char *utc_time(int64_t unix_us, char out[32]); /* 2026-11-21 06:00:00; 0: 
 /* Text from elsewhere, with control characters written as \\x1b. Free the copy; NULL: out of memory. */
 char *clean_text(const char *text);
 void print_clean(FILE *out, const char *text);
-/* Words from column `at` on, new lines from column `indent` on; a line break at the end. */
-void print_wrapped(FILE *out, const char *text, size_t at, size_t indent);
+/* Words from column `at` on, new lines from column `indent` on and before column `width`, which may be SIZE_MAX; a
+ * line break at the end. */
+void print_wrapped(FILE *out, const char *text, size_t at, size_t indent, size_t width);
+size_t terminal_width(int fd); /* columns; SIZE_MAX: no terminal */
+/* A flat JSON object as people read it: {"id":"7","n":"x"} is id=7, n=x with ", " as gap. Control characters are
+ * cleaned. */
+void print_flat_json(FILE *out, const char *json, const char *gap);
 void print_json_text(FILE *out, const char *text);  /* a JSON string, quotes included */
 void print_json_lines(FILE *out, const char *json); /* an object with a line for each member */
 /* A sync's name for tables. That of two URLs is long: then their collections or files. */

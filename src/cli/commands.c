@@ -239,7 +239,7 @@ static int diff_one(struct cli *cli, const struct lockstep_select *select)
     if (code != LOCKSTEP_OK && code != LOCKSTEP_DIFFERENT)
         return fail(cli, &error);
     if (!cli->set.json && code == LOCKSTEP_OK)
-        render_in_sync(cli, &status);
+        render_verdict(cli, &status);
     else if (!cli->set.json && options.limit && off > options.limit)
         printf("… the first %s of %s differences\n", grouped(options.limit, n), grouped(off, m));
     lockstep_status_done(&status);
@@ -388,19 +388,19 @@ static int run_init(struct cli *cli)
 #define COMPARES (LOOKS | TAKES_ONLY | TAKES_FULL)
 
 const struct command commands[] = {
-    {"init", "SOURCE TARGET", "write a lockstep.yaml from two stores",
+    {"init", "SOURCE TARGET", "write lockstep.yaml from two stores",
      "Looks for the tables that both stores have, finds keys and fields in common, and writes a "
      "commented lockstep.yaml (or -c FILE). URLs with a #collection make a file for that pair "
      "alone. Passwords are not written: put ${VAR} in their place, or use PGPASSWORD or a pass "
      "file.",
      "lockstep init postgres://app@localhost/app sqlite:mirror.db", TAKES_PAIR | TAKES_REPLACE, 2,
      2, false, run_init},
-    {"check", "[" SYNC_ARGUMENTS "]", "check configuration, connections and types",
+    {"check", "[" SYNC_ARGUMENTS "]", "check set-up, connections and types",
      "Connects to both sides and says, before the first record moves, what is missing and which "
      "fields cannot make the round trip. Without arguments: every sync of the configuration, and "
      "the state.",
      "lockstep check", LOOKS, 0, 2, true, run_check},
-    {"status", "[" SYNC_ARGUMENTS "]", "count what is in sync and what is not",
+    {"status", "[" SYNC_ARGUMENTS "]", "count what is in sync and what not",
      "Compares both sides and prints the counts. Writes nothing anywhere. Without arguments: every "
      "sync of the configuration. Exit status 1 when something differs.",
      "lockstep status sqlite:archive.db#packages sqlite:mirror.db#packages",
@@ -463,9 +463,10 @@ const struct command commands[] = {
     {"help", "[COMMAND]", "show this, or the help of a command",
      "Shows the commands, or one of them with its options. --markdown prints the whole manual.",
      "lockstep help sync", TAKES_MARKDOWN, 0, 1, false, run_help},
-    {"completion", "bash | zsh | fish", "print the shell completion",
-     "Prints a script that completes commands and options.", "source <(lockstep completion bash)",
-     0, 1, 1, false, run_completion},
+    {"completion", "bash | zsh | fish | syncs", "print the shell completion",
+     "Prints a script that completes commands, options, names of syncs and files. `completion "
+     "syncs` prints the names, one a line; the scripts ask for them.",
+     "source <(lockstep completion bash)", 0, 1, 1, false, run_completion},
 };
 const size_t command_count = sizeof commands / sizeof *commands;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* help.c - help, the Markdown manual and shell completion, all printed from the tables. */
+/* help.c - help and the Markdown manual, printed from the tables. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +42,7 @@ static void print_options(FILE *out, const struct command *command)
         if (command ? takes(command, &option_specs[i]) : option_specs[i].takes == TAKES_ALWAYS) {
             option_text(&option_specs[i], text, sizeof text);
             fprintf(out, "  %-*s", OPTION_COLUMN - 2, text);
-            print_wrapped(out, option_specs[i].help, OPTION_COLUMN, OPTION_COLUMN);
+            print_wrapped(out, option_specs[i].help, OPTION_COLUMN, OPTION_COLUMN, TEXT_WIDTH);
         }
 }
 
@@ -68,14 +68,13 @@ void print_usage(FILE *out)
           out);
     print_commands(out);
     fputs("\nSYNC is a name from lockstep.yaml; SOURCE and TARGET are store URLs:\n"
-          "  postgres://user@host/db#schema.table   sqlite:shop.db#customers   "
-          "file:customers.csv\n\nOptions of every command:\n",
+          "  postgres://user@host/db#schema.table, sqlite:shop.db#table, file:table.csv\n\n"
+          "Options of every command:\n",
           out);
     print_options(out, NULL);
-    fputs("\n`lockstep help COMMAND` tells more. Exit status: 0 done or in sync, 1 differences or "
-          "some\n"
-          "records failed, 2 wrong usage or configuration, 3 could not, 4 stopped by a brake,\n"
-          "130 interrupted.\n",
+    fputs("\n`lockstep help COMMAND` tells more. Exit status: 0 done or in sync, 1\n"
+          "differences or some records failed, 2 wrong usage or configuration, 3 could\n"
+          "not, 4 stopped by a brake, 130 interrupted.\n",
           out);
 }
 
@@ -83,7 +82,7 @@ void print_command_help(FILE *out, const struct command *c)
 {
     fprintf(out, "Usage: lockstep %s%s%s [OPTIONS]\n\n", c->name, *c->arguments ? " " : "",
             c->arguments);
-    print_wrapped(out, c->description, 0, 0);
+    print_wrapped(out, c->description, 0, 0, TEXT_WIDTH);
     if (takes_any(c)) {
         fputs("\nOptions:\n", out);
         print_options(out, c);
@@ -154,76 +153,4 @@ int run_help(struct cli *cli)
         return unknown_command(cli, cli->set.args[0]);
     print_command_help(stdout, command);
     return LOCKSTEP_OK;
-}
-
-/* ---- completion ---- */
-
-static void print_bash(void)
-{
-    puts("# lockstep completion for bash:  source <(lockstep completion bash)\n"
-         "_lockstep() {\n"
-         "    local word=${COMP_WORDS[COMP_CWORD]} command= w\n"
-         "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do [[ $w == -* ]] || { command=$w; "
-         "break; }; done\n"
-         "    if [[ -z $command && $word != -* ]]; then");
-    fputs("        COMPREPLY=($(compgen -W \"", stdout);
-    for (size_t i = 0; i < command_count; i++)
-        printf("%s%s", i ? " " : "", commands[i].name);
-    puts("\" -- \"$word\")); return\n    fi\n    local options=");
-    puts("    case $command in");
-    for (size_t i = 0; i < command_count; i++) {
-        printf("    %s) options=\"", commands[i].name);
-        for (size_t o = 0; o < option_count; o++)
-            if (takes(&commands[i], &option_specs[o]))
-                printf(" --%s", option_specs[o].name);
-        puts("\" ;;");
-    }
-    fputs("    esac\n    options=\"$options", stdout);
-    for (size_t o = 0; o < option_count; o++)
-        if (option_specs[o].takes == TAKES_ALWAYS)
-            printf(" --%s", option_specs[o].name);
-    puts("\"\n    if [[ $word == -* ]]; then COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
-         "    else COMPREPLY=($(compgen -f -- \"$word\")); fi\n}\n"
-         "complete -o filenames -F _lockstep lockstep");
-}
-
-static void print_zsh(void)
-{
-    puts("# lockstep completion for zsh:  source <(lockstep completion zsh)\nautoload -U +X "
-         "bashcompinit && bashcompinit");
-    print_bash();
-}
-
-static void print_fish(void)
-{
-    puts("# lockstep completion for fish:  lockstep completion fish | source");
-    for (size_t i = 0; i < command_count; i++) {
-        printf("complete -c lockstep -n __fish_use_subcommand -f -a %s -d \"%s\"\n",
-               commands[i].name, commands[i].summary);
-        for (size_t o = 0; o < option_count; o++)
-            if (takes(&commands[i], &option_specs[o]))
-                printf("complete -c lockstep -n \"__fish_seen_subcommand_from %s\" -l %s%s\n",
-                       commands[i].name, option_specs[o].name,
-                       option_specs[o].argument ? " -r" : "");
-    }
-    for (size_t o = 0; o < option_count; o++)
-        if (option_specs[o].takes == TAKES_ALWAYS)
-            printf("complete -c lockstep -l %s%s\n", option_specs[o].name,
-                   option_specs[o].argument ? " -r" : "");
-}
-
-int run_completion(struct cli *cli)
-{
-    static const struct {
-        const char *shell;
-        void (*print)(void);
-    } shells[] = {{"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
-
-    for (size_t i = 0; i < sizeof shells / sizeof *shells; i++)
-        if (strcmp(cli->set.args[0], shells[i].shell) == 0) {
-            shells[i].print();
-            return LOCKSTEP_OK;
-        }
-    return misuse(cli, "there is completion for bash, zsh and fish, not for \"%s\"",
-                  cli->set.args[0]);
 }

@@ -93,8 +93,7 @@ static int check_arguments(struct cli *cli, const struct command *command)
     return 0;
 }
 
-/* The configuration: -c FILE, or lockstep.yaml where there is one. */
-static const char *configuration(const struct settings *set)
+const char *configuration(const struct settings *set)
 {
     if (set->config)
         return set->config;

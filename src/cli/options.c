@@ -193,6 +193,8 @@ static int take_option(struct settings *set, const struct option_spec *spec, con
     if (strcmp(spec->name, "key") == 0)
         return take_key(set, value);
     status = take_number(spec->name, value, &n);
+    if (strcmp(spec->name, "limit") == 0 && status == 0 && n == 0)
+        return bad("--limit takes a number from 1 on");
     if (strcmp(spec->name, "limit") == 0)
         set->limit = n;
     else

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,13 +66,6 @@ static void draw_bar(char *out, size_t cells, uint64_t done, uint64_t total)
     out[3 * cells] = '\0';
 }
 
-static size_t terminal_width(void)
-{
-    struct winsize size;
-
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
 /* "  1,234/s"; "" as long as it is not known. */
 static const char *rate_text(double rate, char out[40])
 {
@@ -90,11 +82,11 @@ static void draw_share(const struct progress *p, uint64_t done, uint64_t total, 
 {
     const double left = rate > 0 ? (double)(total - done) / rate : 0;
     char bar[BAR * 3 + 1] = "", text[200], n[32], of[32], time[32] = "", speed[40];
-    const size_t width = terminal_width();
+    const size_t width = terminal_width(STDERR_FILENO);
     size_t used, cells;
 
     if (rate > 0)
-        duration((int64_t)(left * 1000), time);
+        duration(1000 * ((int64_t)left + 1), time);
     snprintf(text, sizeof text, "%3.0f %%  %s of %s%s%s%s%s", 100.0 * (double)done / (double)total,
              grouped(done, n), grouped(total, of), rate_text(rate, speed), *time ? "  " : "", time,
              *time ? " left" : "");

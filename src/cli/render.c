@@ -4,6 +4,8 @@
 #include <libsmartcols/libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <wchar.h>
 
 #include "cli.h"
 
@@ -66,25 +68,106 @@ static void put_count(struct libscols_line *line, size_t column, uint64_t n)
     put(line, column, grouped(n, text));
 }
 
-/* Line by line, without the blanks that fill the last column. */
-static void print_table(struct libscols_table *table)
+/* The table as text, with `gap` between its columns; free it. NULL: out of memory. */
+static char *table_text(struct libscols_table *table, const char *gap)
 {
     char *text = NULL;
 
-    scols_table_set_column_separator(table, "  ");
-    if (scols_print_table_to_string(table, &text) != 0)
-        text = NULL;
-    scols_unref_table(table);
-    for (const char *line = text; line && *line;) {
-        const size_t length = strcspn(line, "\n");
-        size_t used = length;
+    scols_table_set_column_separator(table, gap);
+    return scols_print_table_to_string(table, &text) == 0 ? text : NULL;
+}
 
-        while (used > 0 && line[used - 1] == ' ')
-            used--;
-        printf("%.*s\n", (int)used, line);
-        line += length + (line[length] == '\n');
+/* Columns of the terminal that a line takes; line[length] is its end. */
+static size_t line_width(const char *line, size_t length)
+{
+    mbstate_t state = {0};
+    size_t width = 0;
+
+    for (size_t at = 0; at < length;) {
+        wchar_t c = 0;
+        const size_t bytes = mbrtowc(&c, line + at, length - at, &state);
+
+        if (bytes == 0 || bytes > length - at)
+            return length;
+        width += wcwidth(c) > 0 ? (size_t)wcwidth(c) : 0;
+        at += bytes;
     }
+    return width;
+}
+
+/* The length of a line without the blanks that fill its last column. */
+static size_t used_length(const char *line)
+{
+    size_t used = strcspn(line, "\n");
+
+    while (used > 0 && line[used - 1] == ' ')
+        used--;
+    return used;
+}
+
+static const char *next_line(const char *line)
+{
+    line += strcspn(line, "\n");
+    return line + (*line == '\n');
+}
+
+static bool fits(const char *text, size_t width)
+{
+    for (const char *line = text; line && *line; line = next_line(line))
+        if (line_width(line, used_length(line)) > width)
+            return false;
+    return true;
+}
+
+static void print_lines(const char *text)
+{
+    for (const char *line = text; line && *line; line = next_line(line))
+        printf("%.*s\n", (int)used_length(line), line);
+}
+
+/* The columns below each other, a block for each line: for terminals that are too narrow for the table. */
+static void print_blocks(struct libscols_table *table)
+{
+    for (size_t i = 0; i < scols_table_get_nlines(table); i++) {
+        struct libscols_line *line = scols_table_get_line(table, i);
+
+        for (size_t c = 0; c < scols_table_get_ncols(table); c++) {
+            struct libscols_column *column = scols_table_get_column(table, c);
+            const char *data = scols_line_get_column_data(line, column);
+
+            if (!scols_column_is_hidden(column))
+                printf("%-13s %s\n", scols_cell_get_data(scols_column_get_header(column)),
+                       data ? data : "");
+        }
+        putchar('\n');
+    }
+}
+
+/* What to do where even one blank between the columns is too wide. */
+enum narrow { NARROW_WRAPS, NARROW_BLOCKS };
+
+static void print_table(struct libscols_table *table, enum narrow narrow)
+{
+    const size_t width = terminal_width(STDOUT_FILENO);
+    char *text = table_text(table, "  ");
+
+    if (!fits(text, width)) {
+        free(text);
+        text = table_text(table, " ");
+    }
+    if (narrow == NARROW_BLOCKS && !fits(text, width))
+        print_blocks(table);
+    else
+        print_lines(text);
     free(text);
+    scols_unref_table(table);
+}
+
+/* A column that says something only sometimes. */
+static void hide_column(struct libscols_table *table, size_t column, bool hidden)
+{
+    if (table && hidden)
+        scols_column_set_flags(scols_table_get_column(table, column), SCOLS_FL_HIDDEN);
 }
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -121,7 +204,7 @@ static void print_moving(const struct lockstep_status *s)
                grouped(s->moving, n), s->moving == 1 ? "" : "s", s->moving == 1 ? "it" : "them");
 }
 
-static void print_verdict(const struct cli *cli, const struct lockstep_status *s)
+void render_verdict(struct cli *cli, const struct lockstep_status *s)
 {
     const uint64_t off = differences(s);
     char n[32];
@@ -129,17 +212,13 @@ static void print_verdict(const struct cli *cli, const struct lockstep_status *s
     if (off)
         printf("%s%s differ%s%s\n", paint(cli, YELLOW), grouped(off, n), off == 1 ? "s" : "",
                paint(cli, PLAIN));
+    else if (s->total == 0 && cli->set.only_count)
+        puts("no record of either side is one of --only");
     else
         printf("%sin sync%s\n", paint(cli, GREEN), paint(cli, PLAIN));
     print_moving(s);
     if (s->run)
         printf("run %" PRId64 " has the receipt: lockstep receipt %" PRId64 "\n", s->run, s->run);
-}
-
-void render_in_sync(struct cli *cli, const struct lockstep_status *status)
-{
-    printf("%sin sync%s\n", paint(cli, GREEN), paint(cli, PLAIN));
-    print_moving(status);
 }
 
 /* What several syncs come to. */
@@ -173,12 +252,16 @@ void render_status(struct cli *cli, const struct lockstep_status *list, size_t c
     };
     struct libscols_table *table = new_table(cli, columns, COUNT(columns));
     const bool several = count + missing > 1;
+    uint64_t moving = 0;
     char label[LABEL];
 
-    for (size_t i = 0; table && i < count; i++)
+    for (size_t i = 0; table && i < count; i++) {
         put_status(table, &list[i]);
+        moving += list[i].moving;
+    }
+    hide_column(table, 5, moving == 0);
     if (table)
-        print_table(table);
+        print_table(table, NARROW_BLOCKS);
     for (size_t i = 0; i < count; i++)
         if (*list[i].explain)
             printf("%s: %s\n", sync_label(list[i].sync, list[i].source, list[i].target, label),
@@ -186,7 +269,7 @@ void render_status(struct cli *cli, const struct lockstep_status *list, size_t c
     if (several)
         print_sum(cli, list, count, missing);
     else
-        print_verdict(cli, &list[0]);
+        render_verdict(cli, &list[0]);
 }
 
 /* ---- diff ---- */
@@ -253,6 +336,7 @@ void render_difference(struct cli *cli, const struct lockstep_difference *d)
     const bool both = on_both_sides(d);
     struct libscols_table *table = new_table(cli, columns, both ? 3 : 2);
     size_t shown = 0;
+    char *text;
 
     print_heading(cli, d);
     if (!table)
@@ -266,10 +350,10 @@ void render_difference(struct cli *cli, const struct lockstep_difference *d)
             put_field(table, &d->fields[i], both);
             shown++;
         }
-    if (shown)
-        print_table(table);
-    else
-        scols_unref_table(table);
+    text = shown ? table_text(table, "  ") : NULL; /* its columns wrap by themselves */
+    print_lines(text);
+    free(text);
+    scols_unref_table(table);
 }
 
 /* ---- plans and runs ---- */
@@ -347,6 +431,8 @@ static void print_outcome(const struct cli *cli, const struct lockstep_run *run)
     else if (strcmp(run->kind, "verify") == 0)
         printf("  %s record%s in sync\n", grouped(run->unchanged, n),
                run->unchanged == 1 ? "" : "s");
+    else if (run->unchanged == 0)
+        printf("  %sin sync%s: nothing to do\n", paint(cli, GREEN), paint(cli, PLAIN));
     else
         printf("  %sin sync%s: nothing to do (%s record%s the same)\n", paint(cli, GREEN),
                paint(cli, PLAIN), grouped(run->unchanged, n),
@@ -359,7 +445,7 @@ static void print_errors(const struct cli *cli, const struct lockstep_run *run)
 {
     for (size_t i = 0; i < run->error_count && i < ERRORS_SHOWN; i++) {
         printf("  %s", paint(cli, RED));
-        print_clean(stdout, run->errors[i].key);
+        print_flat_json(stdout, run->errors[i].key, ", ");
         printf("%s  ", paint(cli, PLAIN));
         print_clean(stdout, run->errors[i].error);
         putchar('\n');
@@ -443,15 +529,21 @@ void render_show(struct cli *cli, const struct lockstep_run *run, const char *lo
     }
 }
 
-/* "completed, not verified, undone by 7" */
+/* "completed, not verified", "undone by 7"; of a verify "completed, differs" */
 static void put_outcome(struct libscols_line *line, size_t column, const struct lockstep_run *run)
 {
-    char text[100], by[40] = "";
-    const bool unverified = !run->verified && strcmp(run->status, "completed") == 0;
+    const bool completed = strcmp(run->status, "completed") == 0;
+    const char *doubt = strcmp(run->kind, "verify") == 0 ? "differs" : "not verified";
+    char text[100];
 
-    if (run->undone_by)
-        snprintf(by, sizeof by, ", undone by %" PRId64, run->undone_by);
-    snprintf(text, sizeof text, "%s%s%s", run->status, unverified ? ", not verified" : "", by);
+    if (run->undone_by && completed)
+        snprintf(text, sizeof text, "undone by %" PRId64, run->undone_by);
+    else if (run->undone_by)
+        snprintf(text, sizeof text, "%s, undone by %" PRId64, run->status, run->undone_by);
+    else if (completed && !run->verified)
+        snprintf(text, sizeof text, "%s, %s", run->status, doubt);
+    else
+        snprintf(text, sizeof text, "%s", run->status);
     put(line, column, text);
 }
 
@@ -463,6 +555,7 @@ void render_history(struct cli *cli, struct lockstep_run **runs, size_t count)
         {"FAILED", true}, {"STATUS", false},
     };
     struct libscols_table *table;
+    uint64_t failed = 0;
 
     if (count == 0) {
         puts("no runs yet");
@@ -472,23 +565,26 @@ void render_history(struct cli *cli, struct lockstep_run **runs, size_t count)
     for (size_t i = 0; table && i < count; i++) {
         const struct lockstep_run *run = runs[i];
         struct libscols_line *line = new_line(table);
-        char text[LABEL];
+        char text[LABEL], started[32];
 
         snprintf(text, sizeof text, run->undoes ? "%s %" PRId64 : "%s", run->kind, run->undoes);
         put(line, 1, text);
         snprintf(text, sizeof text, "%" PRId64, run->number);
         put(line, 0, text);
         put(line, 2, sync_label(run->sync, run->source, run->target, text));
-        put(line, 3, utc_time(run->started_us, text));
+        snprintf(text, sizeof text, "%.16s", utc_time(run->started_us, started));
+        put(line, 3, text); /* to the minute; `show` has the seconds */
         put(line, 4, duration(run->duration_ms, text));
         put_count(line, 5, run->created);
         put_count(line, 6, run->updated);
         put_count(line, 7, run->deleted);
         put_count(line, 8, run->failed + run->conflicts);
+        failed += run->failed + run->conflicts;
         put_outcome(line, 9, run);
     }
+    hide_column(table, 8, failed == 0);
     if (table)
-        print_table(table);
+        print_table(table, NARROW_WRAPS);
 }
 
 /* ---- the rest ---- */
@@ -496,6 +592,7 @@ void render_history(struct cli *cli, struct lockstep_run **runs, size_t count)
 static const struct {
     const char *word, *colour;
 } levels[] = {{"ok", GREEN}, {"note", ""}, {"warning", YELLOW}, {"error", RED}};
+#define WORD_COLUMN 9 /* behind the longest of these */
 
 static void print_finding_json(const struct lockstep_finding *f, const char *level)
 {
@@ -523,6 +620,17 @@ static void print_sync_heading(struct cli *cli, const char *sync)
     printf("%s%s%s%s\n", cli->shown ? "\n" : "", paint(cli, BOLD), sync, paint(cli, PLAIN));
 }
 
+static void print_finding(const struct cli *cli, const struct lockstep_finding *f, size_t level)
+{
+    char *text = clean_text(f->text);
+    const size_t used = WORD_COLUMN + line_width(f->what, strlen(f->what)) + 1;
+
+    printf("%s%-*s%s%s:", paint(cli, levels[level].colour), WORD_COLUMN, levels[level].word,
+           paint(cli, PLAIN), f->what);
+    print_wrapped(stdout, text ? text : "", used, WORD_COLUMN, terminal_width(STDOUT_FILENO));
+    free(text);
+}
+
 void render_finding(struct cli *cli, const struct lockstep_finding *f)
 {
     const size_t level = f->level < 0 || f->level > 3 ? 3 : (size_t)f->level;
@@ -531,29 +639,9 @@ void render_finding(struct cli *cli, const struct lockstep_finding *f)
         print_finding_json(f, levels[level].word);
     } else {
         print_sync_heading(cli, f->sync);
-        printf("%s%-8s%s %s: ", paint(cli, levels[level].colour), levels[level].word,
-               paint(cli, PLAIN), f->what);
-        print_clean(stdout, f->text);
-        putchar('\n');
+        print_finding(cli, f, level);
     }
     cli->shown++;
-}
-
-/* A flat JSON object without its punctuation: run=4 status=completed */
-static void print_details(const char *json)
-{
-    bool quoted = false;
-
-    for (const char *p = json; *p; p++) {
-        if (*p == '\\' && p[1])
-            putchar(*++p);
-        else if (*p == '"')
-            quoted = !quoted;
-        else if (quoted)
-            putchar(*p);
-        else if (*p != '{' && *p != '}')
-            putchar(*p == ':' ? '=' : *p == ',' ? ' ' : *p);
-    }
 }
 
 void render_entry(struct cli *cli, const struct lockstep_audit_entry *e)
@@ -566,7 +654,7 @@ void render_entry(struct cli *cli, const struct lockstep_audit_entry *e)
         print_clean(stdout, e->subject);
     }
     fputs(*e->subject ? "  " : " ", stdout);
-    print_details(e->detail_json);
+    print_flat_json(stdout, e->detail_json, " ");
     putchar('\n');
     cli->shown++;
 }

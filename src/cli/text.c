@@ -6,7 +6,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -87,12 +89,21 @@ void print_clean(FILE *out, const char *text)
     free(clean);
 }
 
-void print_wrapped(FILE *out, const char *text, size_t at, size_t indent)
+size_t terminal_width(int fd)
+{
+    struct winsize size;
+
+    if (!isatty(fd))
+        return SIZE_MAX;
+    return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+void print_wrapped(FILE *out, const char *text, size_t at, size_t indent, size_t width)
 {
     while (*text) {
         const size_t length = strcspn(text, " ");
 
-        if (at > indent && at + 1 + length > TEXT_WIDTH) {
+        if (at > indent && at + 1 + length > width) {
             fprintf(out, "\n%*s", (int)indent, "");
             at = indent;
         } else if (at > indent) {
@@ -117,6 +128,45 @@ void print_json_text(FILE *out, const char *text)
         else
             fputc(*text, out);
     fputc('"', out);
+}
+
+/* The character that an escape stands for, at p behind the backslash; 0: it is left as it is written. */
+static char unescaped(const char *p)
+{
+    static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+    const char *at = strchr(letters, *p);
+    unsigned code = 0;
+
+    if (*p == 'u' && sscanf(p + 1, "%4x", &code) == 1)
+        return (char)(code < 0x80 ? code : 0);
+    return (char)(*p && at ? meant[at - letters] : 0);
+}
+
+void print_flat_json(FILE *out, const char *json, const char *gap)
+{
+    char *flat = malloc(strlen(json) * (strlen(gap) + 1) + 1), *at = flat;
+    bool quoted = false;
+
+    for (const char *p = json; flat && *p; p++) {
+        const char plain = (char)(*p == '\\' ? unescaped(p + 1) : 0);
+
+        if (plain) {
+            *at++ = plain;
+            p += p[1] == 'u' ? 5 : 1;
+        } else if (*p == '"') {
+            quoted = !quoted;
+        } else if (quoted || !strchr("{}:,", *p)) {
+            *at++ = *p;
+        } else if (*p == ':') {
+            *at++ = '=';
+        } else if (*p == ',') {
+            at = stpcpy(at, gap);
+        }
+    }
+    if (flat)
+        *at = '\0';
+    print_clean(out, flat ? flat : json);
+    free(flat);
 }
 
 void print_json_lines(FILE *out, const char *json)

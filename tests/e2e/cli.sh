@@ -541,6 +541,59 @@ test_no_color_is_respected() {
     on_terminal 100 "env NO_COLOR= $LOCKSTEP status customers"
     says screen $'\033[33m'
 }
+# Behind each \r a line begins anew; escapes take no column.
+screen_lines() {
+    tr '\r' '\n' <screen | sed -E 's/\x1b\[[0-9;]*[a-zA-Z]//g'
+}
+no_wider_than() {
+    while IFS= read -r line; do # awk here counts bytes
+        [ ${#line} -le "$1" ] || die "${#line} characters on $1 columns: $line"
+    done < <(screen_lines)
+}
+test_a_status_fits_the_terminal() {
+    two_stores
+    on_terminal 200 "$LOCKSTEP status"
+    screen_lines | grep -q 'IN SYNC  SOURCE ONLY' || die "two blanks between columns"
+    on_terminal 76 "$LOCKSTEP status"
+    no_wider_than 76
+    screen_lines | grep -q 'IN SYNC SOURCE ONLY' || die "one blank between columns"
+    on_terminal 40 "$LOCKSTEP status"
+    no_wider_than 40
+    screen_lines | grep -qx 'SYNC          customers' || die "below each other: $(cat screen)"
+    screen_lines | grep -qx 'SOURCE ONLY   2' || die "below each other: $(cat screen)"
+    lacks screen MOVING
+}
+test_findings_and_help_fit_the_terminal() {
+    two_stores
+    on_terminal 60 "$LOCKSTEP check customers"
+    says screen "target customers: A run keeps marks"
+    screen_lines | grep -v sqlite: >lines # one long word
+    mv lines screen
+    no_wider_than 60
+    lockstep help sync >screen
+    no_wider_than 80
+    lockstep help >screen
+    no_wider_than 80
+    status 0 lockstep check customers
+    says out "marks of its batches in a table lockstep_batches, by which they are known"
+}
+test_only_that_meets_nothing_says_so() {
+    two_stores
+    status 0 lockstep status customers --only id=77
+    says out "no record of either side is one of --only"
+    status 0 lockstep diff customers --only id=77
+    says out "no record of either side is one of --only"
+    status 2 lockstep diff customers --limit 0
+    says err "--limit takes a number from 1 on"
+}
+test_keys_of_failed_records_read_as_in_diff() {
+    sqlite3 a.db $'CREATE TABLE t (k TEXT NOT NULL, n INT NOT NULL, v INT, PRIMARY KEY (k, n)); INSERT INTO t VALUES (\'a"\\b, c:\t日本\', 1, 1)'
+    sqlite3 b.db 'CREATE TABLE t (k TEXT NOT NULL, n INT NOT NULL, v INT CHECK (v > 1), PRIMARY KEY (k, n))'
+    status 1 lockstep diff sqlite:a.db#t sqlite:b.db#t
+    says out '+ k=a"\b, c:\x09日本, n=1'
+    status 1 lockstep sync sqlite:a.db#t sqlite:b.db#t
+    says out '  k=a"\b, c:\x09日本, n=1  CHECK constraint failed'
+}
 test_tables_lose_no_column_on_a_narrow_terminal() {
     two_stores
     status 0 lockstep sync customers
@@ -548,11 +601,7 @@ test_tables_lose_no_column_on_a_narrow_terminal() {
     says screen STATUS completed CREATED
     sqlite3 shop.db "UPDATE customers SET name = '$(printf 'x%.0s' {1..200})'"
     on_terminal 60 "$LOCKSTEP diff customers"
-    # Behind each \r a line begins anew; escapes take no column.
-    tr '\r' '\n' <screen | sed -E 's/\x1b\[[0-9;]*[a-zA-Z]//g' >lines
-    while IFS= read -r line; do # awk here counts bytes
-        [ ${#line} -le 60 ] || die "${#line} characters on 60 columns: $line"
-    done <lines
+    no_wider_than 60
 }
 
 test_a_reader_that_leaves_ends_a_diff_cleanly() {
@@ -595,21 +644,75 @@ test_text_from_a_database_cannot_command_the_terminal() {
     lacks out $'\033'
     lacks out $'\a'
 }
-test_completion_in_bash() {
-    # shellcheck disable=SC1090
-    source <(lockstep completion bash)
-    complete_words() {
-        COMP_WORDS=("$@")
-        COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-        COMPREPLY=()
-        _lockstep
-        echo "${COMPREPLY[*]}"
-    }
-    is "$(complete_words lockstep sta)" status
-    is "$(complete_words lockstep sync --dr)" --dry-run
-    is "$(complete_words lockstep history --dr)" ""
+# What each shell is to offer for a line; the last word is the one that is being typed.
+completion_offers() {
+    two_stores
+    sed -i 's/^  orders:/  "my orders": { source: shop.orders, target: mirror.orders }\n  orders:/' lockstep.yaml
+    mv lockstep.yaml other.yaml
+    ln -s "$LOCKSTEP" lockstep
+    PATH=$PWD:$PATH # the scripts ask the program for the names of syncs
     touch plan-of-today
-    is "$(complete_words lockstep apply plan-)" plan-of-today
+    offered "status" sta
+    offered "--dry-run" sync --dr
+    offered "" history --dr
+    offered "plan-of-today" apply plan-
+    offered "" sync my
+    offered "my orders" -c other.yaml sync my
+    offered "status" --config other.yaml --state x sta
+    offered "customers" -c other.yaml undo 3 cust
+    offered "list verify" audit ""
+    offered "verify" audit ver
+    offered "receipt" help rec
+    offered "zsh" completion z
+    offered "" show ""
+    offered "other.yaml" -c oth
+    offered "plan-of-today" plan customers -o plan-
+    offered "" sync customers --key ""
+}
+test_completion_in_bash() {
+    offered() {
+        local wanted=$1
+        shift
+        COMP_WORDS=(lockstep "$@") COMP_CWORD=$# COMPREPLY=()
+        _lockstep
+        is "${COMPREPLY[*]}" "$wanted"
+    }
+    # shellcheck disable=SC1090
+    source <("$LOCKSTEP" completion bash)
+    completion_offers
+    # bash hands --config=FILE over as three words
+    offered "customers" --config = other.yaml sync cust
+    offered "other.yaml" --config = oth
+    offered "status" --force = sta
+}
+test_completion_in_zsh() {
+    # What completes is told rather than done: outside of its line editor zsh has no completion.
+    cat >offer.zsh <<'ZSH'
+compdef() { }
+compset() { }
+_files() { local -a found=(${words[CURRENT]}*(N)); (( ! $#found )) || print -rl -- $found }
+_describe() { compadd -a $argv[-1] }
+compadd() { local item; for item in "${(@P)argv[-1]}"; do [[ $item == ${words[CURRENT]}* ]] && print -r -- "${item%%:*}"; done; true }
+source <($LOCKSTEP completion zsh)
+words=(lockstep "$@") CURRENT=$(($# + 1))
+_lockstep
+ZSH
+    offered() {
+        local wanted=$1
+        shift
+        is "$(LOCKSTEP=$LOCKSTEP zsh -f offer.zsh "$@" 2>&1 | paste -sd' ')" "$wanted"
+    }
+    completion_offers
+}
+test_completion_in_fish() {
+    "$LOCKSTEP" completion fish >lockstep.fish
+    offered() {
+        local wanted=$1 line=lockstep word
+        shift
+        for word in "$@"; do line+=" $word"; done
+        is "$(HOME=$PWD fish --no-config -c 'source lockstep.fish; complete -C "$argv[1]"' "$line" | cut -f 1 | sed 's/\\//g' | paste -sd' ')" "$wanted"
+    }
+    completion_offers
 }
 test_every_command_has_a_help_that_names_its_options() {
     local name
