@@ -22,7 +22,7 @@ normalise() {
         -e '/^\{/s/ +$//' -e "s#$PWD#DIR#g; s#$server#SERVER#g; s#e2e_([a-z_]*)_$$#e2e_\1#g" \
         -e 's#[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}#UUID#g' \
         -e 's#[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z#WHEN#g' \
-        -e 's#20[2-9][0-9]-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}#WHEN#g' \
+        -e 's#20[2-9][0-9]-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}(:[0-9]{2})?#WHEN#g' \
         -e 's#STARTED \(UTC\) *#STARTED (UTC)  #; s# +TIME\b#  TIME#; s# +[0-9.]+ (ms|s)\b#  DURATION#g' \
         -e 's#"duration_ms":[0-9]+#"duration_ms":0#g' \
         -e 's#\b[0-9a-f]{64}\b#SHA256#g; s#"digest":( ?)"[0-9a-f]{16}"#"digest":\1"DIGEST"#g' \
