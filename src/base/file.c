@@ -266,6 +266,7 @@ static int reason_of_earlier(int fd)
 {
     static const char zeros[4096];
 
+    errno = 0; /* a write that comes short does not set it */
     return write(fd, zeros, sizeof(zeros)) == (ssize_t)sizeof(zeros) || !errno ? EIO : errno;
 }
 

@@ -10,8 +10,10 @@
  * often enough. */
 #include "base/thread.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct start {
     ls_thread_fn *fn;
@@ -75,6 +77,15 @@ void ls_thread_join(struct ls_thread *t)
         return;
     (void)pthread_join(t->id, NULL);
     t->running = false;
+}
+
+/* By the monotonic clock, so that setting the time of day neither ends a wait nor prolongs it. */
+bool ls_cond_wait(pthread_cond_t *changed, pthread_mutex_t *lock, int64_t until_us)
+{
+    const struct timespec until = {.tv_sec = until_us / 1000000,
+                                   .tv_nsec = until_us % 1000000 * 1000};
+
+    return pthread_cond_clockwait(changed, lock, CLOCK_MONOTONIC, &until) != ETIMEDOUT;
 }
 
 bool ls_cancel_wanted(const struct ls_cancel *cancel)

@@ -88,7 +88,7 @@ struct ls_scan ls_whole_scan(const struct ls_whole *whole)
 struct ls_hash128 ls_whole_hash(const struct ls_whole *whole, const struct ls_value *record,
                                 struct ls_buf *scratch)
 {
-    ls_buf_reset(scratch);
+    ls_buf_cut(scratch, 0); /* not reset: a failure stays until somebody looks */
     ls_values_encode(scratch, record, whole->field_count);
     return ls_hash128(scratch->data, scratch->size, 1);
 }

@@ -26,7 +26,8 @@ struct ls_whole *ls_whole_new(const struct ls_schema *schema, size_t key_count, 
 struct ls_whole *ls_whole_of(const struct ls_job *job, struct ls_arena *mem);
 /* How its records are read: for ls_store_fetch(). Borrows from whole. */
 struct ls_scan ls_whole_scan(const struct ls_whole *whole);
-/* The hash by which a record is known again; scratch is overwritten. */
+/* The hash by which a record is known again; scratch is overwritten. Out of memory is scratch's, and sticks: after some
+ * records, look at scratch->failed once. */
 struct ls_hash128 ls_whole_hash(const struct ls_whole *whole, const struct ls_value *record,
                                 struct ls_buf *scratch);
 

@@ -261,8 +261,10 @@ static enum ls_code hash_body(FILE *f, const char *shown, off_t size, char out[L
         const size_t want = size < (off_t)sizeof block ? (size_t)size : sizeof block;
         const size_t n = fread(block, 1, want, f);
 
-        if (n == 0)
+        if (n == 0 && ferror(f))
             return ls_error_errno(err, errno, "cannot read plan %s", shown);
+        if (n == 0)
+            return damaged(err, shown, "it became shorter while it was read");
         ls_sha256_add(&sha, block, n);
         size -= (off_t)n;
     }

@@ -19,11 +19,10 @@
  * thread never waits for room once stop is set, so close always joins. */
 #include "engine/reader.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "engine/sort.h"
 
 #define BATCHES 3
@@ -462,7 +461,6 @@ enum ls_code ls_side_reader_open(const struct ls_job *job, enum ls_side_name sid
                                  struct ls_side_reader **ret, struct ls_error *err)
 {
     struct ls_side_reader *r = calloc(1, sizeof *r);
-    pthread_condattr_t attr;
     enum ls_code rc;
 
     if (!r)
@@ -476,10 +474,7 @@ enum ls_code ls_side_reader_open(const struct ls_job *job, enum ls_side_name sid
     for (size_t i = 0; i < BATCHES; i++)
         ls_arena_init(&r->batches[i].mem, 0);
     pthread_mutex_init(&r->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&r->changed, NULL);
     rc = prepare(r, err);
     if (rc == LS_OK)
         rc = ls_thread_start(&r->thread, run, r, err);
@@ -491,24 +486,15 @@ enum ls_code ls_side_reader_open(const struct ls_job *job, enum ls_side_name sid
     return LS_OK;
 }
 
-/* Waits for a batch or the end, with the lock held; tells the store to give up when cancel is wanted. */
-static void await(struct ls_side_reader *r)
+/* Waits a moment, with the lock held; then tells the store to give up if it shall. Again and again: a store that is told
+ * just before its statement begins has nothing to give up yet. */
+static void await_change(struct ls_side_reader *r)
 {
-    bool told = false;
+    const int64_t until = ls_clock_monotonic_us() + CANCEL_POLL_MS * INT64_C(1000);
 
-    while (r->filled == r->taken && !r->ended) {
-        struct timespec until;
-
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += CANCEL_POLL_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        if (pthread_cond_timedwait(&r->changed, &r->lock, &until) != ETIMEDOUT || told ||
-            !r->in_store || !ls_cancel_wanted(r->options.cancel))
-            continue;
-        told = true;
+    if (!ls_cond_wait(&r->changed, &r->lock, until) && r->in_store &&
+        (r->stop || ls_cancel_wanted(r->options.cancel)))
         ls_store_cancel(ls_job_side(r->job, r->name)->store);
-    }
 }
 
 /* Takes the next batch; current is NULL at the end. */
@@ -522,7 +508,8 @@ static enum ls_code take_batch(struct ls_side_reader *r, struct ls_error *err)
         r->taken++;
         pthread_cond_broadcast(&r->changed);
     }
-    await(r);
+    while (r->filled == r->taken && !r->ended)
+        await_change(r);
     if (r->filled > r->taken) {
         r->current = &r->batches[r->taken % BATCHES];
         r->at = 0;
@@ -569,9 +556,11 @@ void ls_side_reader_close(struct ls_side_reader *reader)
         return;
     pthread_mutex_lock(&r->lock);
     r->stop = true;
+    pthread_cond_broadcast(&r->changed);
     if (r->thread.running && !r->ended && r->in_store)
         ls_store_cancel(ls_job_side(r->job, r->name)->store);
-    pthread_cond_broadcast(&r->changed);
+    while (r->thread.running && !r->ended)
+        await_change(r);
     pthread_mutex_unlock(&r->lock);
     ls_thread_join(&r->thread);
     ls_mapper_close(r->mapper);

@@ -25,7 +25,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 #define ROWS_A_SEGMENT 500
 #define SEGMENTS_MIN 16
@@ -179,29 +180,21 @@ static void run_digest(void *arg)
     pthread_mutex_unlock(&task->pair->lock);
 }
 
-/* Waits for both; when one failed or cancel is wanted, the other is told to give up, once. */
+/* Waits for both; when one failed or cancel is wanted, the other is told to give up until it does: one that is told just
+ * before its statement begins has nothing to give up yet. */
 static void await_both(struct pair *pair, const struct ls_cancel *cancel)
 {
-    bool told = false;
+    struct digest_task *a = &pair->side[0], *b = &pair->side[1];
 
     pthread_mutex_lock(&pair->lock);
-    for (;;) {
-        struct digest_task *a = &pair->side[0], *b = &pair->side[1];
+    while (!a->ended || !b->ended) {
         const bool failed = (a->ended && a->rc != LS_OK) || (b->ended && b->rc != LS_OK);
-        struct timespec until;
 
-        if (a->ended && b->ended)
-            break;
-        for (size_t i = 0; i < 2 && !told && (failed || ls_cancel_wanted(cancel)); i++) {
+        for (size_t i = 0; i < 2 && (failed || ls_cancel_wanted(cancel)); i++)
             if (!pair->side[i].ended)
                 ls_store_cancel(pair->side[i].store);
-        }
-        told = told || failed || ls_cancel_wanted(cancel);
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += POLL_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        (void)pthread_cond_timedwait(&pair->changed, &pair->lock, &until);
+        (void)ls_cond_wait(&pair->changed, &pair->lock,
+                           ls_clock_monotonic_us() + POLL_MS * INT64_C(1000));
     }
     pthread_mutex_unlock(&pair->lock);
 }

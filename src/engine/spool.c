@@ -37,6 +37,14 @@ enum ls_code ls_spool_add(struct ls_spool *spool, const struct ls_buf *blob, str
     return LS_OK;
 }
 
+/* What a read that came short means. */
+static enum ls_code read_failed(const struct ls_spool *spool, struct ls_error *err)
+{
+    if (ferror(spool->f))
+        return ls_error_errno(err, errno, "cannot read a temporary file");
+    return ls_error_set(err, LS_IO, "cannot read a temporary file: it ends early");
+}
+
 static enum ls_code begin_reading(struct ls_spool *spool, bool backwards, struct ls_error *err)
 {
     if (spool->f && (fflush(spool->f) != 0 || fseeko(spool->f, 0, SEEK_SET) != 0))
@@ -79,13 +87,13 @@ enum ls_code ls_spool_next(struct ls_spool *spool, struct ls_arena *mem, void **
     if (!spool->left)
         return LS_OK;
     if ((spool->backwards && !step_back(spool)) || fread(&size, sizeof size, 1, spool->f) != 1)
-        return ls_error_set(err, LS_IO, "cannot read a temporary file: it ends early");
+        return read_failed(spool, err);
     data = ls_arena_alloc(mem, size ? size : 1);
     if (!data)
         return ls_error_nomem(err);
     if ((size && fread(data, size, 1, spool->f) != 1) ||
         fread(&again, sizeof again, 1, spool->f) != 1 || again != size)
-        return ls_error_set(err, LS_IO, "cannot read a temporary file: it ends early");
+        return read_failed(spool, err);
     spool->left--;
     *ret = data;
     *ret_size = size;

@@ -118,6 +118,7 @@ static enum ls_code count_different(const struct ls_whole *whole,
     struct ls_value *probe = ls_arena_array(mem, whole->field_count, sizeof *probe);
     struct ls_buf scratch;
     struct ls_whole order = *whole;
+    bool failed;
 
     if (!sorted || !probe)
         return ls_error_nomem(err);
@@ -143,8 +144,9 @@ static enum ls_code count_different(const struct ls_whole *whole,
             lower = sorted[low];
         *different += !is_again(whole, lower, entries[i].before, &scratch);
     }
+    failed = scratch.failed;
     ls_buf_done(&scratch);
-    return LS_OK;
+    return failed ? ls_error_nomem(err) : LS_OK;
 }
 
 static enum ls_code check_entries(struct ls_store *store, const struct ls_whole *whole,

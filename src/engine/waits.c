@@ -78,7 +78,7 @@ static uint64_t hash_of(struct finder *f, size_t k, const struct ls_value *recor
     const struct key *key = &f->keys[k];
     uint64_t hash;
 
-    ls_buf_reset(&f->scratch);
+    ls_buf_cut(&f->scratch, 0); /* not reset: looked at once, at the end */
     for (size_t i = 0; i < key->count; i++) {
         if (!record || record[key->at[i]].type == LS_T_NULL)
             return 0;

@@ -141,7 +141,8 @@ struct digest {
     struct ls_buf canon;
 };
 
-static void digest_rows(struct digest *d, const struct ls_rows *rows, const uint64_t seeds[2],
+/* false: out of memory. */
+static bool digest_rows(struct digest *d, const struct ls_rows *rows, const uint64_t seeds[2],
                         struct ls_segment *ret)
 {
     const struct ls_scan *scan = d->scan;
@@ -155,9 +156,12 @@ static void digest_rows(struct digest *d, const struct ls_rows *rows, const uint
         segment = ls_partition_of(scan->partition, d->key, d->key_as, scan->key_count, &d->canon);
         ls_buf_reset(&d->canon);
         ls_values_canon(&d->canon, row, d->as, scan->field_count);
+        if (d->canon.failed)
+            return false;
         ret[segment].count++;
         ret[segment].sum += ls_record_hash(d->canon.data, d->canon.size, seeds);
     }
+    return true;
 }
 
 enum ls_code ls_store_digest_by_scan(struct ls_store *store, const struct ls_scan *scan,
@@ -189,8 +193,7 @@ enum ls_code ls_store_digest_by_scan(struct ls_store *store, const struct ls_sca
         rc = ls_cursor_next(cursor, &batch, &rows, err);
         if (rc != LS_OK || !rows.count)
             break;
-        digest_rows(&d, &rows, seeds, ret);
-        if (d.canon.failed)
+        if (!digest_rows(&d, &rows, seeds, ret))
             rc = ls_error_nomem(err);
     }
 done:

@@ -22,12 +22,11 @@
  * write.c changes; here are sessions, transactions, marks and locks.
  *
  * Limits: a write costs time linear in the collection, so batches should not be tiny. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "store/kinds.h"
 #include "store/memory/memory.h"
@@ -176,27 +175,13 @@ static const char *memory_identity(struct ls_store *store)
     return ls_mem_of(store)->identity;
 }
 
-static struct timespec deadline(int timeout_ms)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += timeout_ms / 1000;
-    t.tv_nsec += timeout_ms % 1000 * 1000000L;
-    if (t.tv_nsec >= 1000000000L) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000L;
-    }
-    return t;
-}
-
 /* With the mutex held: waits until nobody writes. */
 static enum ls_code wait_for_writer(struct ls_mem_session *s, struct ls_error *err)
 {
-    struct timespec until = deadline(s->lock_timeout_ms);
+    const int64_t until = ls_clock_monotonic_us() + INT64_C(1000) * s->lock_timeout_ms;
 
     while (s->db->writer)
-        if (pthread_cond_clockwait(&all.freed, &all.mutex, CLOCK_MONOTONIC, &until) == ETIMEDOUT)
+        if (!ls_cond_wait(&all.freed, &all.mutex, until))
             return ls_error_set(err, LS_BUSY,
                                 "another transaction did not end in time (store=%s, timeout_ms=%d)",
                                 s->identity, s->lock_timeout_ms);
@@ -226,8 +211,8 @@ static void end_transaction(struct ls_mem_session *s)
         ls_mem_version_free(d->version);
         free(d);
     }
-    free_names(&s->marks, NULL, "");
     ls_mem_enter();
+    free_names(&s->marks, NULL, "");
     if (s->db->writer == s)
         s->db->writer = NULL;
     pthread_cond_broadcast(&all.freed);
@@ -267,8 +252,12 @@ static enum ls_code memory_mark(struct ls_store *store, const char *tag, struct 
 {
     struct ls_mem_session *s = ls_mem_of(store);
     char *marker = ls_arena_text(mem, tag);
+    bool added;
 
-    if (!marker || !add_name(&s->marks, NULL, tag))
+    ls_mem_enter(); /* other sessions look for marks of the writer */
+    added = marker && add_name(&s->marks, NULL, tag);
+    ls_mem_leave();
+    if (!added)
         return ls_error_nomem(err);
     *ret_marker = marker;
     return LS_OK;

@@ -17,15 +17,23 @@ void ls_mem_table_free(struct ls_mem_table *table)
     free(table);
 }
 
+/* With the mutex held. */
+static struct ls_mem_table *look_up(struct ls_mem_session *s, const char *name)
+{
+    struct ls_mem_table *table = s->db->tables;
+
+    while (table && strcmp(table->schema->collection, name) != 0)
+        table = table->next;
+    return table;
+}
+
 /* Collections are never removed, so the pointer stays good while the session is open. */
 static struct ls_mem_table *find_table(struct ls_mem_session *s, const char *name)
 {
     struct ls_mem_table *table;
 
     ls_mem_enter();
-    table = s->db->tables;
-    while (table && strcmp(table->schema->collection, name) != 0)
-        table = table->next;
+    table = look_up(s, name);
     ls_mem_leave();
     return table;
 }
@@ -211,17 +219,21 @@ enum ls_code ls_mem_create(struct ls_store *store, const char *collection,
                            struct ls_error *err)
 {
     struct ls_mem_session *s = ls_mem_of(store);
-    struct ls_mem_table *table;
+    struct ls_mem_table *table = new_table(collection, like, key_count, key);
+    bool there;
 
-    if (find_table(s, collection))
-        return ls_error_set(err, LS_CONFLICT, "cannot create %s: it exists (store=%s)", collection,
-                            s->identity);
-    table = new_table(collection, like, key_count, key);
     if (!table)
         return ls_error_nomem(err);
     ls_mem_enter();
-    table->next = s->db->tables;
-    s->db->tables = table;
+    there = look_up(s, collection) != NULL;
+    if (!there) {
+        table->next = s->db->tables;
+        s->db->tables = table;
+    }
     ls_mem_leave();
-    return LS_OK;
+    if (!there)
+        return LS_OK;
+    ls_mem_table_free(table);
+    return ls_error_set(err, LS_CONFLICT, "cannot create %s: it exists (store=%s)", collection,
+                        s->identity);
 }

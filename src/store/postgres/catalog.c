@@ -37,19 +37,22 @@ static const char own_path[] =
 
 static enum ls_code find_path(struct ls_pgs *pg, struct ls_error *err)
 {
-    const char *ignored;
+    const char *path = NULL, *set;
+    struct ls_error ignored;
     enum ls_code rc;
 
     if (pg->path)
         return LS_OK;
-    rc = ls_pgs_ask(pg, own_path, NULL, 0, &pg->mem, &ignored, err);
-    if (rc == LS_OK)
-        rc = ls_pgs_ask(pg, "SELECT current_schemas(false)::text", NULL, 0, &pg->mem, &pg->path,
-                        err);
+    rc = ls_pgs_ask(pg, own_path, NULL, 0, &pg->mem, &set, err);
+    if (rc != LS_OK)
+        return rc;
+    rc = ls_pgs_ask(pg, "SELECT current_schemas(false)::text", NULL, 0, &pg->mem, &path, err);
     if (rc == LS_OK)
         rc = ls_sql_exec(pg->db, "SET search_path = ''", err);
-    if (rc != LS_OK)
-        pg->path = NULL;
+    else /* whatever went wrong, no function of a user's schema may be called from here on */
+        (void)!ls_sql_exec(pg->db, "SET search_path = ''", &ignored);
+    if (rc == LS_OK)
+        pg->path = path;
     return rc;
 }
 

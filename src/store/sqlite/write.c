@@ -473,6 +473,21 @@ done:
     return rc;
 }
 
+/* Where the table refuses the parked values the first refusal stands; what else goes wrong is no record's fault. */
+static enum ls_code park_and_try(struct work *w, struct statement *st, struct pending *p,
+                                 size_t count, const size_t *unique, struct ls_error *refused)
+{
+    struct ls_error why = {0};
+    enum ls_code rc = park(w, p, count, unique, &why);
+
+    if (rc == LS_OK)
+        return try_while_it_helps(w, st, p, refused);
+    if (rc == LS_CONSTRAINT || rc == LS_TYPE)
+        return LS_OK;
+    *refused = why;
+    return rc;
+}
+
 static enum ls_code run_updates(struct work *w, const struct ls_write *write, struct ls_error *err)
 {
     struct pending p = {
@@ -490,9 +505,8 @@ static enum ls_code run_updates(struct work *w, const struct ls_write *write, st
     rc = try_while_it_helps(w, &st, &p, &refused);
     if (rc == LS_OK && p.count) {
         rc = unique_fields(w, &unique_count, unique, &refused);
-        if (rc == LS_OK && unique_count &&
-            park(w, &p, unique_count, unique, &(struct ls_error){0}) == LS_OK)
-            rc = try_while_it_helps(w, &st, &p, &refused);
+        if (rc == LS_OK && unique_count)
+            rc = park_and_try(w, &st, &p, unique_count, unique, &refused);
         if (rc == LS_OK && p.count)
             rc = LS_CONSTRAINT;
     }

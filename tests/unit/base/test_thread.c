@@ -9,6 +9,7 @@
 
 #include <signal.h>
 
+#include "base/clock.h"
 #include "base/thread.h"
 
 static void count_up(void *arg)
@@ -81,6 +82,20 @@ static void a_cancel_is_seen_by_another_thread(void **state)
     assert_true(ls_cancel_wanted(&cancel));
 }
 
+static void a_wait_ends_when_its_time_is_over(void **state)
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t never = PTHREAD_COND_INITIALIZER;
+    const int64_t until = ls_clock_monotonic_us() + 2000;
+    (void)state;
+
+    pthread_mutex_lock(&lock);
+    while (ls_cond_wait(&never, &lock, until))
+        ; /* woken without a reason */
+    pthread_mutex_unlock(&lock);
+    assert_true(ls_clock_monotonic_us() >= until);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +103,7 @@ int main(void)
         cmocka_unit_test(joining_what_never_started_is_fine),
         cmocka_unit_test(signals_are_left_to_the_main_thread),
         cmocka_unit_test(a_cancel_is_seen_by_another_thread),
+        cmocka_unit_test(a_wait_ends_when_its_time_is_over),
     };
     return cmocka_run_group_tests_name("base/thread", tests, NULL, NULL);
 }

@@ -169,6 +169,29 @@ static void a_hash_tells_values_that_are_equal_but_not_the_same(void **state)
     ls_arena_done(&mem);
 }
 
+static void a_hash_that_found_no_memory_is_remembered(void **state)
+{
+    const struct ls_field field = fixture_field("s", LS_T_TEXT);
+    const struct ls_schema schema = {.collection = "t", .field_count = 1, .fields = &field};
+    const size_t key[] = {0};
+    char text[200];
+    const struct ls_value big = ls_value_data(LS_T_TEXT, memset(text, 'x', sizeof(text)), 200);
+    const struct ls_value small = ls_value_text("x");
+    struct ls_whole *whole;
+    struct ls_buf scratch;
+    struct ls_arena mem;
+
+    (void)state;
+    ls_arena_init(&mem, 0);
+    ls_buf_init(&scratch, 100);
+    whole = ls_whole_new(&schema, 1, key, &mem);
+    (void)ls_whole_hash(whole, &big, &scratch);
+    (void)ls_whole_hash(whole, &small, &scratch);
+    assert_true(scratch.failed);
+    ls_buf_done(&scratch);
+    ls_arena_done(&mem);
+}
+
 /* ---- damage ---- */
 
 static struct ls_buf small_blob(struct table *t)
@@ -343,6 +366,7 @@ int main(void)
         cmocka_unit_test(entries_of_every_type_come_back_byte_by_byte),
         cmocka_unit_test(generated_fields_are_not_part_of_a_record),
         cmocka_unit_test(a_hash_tells_values_that_are_equal_but_not_the_same),
+        cmocka_unit_test(a_hash_that_found_no_memory_is_remembered),
         cmocka_unit_test(a_blob_that_was_cut_or_grew_is_refused),
         cmocka_unit_test(flipped_bits_do_no_harm),
         cmocka_unit_test(a_newer_format_is_left_to_a_newer_version),

@@ -790,6 +790,24 @@ static void unique_values_of_every_kind_change_places(void **state)
         }
 }
 
+static void a_fault_while_values_change_places_is_not_blamed_on_the_records(void **state)
+{
+    struct env *env = *state;
+    const struct ls_value a[] = {ls_value_int(1), ls_value_text("b")},
+                          b[] = {ls_value_int(2), ls_value_text("a")};
+    const struct ls_write_op ops[] = {{LS_UPDATE, &a[0], a}, {LS_UPDATE, &b[0], b}};
+    struct ls_error err = {0};
+
+    run(env, "CREATE TABLE t (id INTEGER PRIMARY KEY, code TEXT UNIQUE);"
+             "INSERT INTO t VALUES (1, 'a'), (2, 'b');"
+             "CREATE TRIGGER fault BEFORE UPDATE ON t WHEN NEW.code IS NULL"
+             " BEGIN SELECT abs(-9223372036854775807 - 1); END");
+    writer(env);
+    assert_code(LS_INTERNAL, write_all(env, look_by(env, "t", "id"), ops, 2, &err));
+    assert_non_null(strstr(err.text, "integer overflow"));
+    assert_string_equal(ask(env, "SELECT * FROM t ORDER BY id"), "1|a;2|b");
+}
+
 static void keys_of_another_kind_change_places_too(void **state)
 {
     struct env *env = *state;
@@ -1092,6 +1110,7 @@ int main(void)
         T(folding_keys_name_the_exact_record_only),
         T(on_conflict_replace_does_not_delete_others),
         T(unique_values_of_every_kind_change_places),
+        T(a_fault_while_values_change_places_is_not_blamed_on_the_records),
         T(keys_of_another_kind_change_places_too),
         T(records_of_one_write_may_refer_to_each_other),
         T(a_reference_to_nothing_is_refused),
