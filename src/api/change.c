@@ -86,7 +86,7 @@ static enum ls_code check_brakes(struct session *s, const struct ls_plan_counts 
 /* Differences that a finished sync should not have left. */
 static uint64_t left_over(const struct ls_job *job, const struct ls_compare_result *v)
 {
-    const bool deletes = job->deletes == LS_DELETES_REMOVE && job->owned;
+    const bool deletes = job->deletes != LS_DELETES_KEEP && job->owned;
 
     return v->count[LS_SOURCE_ONLY] + v->count[LS_INCONSISTENT] +
            (deletes ? v->count[LS_TARGET_ONLY] : 0);
@@ -116,6 +116,23 @@ static enum ls_code read_back(struct session *s, const struct ls_plan_counts *co
                      &s->scope, err);
 }
 
+static void log_read_back(struct session *s, uint64_t left)
+{
+    const uint64_t total = s->verified.total, moving = s->verified.count[LS_MOVING];
+
+    if (total == 0)
+        ls_session_phase(s, LS_PHASE_VERIFICATION, "nothing was written, so nothing to read back");
+    else if (left + moving == 0)
+        ls_session_phase(s, LS_PHASE_VERIFICATION,
+                         "%" PRIu64 " records read back on both sides, all equal", total);
+    else
+        ls_session_phase(s, LS_PHASE_VERIFICATION,
+                         "%" PRIu64 " of %" PRIu64
+                         " records read back still differ, %" PRIu64 " are moving",
+                         left, total, moving);
+}
+
+/* A run is verified when what it should have made is there: what it wrote is equal, and there was nothing it could not write. */
 static enum ls_code verify(struct session *s, const struct ls_plan_counts *counts, bool all,
                            struct ls_error *err)
 {
@@ -125,15 +142,8 @@ static enum ls_code verify(struct session *s, const struct ls_plan_counts *count
     if (rc != LS_OK)
         return rc;
     left = left_over(s->job, &s->verified);
-    s->run.verified = left == 0;
-    if (left == 0)
-        ls_session_phase(s, LS_PHASE_VERIFICATION,
-                         "%" PRIu64 " records read back on both sides, all equal",
-                         s->verified.total);
-    else
-        ls_session_phase(s, LS_PHASE_VERIFICATION,
-                         "%" PRIu64 " of %" PRIu64 " records read back still differ", left,
-                         s->verified.total);
+    s->run.verified = left + s->applied.failed + s->applied.conflicts == 0;
+    log_read_back(s, left);
     return LS_OK;
 }
 
@@ -420,7 +430,7 @@ static enum ls_code verify_undo(struct session *s, const char *old_id, struct ls
         rc = ls_verify_undo(s->job, &source, &s->hooks, &checked, &different, err);
     if (rc != LS_OK)
         return rc;
-    s->run.verified = different <= s->applied.conflicts + s->applied.failed;
+    s->run.verified = different + s->applied.conflicts + s->applied.failed == 0;
     s->scope = "touched";
     s->verified.target_count = checked;
     ls_session_phase(s, LS_PHASE_VERIFICATION,

@@ -485,6 +485,23 @@ static void print_run(const struct cli *cli, const struct lockstep_run *run, con
     print_errors(cli, run);
 }
 
+/* Why a run that came to its end is not verified. */
+static void print_doubt(const struct lockstep_run *run)
+{
+    const uint64_t left = run->failed + run->conflicts;
+    char n[32];
+
+    if (run->verified || *run->reason)
+        return;
+    if (left > 0)
+        printf("  not verified: %s record%s not what %s should be\n", grouped(left, n),
+               left == 1 ? " is" : "s are", left == 1 ? "it" : "they");
+    else if (strcmp(run->kind, "undo") == 0)
+        puts("  not verified: some records are not again what they were before that run");
+    else
+        puts("  not verified: both sides still differ, `lockstep diff` shows where");
+}
+
 void render_run(struct cli *cli, const struct lockstep_run *run)
 {
     char label[LABEL];
@@ -497,8 +514,7 @@ void render_run(struct cli *cli, const struct lockstep_run *run)
     print_run(cli, run, label);
     if (run->undoes && !changed_nothing(run))
         printf("  took back run %" PRId64 "\n", run->undoes);
-    if (!run->verified && strcmp(run->status, "completed") == 0)
-        puts("  not verified: both sides still differ, `lockstep diff` shows where");
+    print_doubt(run);
 }
 
 void render_show(struct cli *cli, const struct lockstep_run *run, const char *log)

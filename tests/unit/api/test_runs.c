@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_runs.c - what is told of a run: its verdict, what undo leaves of it, what the brakes make of it later. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api_fixture.h"
+
+#define TABLE "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)"
+#define FIVE TABLE "; INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd'), (5, 'e')"
+/* What stands in the target, in one line. */
+#define ALL "SELECT coalesce(group_concat(id || v, ' '), '') FROM (SELECT * FROM t ORDER BY id)"
+
+/* Two tables and a handle. */
+struct world {
+    const char *source, *target;
+    struct lockstep_select select;
+    struct lockstep *ls;
+    struct lockstep_error error;
+};
+
+static struct world *world_of(const char *source, const char *target, const char *settings)
+{
+    static struct world w;
+
+    w = (struct world){.source = api_sqlite(source), .target = api_sqlite(target)};
+    w.select.sync = "s";
+    w.ls = api_handle(
+        api_text("syncs:\n  s: { source: \"%s#t\", target: \"%s#t\", batch: 2%s%s }\n", w.source,
+                 w.target, *settings ? ", " : "", settings));
+    return &w;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    api_done();
+    return 0;
+}
+
+/* "partial_success 2+ 0~ 1- 1 failed 0 conflicts, verified". */
+static const char *told(const struct lockstep_run *run)
+{
+    return api_text("%s %d+ %d~ %d- %d failed %d conflicts%s", run->status, (int)run->created,
+                    (int)run->updated, (int)run->deleted, (int)run->failed, (int)run->conflicts,
+                    run->verified ? ", verified" : "");
+}
+
+static void end(struct world *w, int code, int wanted, struct lockstep_run *run, const char *text)
+{
+    assert_code(code, wanted, &w->error);
+    assert_non_null(run);
+    assert_string_equal(told(run), text);
+    lockstep_run_free(run);
+}
+
+static void sync(struct world *w, int wanted, const char *text)
+{
+    struct lockstep_run *run = NULL;
+    const int code = lockstep_sync(w->ls, &w->select, NULL, &run, &w->error);
+
+    end(w, code, wanted, run, text);
+}
+
+static void undo(struct world *w, const char *which, int wanted, const char *text)
+{
+    struct lockstep_run *run = NULL;
+    const int code = lockstep_undo(w->ls, which, NULL, NULL, &run, &w->error);
+
+    end(w, code, wanted, run, text);
+}
+
+static void target_is(const struct world *w, const char *records)
+{
+    assert_string_equal(api_value(w->target, ALL), records);
+}
+
+static void log_says(struct world *w, const char *which, const char *text)
+{
+    struct lockstep_run *run = NULL;
+    char *log = NULL;
+
+    assert_code(lockstep_show(w->ls, which, &run, &log, &w->error), LOCKSTEP_OK, &w->error);
+    assert_says(log, text);
+    lockstep_run_free(run);
+    lockstep_free(log);
+}
+
+/* ---- the verdict ---- */
+
+static void a_run_whose_every_record_failed_is_not_verified(void **state)
+{
+    struct world *w = world_of(FIVE, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT CHECK (v > 'x'))", "");
+
+    (void)state;
+    sync(w, LOCKSTEP_DIFFERENT, "failed 0+ 0~ 0- 5 failed 0 conflicts");
+    log_says(w, "1", "verification: nothing was written");
+    lockstep_close(w->ls);
+}
+
+static void a_run_of_which_some_records_failed_is_not_verified(void **state)
+{
+    struct world *w =
+        world_of(FIVE, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT CHECK (v <> 'c'))", "");
+
+    (void)state;
+    sync(w, LOCKSTEP_DIFFERENT, "partial_success 4+ 0~ 0- 1 failed 0 conflicts");
+    log_says(w, "1", "verification: 4 records read back on both sides, all equal");
+    sync(w, LOCKSTEP_DIFFERENT, "partial_success 0+ 0~ 0- 1 failed 0 conflicts");
+    lockstep_close(w->ls);
+}
+
+static void a_run_that_made_all_it_should_is_verified(void **state)
+{
+    struct world *w = world_of(FIVE, TABLE, "");
+
+    (void)state;
+    sync(w, LOCKSTEP_OK, "completed 5+ 0~ 0- 0 failed 0 conflicts, verified");
+    sync(w, LOCKSTEP_OK, "completed 0+ 0~ 0- 0 failed 0 conflicts, verified");
+    lockstep_close(w->ls);
+}
+
+static void what_a_trigger_spoils_is_not_verified(void **state)
+{
+    struct world *w = world_of(FIVE,
+                               TABLE "; CREATE TRIGGER spoil AFTER INSERT ON t WHEN new.id = 3 "
+                                     "BEGIN UPDATE t SET v = 'spoilt' WHERE id = 3; END",
+                               "cascades: accept");
+
+    (void)state;
+    sync(w, LOCKSTEP_DIFFERENT, "completed 5+ 0~ 0- 0 failed 0 conflicts");
+    lockstep_close(w->ls);
+}
+
+static void a_mark_that_did_not_stay_is_not_verified(void **state)
+{
+    struct world *w = world_of(
+        FIVE,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, gone BOOLEAN); "
+        "INSERT INTO t VALUES (1, 'a', 0), (2, 'b', 0), (3, 'c', 0), (4, 'd', 0), (5, 'e', 0), "
+        "(6, 'f', 0); CREATE TRIGGER spoil AFTER UPDATE ON t WHEN new.gone "
+        "BEGIN UPDATE t SET gone = 0 WHERE id = new.id; END",
+        "fields: { id: id, v: v }, deletes: { soft: { gone: 1 } }, cascades: accept");
+
+    (void)state;
+    sync(w, LOCKSTEP_DIFFERENT, "completed 0+ 1~ 0- 0 failed 0 conflicts");
+    lockstep_close(w->ls);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_run_whose_every_record_failed_is_not_verified, 
+                                        teardown),
+        cmocka_unit_test_teardown(a_run_of_which_some_records_failed_is_not_verified, 
+                                        teardown),
+        cmocka_unit_test_teardown(a_run_that_made_all_it_should_is_verified, teardown),
+        cmocka_unit_test_teardown(what_a_trigger_spoils_is_not_verified, teardown),
+        cmocka_unit_test_teardown(a_mark_that_did_not_stay_is_not_verified, teardown),
+    };
+
+    return cmocka_run_group_tests_name("api/runs", tests, NULL, NULL);
+}
