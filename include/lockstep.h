@@ -168,9 +168,11 @@ struct lockstep_run {
     bool verified;
     int64_t duration_ms;
     int64_t started_us, finished_us; /* Unix time; finished 0: not yet */
-    int64_t undoes, undone_by;
-    char *reason;       /* why it failed or stopped; "" */
-    size_t error_count; /* in errors: at most 100 */
+    int64_t undoes,
+        undone_by;       /* run numbers, 0: none; undone_by: the last that took back some of it */
+    bool undone_in_part; /* some of it is left, and can be undone again */
+    char *reason;        /* why it failed or stopped; "" */
+    size_t error_count;  /* in errors: at most 100 */
     struct lockstep_run_error *errors;
     uint64_t errors_total;
 };
@@ -184,7 +186,7 @@ LOCKSTEP_API int lockstep_apply(struct lockstep *ls, const char *plan_path,
                                 const struct lockstep_select *select,
                                 const struct lockstep_run_options *options,
                                 struct lockstep_run **ret, struct lockstep_error *error);
-/* run: number or UUID. */
+/* run: number or UUID. Takes back what no undo of that run has taken back yet; what changed since is a conflict and left alone. */
 LOCKSTEP_API int lockstep_undo(struct lockstep *ls, const char *run,
                                const struct lockstep_select *select,
                                const struct lockstep_run_options *options,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* change.c - plan, sync, apply, undo: the calls that change a target, and the one that shows it before.
+/* change.c - plan, sync, apply: the calls that change a target, and the one that shows it before.
  *
  * A sync is validation, detection, repair, verification, each named in the run's log. The plan of a sync
  * is spooled rather than applied as it is found, because the brakes must see the whole of it before the first write. */
@@ -127,8 +127,8 @@ static void log_read_back(struct session *s, uint64_t left)
                          "%" PRIu64 " records read back on both sides, all equal", total);
     else
         ls_session_phase(s, LS_PHASE_VERIFICATION,
-                         "%" PRIu64 " of %" PRIu64
-                         " records read back still differ, %" PRIu64 " are moving",
+                         "%" PRIu64 " of %" PRIu64 " records read back still differ, %" PRIu64
+                         " are moving",
                          left, total, moving);
 }
 
@@ -361,139 +361,6 @@ int lockstep_apply(struct lockstep *ls, const char *plan_path, const struct lock
         code = ls_session_end(&s, rc, &err, ret, error);
     }
     ls_plan_close(plan);
-    ls_session_done(&s);
-    return code;
-}
-
-/* ---- undo ---- */
-
-static enum ls_code may_undo(const struct ls_run *run, struct ls_error *err)
-{
-    if (strcmp(run->kind, "verify") == 0)
-        return ls_error_set(err, LS_USAGE,
-                            "run %" PRId64 " only verified: there is nothing to take back",
-                            run->number);
-    if (run->undone_by)
-        return ls_error_set(err, LS_USAGE,
-                            "run %" PRId64 " was undone by run %" PRId64
-                            ". To do it again, undo that one: "
-                            "lockstep undo %" PRId64,
-                            run->number, run->undone_by, run->undone_by);
-    return LS_OK;
-}
-
-/* A run is taken back where it was made. Another table, given by mistake, may well hold the same records. */
-static enum ls_code same_target(struct session *s, const struct ls_run *old, struct ls_error *err)
-{
-    const char *target = ls_session_place(s, &s->job->target);
-
-    if (!target)
-        return ls_error_nomem(err);
-    if (strcmp(target, old->target) == 0)
-        return LS_OK;
-    return ls_error_set(err, LS_USAGE,
-                        "run %" PRId64 " changed %s, and %s is another place. Give the source and "
-                        "the target of that run again",
-                        old->number, old->target, target);
-}
-
-static enum ls_code job_of_run(struct session *s, const struct ls_run *old,
-                               const struct lockstep_select *select, struct ls_error *err)
-{
-    struct ls_sync_config config;
-    enum ls_code rc = ls_sync_config_from_json(old->config_json, &s->mem, &config, err);
-
-    if (rc == LS_OK)
-        rc = ls_api_given_again(s->ls, old->sync, select, &s->mem, &config, err);
-    if (rc == LS_OK)
-        rc = ls_job_open_target(old->sync, &config.target, config.key_count, config.key, &s->job,
-                                err);
-    if (rc == LS_OK)
-        rc = same_target(s, old, err);
-    if (rc != LS_OK)
-        return rc;
-    s->job->config_json = old->config_json;
-    s->job->fingerprint = old->fingerprint; /* of both sides, as the brakes remember it */
-    s->job->atomic = config.atomic;
-    memcpy(s->job->digest, old->digest, strlen(old->digest) + 1);
-    s->run.source = old->source;
-    return LS_OK;
-}
-
-static enum ls_code verify_undo(struct session *s, const char *old_id, struct ls_error *err)
-{
-    struct ls_journal_source source;
-    uint64_t checked = 0, different = 0;
-    enum ls_code rc = ls_state_journal_source(s->ls->state, old_id, &s->mem, &source, err);
-
-    if (rc == LS_OK)
-        rc = ls_verify_undo(s->job, &source, &s->hooks, &checked, &different, err);
-    if (rc != LS_OK)
-        return rc;
-    s->run.verified = different + s->applied.conflicts + s->applied.failed == 0;
-    s->scope = "touched";
-    s->verified.target_count = checked;
-    ls_session_phase(s, LS_PHASE_VERIFICATION,
-                     "%" PRIu64 " records read back, %" PRIu64 " are as before the run", checked,
-                     checked - different);
-    return LS_OK;
-}
-
-static enum ls_code run_undo(struct session *s, struct ls_run *old, struct ls_error *err)
-{
-    struct ls_journal_source source;
-    enum ls_code rc;
-
-    rc = ls_state_journal_source(s->ls->state, old->id, &s->mem, &source, err);
-    if (rc != LS_OK)
-        return rc;
-    ls_session_phase(s, LS_PHASE_REPAIR, "taking back run %" PRId64, old->number);
-    rc = ls_undo(s->job, s->writer, s->run.id, &source, &s->journal, &s->hooks, s->touched,
-                 &s->applied, err);
-    if (rc == LS_OK && s->applied.interrupted)
-        rc = ls_error_set(err, LS_CANCELLED,
-                          "cancelled after %" PRIu64 " batches. Run `lockstep undo %" PRId64
-                          "` again for the rest",
-                          s->applied.batches, old->number);
-    if (rc == LS_OK)
-        rc = verify_undo(s, old->id, err);
-    if (rc != LS_OK)
-        return rc;
-    /* the old run may have been found dead only now: read it again */
-    rc = ls_state_run_find(s->ls->state, old->id, &s->mem, old, err);
-    old->undone_by = s->run.number;
-    return rc == LS_OK ? ls_state_run_save(s->ls->state, old, err) : rc;
-}
-
-int lockstep_undo(struct lockstep *ls, const char *run, const struct lockstep_select *select,
-                  const struct lockstep_run_options *options, struct lockstep_run **ret,
-                  struct lockstep_error *error)
-{
-    struct session s;
-    struct ls_run old;
-    struct ls_error err = {0};
-    enum ls_code rc;
-    int code;
-
-    (void)options; /* no brake holds an undo, and --force never goes past its conflicts */
-    *ret = NULL;
-    ls_session_init(&s, ls);
-    rc = ls_api_state(ls, false, &err);
-    if (rc == LS_OK)
-        rc = ls_state_run_find(ls->state, run, &s.mem, &old, &err);
-    if (rc == LS_OK)
-        rc = may_undo(&old, &err);
-    if (rc == LS_OK)
-        rc = job_of_run(&s, &old, select, &err);
-    if (rc != LS_OK) {
-        code = ls_api_fail(&err, error);
-    } else {
-        s.run.undoes = old.number;
-        rc = ls_session_begin(&s, "undo", true, &err);
-        if (rc == LS_OK)
-            rc = run_undo(&s, &old, &err);
-        code = ls_session_end(&s, rc, &err, ret, error);
-    }
     ls_session_done(&s);
     return code;
 }

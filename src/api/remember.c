@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* remember.c - history, show, receipt, prune, audit: what the state recalls. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,25 @@ static int64_t duration_ms(const struct ls_run *run)
     return end > run->started_us ? (end - run->started_us) / 1000 : 0;
 }
 
+/* Has the last undo of a run left something? Its status says so. */
+static bool is_undone_in_part(struct lockstep *ls, const struct ls_run *run)
+{
+    char number[24];
+    struct ls_run undo;
+    struct ls_arena mem;
+    struct ls_error err;
+    bool part;
+
+    if (!ls->state || run->undone_by == 0)
+        return false;
+    snprintf(number, sizeof number, "%" PRId64, run->undone_by);
+    ls_arena_init(&mem, 0);
+    part = ls_state_run_find(ls->state, number, &mem, &undo, &err) == LS_OK &&
+           undo.status != LS_RUN_COMPLETED;
+    ls_arena_done(&mem);
+    return part;
+}
+
 struct lockstep_run *ls_api_run(struct lockstep *ls, const struct ls_run *run)
 {
     struct lockstep_run *r = calloc(1, sizeof *r);
@@ -78,6 +98,7 @@ struct lockstep_run *ls_api_run(struct lockstep *ls, const struct ls_run *run)
     r->finished_us = run->finished_us;
     r->undoes = run->undoes;
     r->undone_by = run->undone_by;
+    r->undone_in_part = is_undone_in_part(ls, run);
     if (!r->sync || !r->kind || !r->mode || !r->source || !r->target || !r->status || !r->reason ||
         !fill_errors(ls, run, r)) {
         lockstep_run_free(r);

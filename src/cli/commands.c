@@ -437,7 +437,9 @@ const struct command commands[] = {
      run_verify},
     {"undo", "RUN [SYNC | SOURCE TARGET]", "take back what a run changed",
      "Puts every record that the run wrote back to what it was, where it still is what the run "
-     "left; others are conflicts and stay. The undo is a run itself and can be undone. RUN is a "
+     "left; others are conflicts and stay. Undo the run again for those, once they are what it "
+     "left: what was taken back is not touched twice. The undo is a run itself and can be undone. "
+     "RUN is a "
      "number of `lockstep history` or a UUID. Runs remember no passwords: they come from "
      "lockstep.yaml, PGPASSWORD or a pass file, or from the sync's name or the URLs given again.",
      "lockstep undo 12", TAKES_JSON | WRITES, 1, 3, true, run_undo},

@@ -425,7 +425,7 @@ static void print_outcome(const struct cli *cli, const struct lockstep_run *run)
     if (!changed_nothing(run) || (*run->status && strcmp(run->status, "completed") != 0))
         print_counts(run);
     else if (strcmp(run->kind, "undo") == 0)
-        puts("  nothing to take back: that run changed nothing");
+        puts("  nothing to take back");
     else if (strcmp(run->kind, "apply") == 0)
         puts("  nothing to do: the target is already as the plan wants it");
     else if (strcmp(run->kind, "verify") == 0)
@@ -502,6 +502,16 @@ static void print_doubt(const struct lockstep_run *run)
         puts("  not verified: both sides still differ, `lockstep diff` shows where");
 }
 
+static void print_undoes(const struct lockstep_run *run)
+{
+    if (run->undoes && run->failed + run->conflicts == 0)
+        printf("  took back run %" PRId64 "\n", run->undoes);
+    else if (run->undoes)
+        printf("  took back what it could of run %" PRId64 "; `lockstep undo %" PRId64
+               "` again takes back the rest, where it is again what the run left\n",
+               run->undoes, run->undoes);
+}
+
 void render_run(struct cli *cli, const struct lockstep_run *run)
 {
     char label[LABEL];
@@ -512,8 +522,8 @@ void render_run(struct cli *cli, const struct lockstep_run *run)
         return;
     }
     print_run(cli, run, label);
-    if (run->undoes && !changed_nothing(run))
-        printf("  took back run %" PRId64 "\n", run->undoes);
+    if (!changed_nothing(run))
+        print_undoes(run);
     print_doubt(run);
 }
 
@@ -522,10 +532,10 @@ void render_show(struct cli *cli, const struct lockstep_run *run, const char *lo
     char time[32];
 
     print_run(cli, run, run->sync);
-    if (run->undoes)
-        printf("  took back run %" PRId64 "\n", run->undoes);
+    print_undoes(run);
     if (run->undone_by)
-        printf("  was undone by run %" PRId64 "\n", run->undone_by);
+        printf("  was undone%s by run %" PRId64 "\n", run->undone_in_part ? " in part" : "",
+               run->undone_by);
     printf("  id       %s\n  source   %s\n  target   %s\n  started  %s UTC\n", run->id, run->source,
            run->target, utc_time(run->started_us, time));
     if (*run->reason) {
@@ -550,12 +560,13 @@ static void put_outcome(struct libscols_line *line, size_t column, const struct 
 {
     const bool completed = strcmp(run->status, "completed") == 0;
     const char *doubt = strcmp(run->kind, "verify") == 0 ? "differs" : "not verified";
+    const char *part = run->undone_in_part ? " in part" : "";
     char text[100];
 
     if (run->undone_by && completed)
-        snprintf(text, sizeof text, "undone by %" PRId64, run->undone_by);
+        snprintf(text, sizeof text, "undone%s by %" PRId64, part, run->undone_by);
     else if (run->undone_by)
-        snprintf(text, sizeof text, "%s, undone by %" PRId64, run->status, run->undone_by);
+        snprintf(text, sizeof text, "%s, undone%s by %" PRId64, run->status, part, run->undone_by);
     else if (completed && !run->verified)
         snprintf(text, sizeof text, "%s, %s", run->status, doubt);
     else

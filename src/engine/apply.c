@@ -4,11 +4,12 @@
  * Both make steps and hand them to steps.c: apply from the changes of a plan, which expect the values
  * that the plan saw; undo from the journal, newest first, which expects the record exactly as the run left it. So
  * undo never overwrites what somebody wrote since, and a run that was undone can itself be
- * undone. */
+ * undone. An undo that left conflicts can be made again: entries that were taken back already are passed over. */
 #include "engine/apply.h"
 
 #include "engine/journal.h"
 #include "engine/steps.h"
+#include "engine/taken.h"
 
 #define PHASE LS_PHASE_REPAIR
 
@@ -110,7 +111,7 @@ enum ls_code ls_apply(struct ls_job *job, struct ls_store *writer, const char *r
 
 /* ---- undo ---- */
 
-static struct ls_step inverse(const struct ls_journal_entry *e)
+static struct ls_step inverse(const struct ls_journal_entry *e, uint64_t number)
 {
     static const enum ls_change_kind kinds[] = {
         [LS_INSERT] = LS_DELETE,
@@ -124,16 +125,19 @@ static struct ls_step inverse(const struct ls_journal_entry *e)
         .key = e->key,
         .left = e->left,
         .record = e->before,
+        .takes_back = number,
     };
 }
 
+/* number: of the entry before this piece. */
 static enum ls_code undo_blob(const struct ls_whole *whole, struct ls_steps *steps,
-                              const void *blob, size_t size, struct ls_arena *mem,
-                              size_t *ret_count, struct ls_error *err)
+                              const struct ls_taken *taken, uint64_t number, const void *blob,
+                              size_t size, struct ls_arena *mem, size_t *ret_count,
+                              struct ls_error *err)
 {
     struct ls_journal_entry *entries = NULL;
     struct ls_step *list;
-    size_t count = 0;
+    size_t count = 0, n = 0;
     enum ls_code rc = ls_journal_decode(blob, size, whole, mem, &entries, &count, err);
 
     *ret_count = count;
@@ -142,14 +146,16 @@ static enum ls_code undo_blob(const struct ls_whole *whole, struct ls_steps *ste
     list = ls_arena_array(mem, count, sizeof *list);
     if (!list)
         return ls_error_nomem(err);
-    for (size_t i = 0; i < count; i++)
-        list[i] = inverse(&entries[count - 1 - i]);
-    return ls_steps_write(steps, list, count, err);
+    for (size_t i = count; i-- > 0;)
+        if (!ls_taken_has(taken, number + i + 1))
+            list[n++] = inverse(&entries[i], number + i + 1);
+    return n > 0 ? ls_steps_write(steps, list, n, err) : LS_OK;
 }
 
 static enum ls_code undo_all(const struct ls_whole *whole, struct ls_steps *steps,
-                             const struct ls_journal_source *source, const struct ls_hooks *hooks,
-                             struct ls_apply_result *ret, struct ls_error *err)
+                             const struct ls_journal_source *source, const struct ls_taken *taken,
+                             const struct ls_hooks *hooks, struct ls_apply_result *ret,
+                             struct ls_error *err)
 {
     struct ls_arena mem;
     uint64_t done = 0;
@@ -167,7 +173,7 @@ static enum ls_code undo_all(const struct ls_whole *whole, struct ls_steps *step
         rc = source->next(source->ctx, &mem, &blob, &size, err);
         if (rc != LS_OK || !blob)
             break;
-        rc = undo_blob(whole, steps, blob, size, &mem, &count, err);
+        rc = undo_blob(whole, steps, taken, done, blob, size, &mem, &count, err);
         ls_arena_reset(&mem);
         progress(hooks, done += count, 0);
     }
@@ -176,9 +182,9 @@ static enum ls_code undo_all(const struct ls_whole *whole, struct ls_steps *step
 }
 
 enum ls_code ls_undo(struct ls_job *job, struct ls_store *writer, const char *run,
-                     const struct ls_journal_source *source, const struct ls_journal *journal,
-                     const struct ls_hooks *hooks, struct ls_touched *touched,
-                     struct ls_apply_result *ret, struct ls_error *err)
+                     const struct ls_journal_source *source, const struct ls_taken *taken,
+                     const struct ls_journal *journal, const struct ls_hooks *hooks,
+                     struct ls_touched *touched, struct ls_apply_result *ret, struct ls_error *err)
 {
     struct ls_steps_fields fields = {0};
     struct ls_steps *steps = NULL;
@@ -196,7 +202,7 @@ enum ls_code ls_undo(struct ls_job *job, struct ls_store *writer, const char *ru
     fields = (struct ls_steps_fields){whole->field_count, whole->fields, whole->key, true};
     rc = ls_steps_open(job, writer, run, &fields, journal, hooks, touched, ret, &steps, err);
     if (rc == LS_OK)
-        rc = undo_all(whole, steps, source, hooks, ret, err);
+        rc = undo_all(whole, steps, source, taken, hooks, ret, err);
     if (rc == LS_OK)
         rc = ls_steps_finish(steps, err);
 done:

@@ -27,12 +27,14 @@ LS_MUST_CHECK enum ls_code ls_apply(struct ls_job *job, struct ls_store *writer,
                                     struct ls_apply_result *ret, struct ls_error *err);
 
 /* Puts back what a run changed, from its journal, newest first: only where the record still is what the run left;
- * others are conflicts. Itself journaled. target_only: what a journal needs; job may be one made by ls_job_open_target(). */
+ * others are conflicts. Itself journaled. What earlier undos of the run took back (taken, or NULL) is not looked at. job may be one
+ * made by ls_job_open_target(). */
+struct ls_taken; /* taken.h */
 LS_MUST_CHECK enum ls_code ls_undo(struct ls_job *job, struct ls_store *writer, const char *run,
                                    const struct ls_journal_source *source,
-                                   const struct ls_journal *journal, const struct ls_hooks *hooks,
-                                   struct ls_touched *touched, struct ls_apply_result *ret,
-                                   struct ls_error *err);
+                                   const struct ls_taken *taken, const struct ls_journal *journal,
+                                   const struct ls_hooks *hooks, struct ls_touched *touched,
+                                   struct ls_apply_result *ret, struct ls_error *err);
 
 /* The keys written: opened by the caller, filled by apply and undo, read by verify. */
 LS_MUST_CHECK enum ls_code ls_touched_open(const struct ls_job *job, struct ls_touched **ret,
@@ -48,10 +50,11 @@ LS_MUST_CHECK enum ls_code ls_verify(struct ls_job *job, struct ls_touched *touc
                                      struct ls_compare_result *ret, const char **ret_scope,
                                      struct ls_error *err);
 
-/* After undo: every touched record is again what it was before the run (compared with the journal's before-images by hash).
- * Counts those that are not. */
+/* After undo: every touched record is again what it was before the run (compared with the journal's before-images by hash), but for
+ * those that earlier undos took back. Counts those that are not. */
 LS_MUST_CHECK enum ls_code ls_verify_undo(struct ls_job *job,
                                           const struct ls_journal_source *source,
+                                          const struct ls_taken *taken,
                                           const struct ls_hooks *hooks, uint64_t *ret_checked,
                                           uint64_t *ret_different, struct ls_error *err);
 

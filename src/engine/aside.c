@@ -33,6 +33,7 @@ enum ls_code ls_aside_add(struct ls_aside *aside, const struct ls_step *step, en
     ls_buf_u8(out, (uint8_t)step->expect);
     ls_buf_u64(out, step->left.high);
     ls_buf_u64(out, step->left.low);
+    ls_buf_u64(out, step->takes_back);
     ls_values_encode(out, step->key, aside->shape.key_count);
     if (step->expect == LS_EXPECT_VALUES)
         ls_values_encode(out, step->expected, aside->shape.expected_count);
@@ -73,6 +74,7 @@ static bool decode(const struct ls_aside_shape *shape, const void *blob, size_t 
     step->expect = (enum ls_expect)ls_reader_u8(&rd);
     step->left.high = ls_reader_u64(&rd);
     step->left.low = ls_reader_u64(&rd);
+    step->takes_back = ls_reader_u64(&rd);
     step->key = decode_values(&rd, mem, shape->key_count);
     if (step->expect == LS_EXPECT_VALUES)
         step->expected = decode_values(&rd, mem, shape->expected_count);

@@ -320,9 +320,25 @@ enum ls_code ls_job_open(const struct ls_sync_config *config, bool writable, str
     return LS_OK;
 }
 
+/* A run is taken back where it was made. Another table, given by mistake, may well hold the same records. */
+static enum ls_code check_place(struct ls_job *job, const char *place, struct ls_error *err)
+{
+    const char *now =
+        ls_arena_printf(&job->mem, "%s#%s", job->target.identity, job->target.schema->collection);
+
+    if (!now)
+        return ls_error_nomem(err);
+    if (!place || strcmp(now, place) == 0)
+        return LS_OK;
+    return ls_error_set(err, LS_USAGE,
+                        "it changed %s, and %s is another place. Give the source and the target "
+                        "of that run again",
+                        place, now);
+}
+
 enum ls_code ls_job_open_target(const char *name, const struct ls_side_config *target,
-                                size_t key_count, const char *const *key, struct ls_job **ret,
-                                struct ls_error *err)
+                                const char *place, size_t key_count, const char *const *key,
+                                struct ls_job **ret, struct ls_error *err)
 {
     struct ls_job *job = NULL;
     enum ls_code rc = job_new(&job, err);
@@ -334,6 +350,8 @@ enum ls_code ls_job_open_target(const char *name, const struct ls_side_config *t
         rc = side_open(job, &job->target, err);
     if (rc != LS_OK)
         (void)ls_error_wrap(err, "target");
+    if (rc == LS_OK)
+        rc = check_place(job, place, err);
     if (rc == LS_OK)
         rc = ls_resolve_target(job, key_count, key, err);
     if (rc == LS_OK) {

@@ -113,10 +113,11 @@ LS_MUST_CHECK enum ls_code ls_job_open(const struct ls_sync_config *config, bool
 void ls_job_close(struct ls_job *job);
 
 /* A job over the target alone, for undo: the layout is every field of the target that can be written, by its key (names; none: primary).
- * source.store is NULL. */
+ * source.store is NULL. place: the identity#collection that the target must have, or LS_USAGE; NULL: any. */
 LS_MUST_CHECK enum ls_code ls_job_open_target(const char *name, const struct ls_side_config *target,
-                                              size_t key_count, const char *const *key,
-                                              struct ls_job **ret, struct ls_error *err);
+                                              const char *place, size_t key_count,
+                                              const char *const *key, struct ls_job **ret,
+                                              struct ls_error *err);
 
 /* The value that a soft delete gives to a field of a target record (layout values): the expression over the target's
  * fields, or now_us for `now`, converted to the field. In mem. */

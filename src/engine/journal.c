@@ -17,7 +17,8 @@
 #include "base/text.h"
 #include "model/json.h"
 
-#define JOURNAL_FORMAT 1
+#define JOURNAL_FORMAT 2
+#define FORMAT_PLAIN 1 /* no entry takes another one back */
 
 static bool find_shape(struct ls_whole *whole)
 {
@@ -93,10 +94,20 @@ struct ls_hash128 ls_whole_hash(const struct ls_whole *whole, const struct ls_va
     return ls_hash128(scratch->data, scratch->size, 1);
 }
 
+static bool is_plain(const struct ls_journal_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].takes_back)
+            return false;
+    return true;
+}
+
 void ls_journal_encode(struct ls_buf *out, const struct ls_whole *whole,
                        const struct ls_journal_entry *entries, size_t count)
 {
-    ls_buf_u8(out, JOURNAL_FORMAT);
+    const bool plain = is_plain(entries, count);
+
+    ls_buf_u8(out, plain ? FORMAT_PLAIN : JOURNAL_FORMAT);
     ls_buf_u64(out, whole->shape);
     ls_buf_u32(out, (uint32_t)count);
     for (size_t i = 0; i < count; i++) {
@@ -109,11 +120,13 @@ void ls_journal_encode(struct ls_buf *out, const struct ls_whole *whole,
             ls_values_encode(out, e->before, whole->field_count);
         ls_buf_u64(out, e->left.high);
         ls_buf_u64(out, e->left.low);
+        if (!plain)
+            ls_buf_u64(out, e->takes_back);
     }
 }
 
-static bool decode_entry(struct ls_reader *rd, const struct ls_whole *whole, struct ls_arena *mem,
-                         struct ls_journal_entry *ret)
+static bool decode_entry(struct ls_reader *rd, uint8_t format, const struct ls_whole *whole,
+                         struct ls_arena *mem, struct ls_journal_entry *ret)
 {
     const uint8_t kind = ls_reader_u8(rd);
     struct ls_value *key = ls_arena_array(mem, whole->key_count, sizeof *key), *before = NULL;
@@ -125,9 +138,11 @@ static bool decode_entry(struct ls_reader *rd, const struct ls_whole *whole, str
         if (!before || !ls_values_decode(rd, mem, before, whole->field_count))
             return false;
     }
-    *ret = (struct ls_journal_entry){(enum ls_change_kind)kind, key, before, {0, 0}};
+    *ret = (struct ls_journal_entry){(enum ls_change_kind)kind, key, before, {0, 0}, 0};
     ret->left.high = ls_reader_u64(rd);
     ret->left.low = ls_reader_u64(rd);
+    if (format != FORMAT_PLAIN)
+        ret->takes_back = ls_reader_u64(rd);
     return !rd->failed && !before == (kind == LS_INSERT);
 }
 
@@ -160,7 +175,7 @@ enum ls_code ls_journal_decode(const void *blob, size_t size, const struct ls_wh
     if (!entries)
         return ls_error_nomem(err);
     for (uint32_t i = 0; i < count; i++)
-        if (!decode_entry(&rd, whole, mem, &entries[i]))
+        if (!decode_entry(&rd, format, whole, mem, &entries[i]))
             return ls_error_set(err, LS_CORRUPT, "a journal entry is damaged");
     if (rd.at != rd.size)
         return ls_error_set(err, LS_CORRUPT, "a journal entry is damaged");

@@ -3,7 +3,8 @@
  *
  * Format 1: u8 format, u64 hash of the whole record's field names, types and key, u32 entries; each entry u8 kind, the key, u8 has
  * a before-image, the before-image (the whole record, every field that can be written), two u64: the
- * 128-bit hash of the record as the run left it (0, 0 after a delete). Values by ls_values_encode(). */
+ * 128-bit hash of the record as the run left it (0, 0 after a delete). Values by ls_values_encode(). Format 2, of an undo: a
+ * u64 more at the end of each entry, which says what it takes back. */
 #ifndef LS_ENGINE_JOURNAL_H
 #define LS_ENGINE_JOURNAL_H
 
@@ -36,6 +37,7 @@ struct ls_journal_entry {
     const struct ls_value *key;    /* whole->key_count */
     const struct ls_value *before; /* whole->field_count; NULL for an insert */
     struct ls_hash128 left;        /* of the record after; zeros for a delete */
+    uint64_t takes_back; /* of an undo: the entry of the other journal, see taken.h; 0: none */
 };
 
 void ls_journal_encode(struct ls_buf *out, const struct ls_whole *whole,

@@ -195,7 +195,8 @@ static enum ls_code journal_items(struct ls_steps *s, const struct ls_batch *bat
     for (size_t i = 0; i < count && rc == LS_OK; i++) {
         const struct ls_item *item = written[i];
 
-        entries[i] = (struct ls_journal_entry){item->step->kind, item->key, item->before, {0, 0}};
+        entries[i] = (struct ls_journal_entry){
+            item->step->kind, item->key, item->before, {0, 0}, item->step->takes_back};
         if (item->left)
             entries[i].left = ls_whole_hash(whole, item->left, &s->scratch);
         for (size_t f = 0; item->before && f < whole->field_count; f++)

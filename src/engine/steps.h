@@ -21,6 +21,7 @@ struct ls_step {
     const struct ls_value *expected; /* layout values, for LS_EXPECT_VALUES */
     struct ls_hash128 left;          /* of the whole record, for LS_EXPECT_HASH */
     const struct ls_value *record;   /* values of the writer's fields; NULL for a delete */
+    uint64_t takes_back;             /* for the journal, see there */
 };
 
 /* Which fields a step's record has. */

@@ -10,6 +10,7 @@
 
 #include "engine/apply.h"
 #include "engine/journal.h"
+#include "engine/taken.h"
 #include "engine/touched.h"
 
 #define KEYS_AT_ONCE 1000
@@ -183,10 +184,23 @@ static enum ls_code open_fetcher(struct ls_job *job, struct ls_store **ret, stru
     return rc == LS_OK ? ls_store_begin(*ret, err) : rc;
 }
 
-enum ls_code ls_verify_undo(struct ls_job *job, const struct ls_journal_source *source,
-                            const struct ls_hooks *hooks, uint64_t *ret_checked,
-                            uint64_t *ret_different, struct ls_error *err)
+/* Leaves out the entries that were taken back before; *number goes on by all of them. */
+static size_t pass_over(const struct ls_taken *taken, struct ls_journal_entry *entries,
+                        size_t count, uint64_t *number)
 {
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (!ls_taken_has(taken, ++*number))
+            entries[n++] = entries[i];
+    return n;
+}
+
+enum ls_code ls_verify_undo(struct ls_job *job, const struct ls_journal_source *source,
+                            const struct ls_taken *taken, const struct ls_hooks *hooks,
+                            uint64_t *ret_checked, uint64_t *ret_different, struct ls_error *err)
+{
+    uint64_t number = 0;
     struct ls_arena fixed, mem;
     struct ls_store *store = NULL;
     struct ls_whole *whole;
@@ -206,7 +220,8 @@ enum ls_code ls_verify_undo(struct ls_job *job, const struct ls_journal_source *
         if (rc != LS_OK || !blob)
             break;
         rc = ls_journal_decode(blob, size, whole, &mem, &entries, &count, err);
-        if (rc == LS_OK)
+        count = rc == LS_OK ? pass_over(taken, entries, count, &number) : 0;
+        if (count > 0)
             rc = check_entries(store, whole, entries, count, &mem, ret_different, err);
         *ret_checked += count;
         if (hooks && hooks->progress)

@@ -473,25 +473,17 @@ enum ls_code ls_state_run_number(struct ls_state *state, const char *run_id, int
     return rc;
 }
 
-enum ls_code ls_state_runs(struct ls_state *state, const char *sync, size_t max,
-                           struct ls_arena *mem, size_t *ret_count, struct ls_run **ret,
-                           struct ls_error *err)
+/* All runs that a query gives. */
+static enum ls_code list_runs(struct ls_state *state, const char *sql,
+                              const struct ls_value *params, size_t param_count,
+                              struct ls_arena *mem, size_t *ret_count, struct ls_run **ret,
+                              struct ls_error *err)
 {
-    const int64_t limit = max > (size_t)INT_MAX ? INT_MAX : (int64_t)max;
-    const struct ls_value all[] = {ls_value_int(limit)};
-    const struct ls_value of_sync[] = {ls_value_text(or_empty(sync)), ls_value_int(limit)};
     struct ls_sql_stmt *stmt = NULL;
     struct ls_run *runs = NULL;
     size_t count = 0, room = 0;
     bool more = true;
-    enum ls_code rc =
-        sync ? ls_state_query(state,
-                              "SELECT " COLUMNS " FROM {schema}runs WHERE sync = ? "
-                              "ORDER BY number DESC LIMIT ?",
-                              of_sync, 2, &stmt, err)
-             : ls_state_query(state,
-                              "SELECT " COLUMNS " FROM {schema}runs ORDER BY number DESC LIMIT ?",
-                              all, 1, &stmt, err);
+    enum ls_code rc = ls_state_query(state, sql, params, param_count, &stmt, err);
 
     while (rc == LS_OK && (rc = ls_sql_step(stmt, &more, err)) == LS_OK && more) {
         struct row row;
@@ -518,6 +510,34 @@ enum ls_code ls_state_runs(struct ls_state *state, const char *sync, size_t max,
         *ret_count = count;
     }
     return ls_state_result(state, rc, err);
+}
+
+enum ls_code ls_state_runs(struct ls_state *state, const char *sync, size_t max,
+                           struct ls_arena *mem, size_t *ret_count, struct ls_run **ret,
+                           struct ls_error *err)
+{
+    const int64_t limit = max > (size_t)INT_MAX ? INT_MAX : (int64_t)max;
+    const struct ls_value all[] = {ls_value_int(limit)};
+    const struct ls_value of_sync[] = {ls_value_text(or_empty(sync)), ls_value_int(limit)};
+
+    return sync ? list_runs(state,
+                            "SELECT " COLUMNS " FROM {schema}runs WHERE sync = ? "
+                            "ORDER BY number DESC LIMIT ?",
+                            of_sync, 2, mem, ret_count, ret, err)
+                : list_runs(state,
+                            "SELECT " COLUMNS " FROM {schema}runs ORDER BY number DESC LIMIT ?",
+                            all, 1, mem, ret_count, ret, err);
+}
+
+enum ls_code ls_state_undos(struct ls_state *state, const struct ls_run *run, struct ls_arena *mem,
+                            size_t *ret_count, struct ls_run **ret, struct ls_error *err)
+{
+    const struct ls_value params[] = {ls_value_text(run->sync), ls_value_int(run->number)};
+
+    return list_runs(state,
+                     "SELECT " COLUMNS " FROM {schema}runs WHERE sync = ? AND undoes = ? "
+                     "ORDER BY number DESC",
+                     params, 2, mem, ret_count, ret, err);
 }
 
 /* An undo compares nothing, so it has nothing to remember; a stopped run changed nothing. */

@@ -52,7 +52,7 @@ struct ls_run {
     uint64_t created, updated, deleted, unchanged, failed, conflicts;
     uint64_t source_count, target_count;
     bool verified;
-    int64_t undoes, undone_by; /* run numbers; 0: none */
+    int64_t undoes, undone_by; /* run numbers; 0: none. The last undo that took back some of it */
     const char *error;         /* why it failed or stopped; "" */
 };
 
@@ -93,6 +93,10 @@ LS_MUST_CHECK enum ls_code ls_state_run_find(struct ls_state *state, const char 
 LS_MUST_CHECK enum ls_code ls_state_runs(struct ls_state *state, const char *sync, size_t max,
                                          struct ls_arena *mem, size_t *ret_count,
                                          struct ls_run **ret, struct ls_error *err);
+/* The runs that took this one back, or some of it: newest first. */
+LS_MUST_CHECK enum ls_code ls_state_undos(struct ls_state *state, const struct ls_run *run,
+                                          struct ls_arena *mem, size_t *ret_count,
+                                          struct ls_run **ret, struct ls_error *err);
 /* What the brakes remember of the last finished run of this sync that changed or verified something. */
 LS_MUST_CHECK enum ls_code ls_state_last(struct ls_state *state, const char *sync,
                                          struct ls_arena *mem, struct ls_brake_memory *ret,

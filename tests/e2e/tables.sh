@@ -11,7 +11,7 @@ test_undo_refuses_another_target_than_the_runs() {
     sqlite3 b.db "INSERT INTO u VALUES (1, 'x')" # the very record that the run made, elsewhere
     sqlite3 other.db "INSERT INTO t VALUES (1, 'x')"
     status 2 lockstep undo 1 sqlite:a.db#u sqlite:b.db#u
-    says err "run 1 changed" "b.db#t" "b.db#u is another place"
+    says err "run 1: it changed" "b.db#t" "b.db#u is another place"
     status 2 lockstep undo 1 sqlite:a.db#t sqlite:other.db#t
     is "$(sqlite3 b.db "SELECT count(*) FROM u")" 1
     is "$(sqlite3 other.db "SELECT count(*) FROM t")" 1

@@ -24,9 +24,9 @@ static struct world *world_of(const char *source, const char *target, const char
 
     w = (struct world){.source = api_sqlite(source), .target = api_sqlite(target)};
     w.select.sync = "s";
-    w.ls = api_handle(
-        api_text("syncs:\n  s: { source: \"%s#t\", target: \"%s#t\", batch: 2%s%s }\n", w.source,
-                 w.target, *settings ? ", " : "", settings));
+    w.ls =
+        api_handle(api_text("syncs:\n  s: { source: \"%s#t\", target: \"%s#t\", batch: 2%s%s }\n",
+                            w.source, w.target, *settings ? ", " : "", settings));
     return &w;
 }
 
@@ -89,7 +89,8 @@ static void log_says(struct world *w, const char *which, const char *text)
 
 static void a_run_whose_every_record_failed_is_not_verified(void **state)
 {
-    struct world *w = world_of(FIVE, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT CHECK (v > 'x'))", "");
+    struct world *w =
+        world_of(FIVE, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT CHECK (v > 'x'))", "");
 
     (void)state;
     sync(w, LOCKSTEP_DIFFERENT, "failed 0+ 0~ 0- 5 failed 0 conflicts");
@@ -146,16 +147,127 @@ static void a_mark_that_did_not_stay_is_not_verified(void **state)
     lockstep_close(w->ls);
 }
 
+/* ---- undo, and what it leaves ---- */
+
+/* "undone by 2", "undone by 2 in part", "not undone". */
+static void history_says(struct world *w, const char *which, const char *text)
+{
+    struct lockstep_run *run = NULL;
+
+    assert_code(lockstep_show(w->ls, which, &run, NULL, &w->error), LOCKSTEP_OK, &w->error);
+    assert_string_equal(run->undone_by ? api_text("undone by %d%s", (int)run->undone_by,
+                                                  run->undone_in_part ? " in part" : "")
+                                       : "not undone",
+                        text);
+    lockstep_run_free(run);
+}
+
+static void refuses_undo(struct world *w, const char *which, const char *first, const char *then)
+{
+    struct lockstep_run *run = NULL;
+
+    assert_code(lockstep_undo(w->ls, which, NULL, NULL, &run, &w->error), LOCKSTEP_USAGE,
+                &w->error);
+    assert_null(run);
+    assert_says(w->error.text, first, then);
+}
+
+static void an_undo_that_left_a_conflict_can_be_made_again_for_it(void **state)
+{
+    struct world *w = world_of(FIVE, TABLE, "");
+
+    (void)state;
+    sync(w, LOCKSTEP_OK, "completed 5+ 0~ 0- 0 failed 0 conflicts, verified");
+    api_exec(w->target, "UPDATE t SET v = 'mine' WHERE id = 3");
+    undo(w, "1", LOCKSTEP_DIFFERENT, "partial_success 0+ 0~ 4- 0 failed 1 conflicts");
+    target_is(w, "3mine");
+    history_says(w, "1", "undone by 2 in part");
+    api_exec(w->target, "UPDATE t SET v = 'c' WHERE id = 3");
+    undo(w, "1", LOCKSTEP_OK, "completed 0+ 0~ 1- 0 failed 0 conflicts, verified");
+    target_is(w, "");
+    history_says(w, "1", "undone by 3");
+    refuses_undo(w, "1", "run 1 was undone by run 3", "lockstep undo 3, then lockstep undo 2");
+    undo(w, "3", LOCKSTEP_OK, "completed 1+ 0~ 0- 0 failed 0 conflicts, verified");
+    undo(w, "2", LOCKSTEP_OK, "completed 4+ 0~ 0- 0 failed 0 conflicts, verified");
+    target_is(w, "1a 2b 3c 4d 5e");
+    lockstep_close(w->ls);
+}
+
+/* Also when they are again, or still, what the run left: by a later sync, by hand. */
+static void what_was_taken_back_is_not_touched_again(void **state)
+{
+    struct world *w = world_of(FIVE, TABLE, "");
+
+    (void)state;
+    sync(w, LOCKSTEP_OK, "completed 5+ 0~ 0- 0 failed 0 conflicts, verified");
+    api_exec(w->target, "UPDATE t SET v = 'mine' WHERE id = 3");
+    undo(w, "1", LOCKSTEP_DIFFERENT, "partial_success 0+ 0~ 4- 0 failed 1 conflicts");
+    sync(w, LOCKSTEP_OK, "completed 4+ 1~ 0- 0 failed 0 conflicts, verified");
+    api_exec(w->target, "UPDATE t SET v = 'other' WHERE id = 5");
+    undo(w, "1", LOCKSTEP_OK, "completed 0+ 0~ 1- 0 failed 0 conflicts, verified");
+    target_is(w, "1a 2b 4d 5other");
+    lockstep_close(w->ls);
+}
+
+static void what_an_undo_of_an_undo_brought_again_can_be_taken_back_again(void **state)
+{
+    struct world *w = world_of(FIVE, TABLE, "");
+
+    (void)state;
+    sync(w, LOCKSTEP_OK, "completed 5+ 0~ 0- 0 failed 0 conflicts, verified");
+    undo(w, "1", LOCKSTEP_OK, "completed 0+ 0~ 5- 0 failed 0 conflicts, verified");
+    undo(w, "2", LOCKSTEP_OK, "completed 5+ 0~ 0- 0 failed 0 conflicts, verified");
+    api_exec(w->target, "UPDATE t SET v = 'mine' WHERE id = 3");
+    undo(w, "1", LOCKSTEP_DIFFERENT, "partial_success 0+ 0~ 4- 0 failed 1 conflicts");
+    api_exec(w->target, "UPDATE t SET v = 'c' WHERE id = 3");
+    undo(w, "1", LOCKSTEP_OK, "completed 0+ 0~ 1- 0 failed 0 conflicts, verified");
+    target_is(w, "");
+    refuses_undo(w, "1", "run 1 was undone by run 5", "lockstep undo 5, then lockstep undo 4");
+    lockstep_close(w->ls);
+}
+
+static void an_undo_that_took_nothing_back_does_not_count(void **state)
+{
+    struct world *w = world_of(FIVE, TABLE, "");
+
+    (void)state;
+    sync(w, LOCKSTEP_OK, "completed 5+ 0~ 0- 0 failed 0 conflicts, verified");
+    api_exec(w->target, "UPDATE t SET v = 'mine'");
+    undo(w, "1", LOCKSTEP_DIFFERENT, "failed 0+ 0~ 0- 0 failed 5 conflicts");
+    history_says(w, "1", "not undone");
+    lockstep_close(w->ls);
+}
+
+static void an_undo_elsewhere_is_told_before_its_key_is_looked_for(void **state)
+{
+    struct world *w = world_of(FIVE, TABLE, "");
+    const char *other = api_sqlite("CREATE TABLE u (name TEXT PRIMARY KEY NOT NULL, n INTEGER)");
+    const struct lockstep_select select = {.source = api_text("%s#t", w->source),
+                                           .target = api_text("%s#u", other)};
+    struct lockstep_run *run = NULL;
+
+    (void)state;
+    sync(w, LOCKSTEP_OK, "completed 5+ 0~ 0- 0 failed 0 conflicts, verified");
+    assert_code(lockstep_undo(w->ls, "1", &select, NULL, &run, &w->error), LOCKSTEP_USAGE,
+                &w->error);
+    assert_says(w->error.text, "run 1: it changed", "#u is another place");
+    lockstep_close(w->ls);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(a_run_whose_every_record_failed_is_not_verified, 
-                                        teardown),
-        cmocka_unit_test_teardown(a_run_of_which_some_records_failed_is_not_verified, 
-                                        teardown),
+        cmocka_unit_test_teardown(a_run_whose_every_record_failed_is_not_verified, teardown),
+        cmocka_unit_test_teardown(a_run_of_which_some_records_failed_is_not_verified, teardown),
         cmocka_unit_test_teardown(a_run_that_made_all_it_should_is_verified, teardown),
         cmocka_unit_test_teardown(what_a_trigger_spoils_is_not_verified, teardown),
         cmocka_unit_test_teardown(a_mark_that_did_not_stay_is_not_verified, teardown),
+        cmocka_unit_test_teardown(an_undo_that_left_a_conflict_can_be_made_again_for_it, teardown),
+        cmocka_unit_test_teardown(what_was_taken_back_is_not_touched_again, teardown),
+        cmocka_unit_test_teardown(what_an_undo_of_an_undo_brought_again_can_be_taken_back_again,
+                                  teardown),
+        cmocka_unit_test_teardown(an_undo_that_took_nothing_back_does_not_count, teardown),
+        cmocka_unit_test_teardown(an_undo_elsewhere_is_told_before_its_key_is_looked_for, teardown),
     };
 
     return cmocka_run_group_tests_name("api/runs", tests, NULL, NULL);

@@ -486,17 +486,18 @@ struct run *runs_undo(const char *target, const char *const *key, struct fake_jo
     while (key && key[key_count])
         key_count++;
     fake_journal_settle(of, target);
-    assert_ok(ls_job_open_target("test", &side, key_count, key, &job, &err), &err);
+    assert_ok(ls_job_open_target("test", &side, NULL, key_count, key, &job, &err), &err);
     writer = open_writer(job, options);
     ls_uuid_new(uuid);
     source = fake_journal_source(of);
-    run->rc = ls_undo(job, writer, uuid, &source, options ? options->journal : NULL, &hooks, NULL,
-                      &run->result, &run->err);
+    run->rc = ls_undo(job, writer, uuid, &source, NULL, options ? options->journal : NULL, &hooks,
+                      NULL, &run->result, &run->err);
     ls_store_close(writer);
     if (run->rc == LS_OK) {
         source = fake_journal_source(of);
-        assert_ok(ls_verify_undo(job, &source, NULL, &checked, &run->verified_different, &err),
-                  &err);
+        assert_ok(
+            ls_verify_undo(job, &source, NULL, NULL, &checked, &run->verified_different, &err),
+            &err);
     }
     ls_job_close(job);
     return run;

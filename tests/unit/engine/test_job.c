@@ -457,13 +457,13 @@ static void a_job_over_the_target_alone_has_all_its_fields(void **state)
     struct ls_job *job = NULL;
 
     (void)state;
-    assert_ok(ls_job_open_target(NULL, &side, 0, NULL, &job, &err), &err);
+    assert_ok(ls_job_open_target(NULL, &side, NULL, 0, NULL, &job, &err), &err);
     assert_null(job->source.store);
     assert_int_equal(job->layout.field_count, 4);
     assert_string_equal(job->layout.fields[job->layout.key[0]].name, "id");
     assert_int_equal(job->target.key_count, 1);
     ls_job_close(job);
-    assert_ok(ls_job_open_target("sync", &side, 1, key, &job, &err), &err);
+    assert_ok(ls_job_open_target("sync", &side, NULL, 1, key, &job, &err), &err);
     assert_string_equal(job->name, "sync");
     assert_string_equal(job->layout.fields[job->layout.key[0]].name, "email");
     ls_job_close(job);

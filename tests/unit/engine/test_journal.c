@@ -71,6 +71,8 @@ static struct ls_journal_entry random_entry(struct table *t, struct rng *rng)
 
     if (e.kind == LS_INSERT)
         e.before = NULL;
+    if (rng_below(rng, 3) == 0)
+        e.takes_back = rng_next(rng);
     if (e.kind != LS_DELETE)
         e.left = (struct ls_hash128){rng_next(rng), rng_next(rng)};
     return e;
@@ -124,6 +126,7 @@ static void entries_of_every_type_come_back_byte_by_byte(void **state)
             assert_int_equal(got[i].kind, entries[i].kind);
             assert_int_equal(got[i].left.high, entries[i].left.high);
             assert_int_equal(got[i].left.low, entries[i].left.low);
+            assert_int_equal(got[i].takes_back, entries[i].takes_back);
             assert_same_values(got[i].key, entries[i].key, 2);
             assert_same_values(got[i].before, entries[i].before, TYPES);
         }
@@ -274,7 +277,7 @@ static void a_newer_format_is_left_to_a_newer_version(void **state)
     (void)state;
     table_init(&t);
     blob = small_blob(&t);
-    blob.data[0] = 2;
+    blob.data[0] = 3;
     assert_error(ls_journal_decode(blob.data, blob.size, t.whole, &t.mem, &got, &count, &err), &err,
                  LS_VERSION, "newer");
     blob.data[0] = 0;
@@ -335,7 +338,7 @@ static void a_table_that_changed_cannot_be_put_back(void **state)
         };
         const struct ls_schema schema = {.collection = "t", .field_count = 4, .fields = fields};
         const struct ls_value key = ls_value_int(1);
-        const struct ls_journal_entry entry = {LS_INSERT, &key, NULL, {1, 2}};
+        const struct ls_journal_entry entry = {LS_INSERT, &key, NULL, {1, 2}, 0};
         const size_t first[] = {0};
         struct ls_journal_entry *got = NULL;
         struct ls_error err = {0};

@@ -145,9 +145,9 @@ static void a_step_set_aside_is_the_same_when_it_comes_back(void **state)
     const struct ls_value expected[] = {ls_value_int(7), ls_value_null()};
     const struct ls_value record[] = {ls_value_int(7), ls_value_text("x"), ls_value_text("")};
     const struct ls_step steps[] = {
-        {LS_INSERT, LS_EXPECT_NONE, key, NULL, {0, 0}, record},
-        {LS_UPDATE, LS_EXPECT_VALUES, key, expected, {0, 0}, record},
-        {LS_DELETE, LS_EXPECT_HASH, key, NULL, {1, 2}, NULL},
+        {LS_INSERT, LS_EXPECT_NONE, key, NULL, {0, 0}, record, 0},
+        {LS_UPDATE, LS_EXPECT_VALUES, key, expected, {0, 0}, record, 0},
+        {LS_DELETE, LS_EXPECT_HASH, key, NULL, {1, 2}, NULL, 1234567890123},
     };
     const struct ls_as as[] = {{.type = LS_T_INT}, {.type = LS_T_TEXT}, {.type = LS_T_TEXT}};
     struct ls_aside aside;
@@ -171,6 +171,7 @@ static void a_step_set_aside_is_the_same_when_it_comes_back(void **state)
         assert_int_equal(got.step.expect, steps[i].expect);
         assert_int_equal(got.step.left.high, steps[i].left.high);
         assert_int_equal(got.step.left.low, steps[i].left.low);
+        assert_int_equal(got.step.takes_back, steps[i].takes_back);
         assert_true(ls_values_equal(got.step.key, key, as, 1));
         assert_int_equal(!got.step.expected, !steps[i].expected);
         assert_int_equal(!got.step.record, !steps[i].record);

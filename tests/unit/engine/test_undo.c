@@ -388,10 +388,10 @@ static void a_table_that_changed_since_cannot_be_undone(void **state)
         struct ls_store *writer = NULL;
         const struct ls_store_options writable = {.writable = true};
 
-        assert_ok(ls_job_open_target("test", &side, 0, NULL, &job, &err), &err);
+        assert_ok(ls_job_open_target("test", &side, NULL, 0, NULL, &job, &err), &err);
         assert_ok(ls_store_open(&job->target.url, &writable, &writer, &err), &err);
-        assert_error(ls_undo(job, writer, "run", &source, NULL, NULL, NULL, &result, &err), &err,
-                     LS_CHANGED, "columns or the key of t", "Undo the change of the table");
+        assert_error(ls_undo(job, writer, "run", &source, NULL, NULL, NULL, NULL, &result, &err),
+                     &err, LS_CHANGED, "columns or the key of t", "Undo the change of the table");
         ls_store_close(writer);
     }
     ls_job_close(job);

@@ -159,7 +159,7 @@ static void check_undo(struct ls_job *job, struct fake_journal *j, uint64_t chec
     uint64_t got_checked = 0, got_different = 0;
     struct ls_error err = {0};
 
-    assert_ok(ls_verify_undo(job, &source, NULL, &got_checked, &got_different, &err), &err);
+    assert_ok(ls_verify_undo(job, &source, NULL, NULL, &got_checked, &got_different, &err), &err);
     assert_int_equal(got_checked, checked);
     assert_int_equal(got_different, different);
 }
