@@ -63,6 +63,7 @@ static enum ls_code apply_all(struct ls_job *job, struct ls_plan *plan, struct l
 {
     const struct ls_plan_counts *c = ls_plan_counts(plan);
     const uint64_t total = c->inserts + c->updates + c->deletes;
+    const size_t rows = c->inserts == total ? job->insert_rows : job->batch_rows;
     uint64_t done = 0;
     struct ls_arena mem;
     enum ls_code rc = LS_OK;
@@ -77,7 +78,7 @@ static enum ls_code apply_all(struct ls_job *job, struct ls_plan *plan, struct l
             ret->interrupted = true;
             break;
         }
-        rc = ls_plan_next(plan, job->batch_rows, &mem, &changes, &count, err);
+        rc = ls_plan_next(plan, rows, &mem, &changes, &count, err);
         if (rc != LS_OK || count == 0)
             break;
         list = steps_of(job, changes, count, &mem);

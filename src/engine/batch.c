@@ -5,6 +5,9 @@
  * is checked on what nobody can change any more. After the write they are read again, because triggers, defaults and rounding
  * have their say in what a record is then, and undo has to know it again.
  *
+ * A batch of new records is written without looking first, where the target itself refuses a record whose key is there: a first
+ * copy would ask for every record in vain. When it does refuse, the records are looked at and judged like any others.
+ *
  * All records are written at once. When the target refuses that, it does not say which record it was: the records are cut
  * in two until the refused ones stand alone. Records that hand unique values round stay together (waits.c), and one whose value
  * is still held by a refused record is not even tried. What waits.c cannot see (references among the records, for one) is why
@@ -448,28 +451,76 @@ static enum ls_code write_items(const struct ls_batch *b, struct ls_item **items
 
 /* ---- all of it ---- */
 
-/* Locks, reads and judges; sorted: room for count, filled with the items whose key the target can hold. */
-static enum ls_code look(const struct ls_batch *b, struct ls_item **sorted, struct ls_error *err)
+/* Fills sorted with the items whose key the target can hold, by key. */
+static enum ls_code make_keys(const struct ls_batch *b, struct ls_item **sorted, size_t *ret_count,
+                              struct ls_error *err)
 {
-    struct ls_writing *w = b->writing;
-    size_t keyed = 0;
+    size_t n = 0;
     enum ls_code rc = LS_OK;
 
     for (size_t i = 0; i < b->count && rc == LS_OK; i++) {
         rc = make_key(b, &b->items[i], err);
         if (b->items[i].state != LS_ITEM_REFUSED)
-            sorted[keyed++] = &b->items[i];
+            sorted[n++] = &b->items[i];
+    }
+    qsort_r(sorted, n, sizeof(struct ls_item *), order_by_key, &b->writing->job->layout);
+    *ret_count = n;
+    return rc;
+}
+
+/* Whether the target itself tells when a record is there that no step expects. */
+static bool all_new(const struct ls_batch *b)
+{
+    if (!b->writing->keeps_unique)
+        return false;
+    for (size_t i = 0; i < b->count; i++)
+        if (b->items[i].step->kind != LS_INSERT || b->items[i].step->expect != LS_EXPECT_NONE)
+            return false;
+    return true;
+}
+
+/* Writes new records without looking first; *ret_done false: the target refused, and nothing was written. */
+static enum ls_code write_new(const struct ls_batch *b, struct ls_item **sorted, size_t count,
+                              bool *ret_done, struct ls_error *err)
+{
+    struct ls_item **some;
+    size_t n = 0;
+    enum ls_code rc = LS_OK;
+
+    for (size_t i = 0; i < count && rc == LS_OK; i++) {
+        sorted[i]->state = LS_ITEM_WRITE;
+        rc = make_record(b, sorted[i], err);
     }
     if (rc != LS_OK)
         return rc;
-    qsort_r(sorted, keyed, sizeof(struct ls_item *), order_by_key, &w->job->layout);
-    rc = fetch(b, sorted, keyed, true, got_before, err);
-    for (size_t i = 0; i < keyed && rc == LS_OK; i++) {
+    some = ls_batch_items(b, LS_ITEM_WRITE, &n);
+    if (!some)
+        return ls_error_nomem(err);
+    rc = n ? write_at_once(b, some, n, err) : LS_OK;
+    *ret_done = rc == LS_OK;
+    return is_refusal(rc) ? LS_OK : rc;
+}
+
+/* Locks, reads and judges what was not refused yet, and writes what is as it is expected. */
+static enum ls_code look_and_write(const struct ls_batch *b, struct ls_item **sorted, size_t count,
+                                   struct ls_error *err)
+{
+    struct ls_writing *w = b->writing;
+    struct ls_item **some;
+    size_t n = 0;
+    enum ls_code rc = fetch(b, sorted, count, true, got_before, err);
+
+    for (size_t i = 0; i < count && rc == LS_OK; i++) {
+        if (sorted[i]->state == LS_ITEM_REFUSED)
+            continue;
         judge(w, sorted[i]);
         if (sorted[i]->state == LS_ITEM_WRITE)
             rc = make_record(b, sorted[i], err);
     }
-    return rc == LS_OK && w->scratch.failed ? ls_error_nomem(err) : rc;
+    if (rc != LS_OK || w->scratch.failed)
+        return rc == LS_OK ? ls_error_nomem(err) : rc;
+    some = ls_batch_items(b, LS_ITEM_WRITE, &n);
+    return some ? write_items(b, some, n, false, err) : ls_error_nomem(err);
 }
 
 enum ls_code ls_batch_write(struct ls_writing *w, const struct ls_step *list, size_t count,
@@ -478,17 +529,18 @@ enum ls_code ls_batch_write(struct ls_writing *w, const struct ls_step *list, si
     struct ls_batch b = {w, mem, count, ls_arena_array(mem, count, sizeof *b.items)};
     struct ls_item **some = ls_arena_array(mem, count, sizeof *some);
     size_t n = 0;
+    bool done = false;
     enum ls_code rc;
 
     if (!b.items || !some)
         return ls_error_nomem(err);
     for (size_t i = 0; i < count; i++)
         b.items[i].step = &list[i];
-    rc = look(&b, some, err);
-    if (rc == LS_OK && !(some = ls_batch_items(&b, LS_ITEM_WRITE, &n)))
-        rc = ls_error_nomem(err);
-    if (rc == LS_OK)
-        rc = write_items(&b, some, n, false, err);
+    rc = make_keys(&b, some, &n, err);
+    if (rc == LS_OK && all_new(&b))
+        rc = write_new(&b, some, n, &done, err);
+    if (rc == LS_OK && !done)
+        rc = look_and_write(&b, some, n, err);
     if (rc == LS_OK && !(some = ls_batch_items(&b, LS_ITEM_WRITE, &n)))
         rc = ls_error_nomem(err);
     if (rc != LS_OK)

@@ -13,6 +13,7 @@ struct ls_writing {
     const struct ls_steps_fields *fields;
     const struct ls_whole *whole;
     struct ls_scan scan;           /* reads whole records */
+    bool keeps_unique;             /* the target refuses a record whose key is there */
     const size_t *layout_in_whole; /* layout position -> position in the whole record */
     const size_t *fields_in_whole; /* likewise of the fields that are written */
     size_t

@@ -22,6 +22,7 @@
 
 #define JOB_MAX_BYTES ((size_t)64 << 20) /* schemas, names, expressions: far below in practice */
 #define DEFAULT_BATCH_ROWS 1000
+#define DEFAULT_INSERT_ROWS 10000 /* nobody waits for records that are not there yet */
 #define DEFAULT_BRAKE_DELETES 0.20
 #define DEFAULT_BRAKE_CHANGES 0.50
 
@@ -242,6 +243,7 @@ static enum ls_code take_settings(struct ls_job *job, const struct ls_sync_confi
     job->partial = config->only_count > 0;
     job->owned = config->target_where != NULL || !job->filtered;
     job->batch_rows = config->batch_rows ? config->batch_rows : DEFAULT_BATCH_ROWS;
+    job->insert_rows = config->batch_rows ? config->batch_rows : DEFAULT_INSERT_ROWS;
     job->name = config->name ? ls_arena_text(&job->mem, config->name)
                              : ls_arena_printf(&job->mem, "%s#%s -> %s#%s", job->source.identity,
                                                job->source.schema->collection, job->target.identity,
@@ -356,6 +358,7 @@ enum ls_code ls_job_open_target(const char *name, const struct ls_side_config *t
         rc = ls_resolve_target(job, key_count, key, err);
     if (rc == LS_OK) {
         job->batch_rows = DEFAULT_BATCH_ROWS;
+        job->insert_rows = DEFAULT_INSERT_ROWS;
         job->brake_deletes = DEFAULT_BRAKE_DELETES;
         job->brake_changes = DEFAULT_BRAKE_CHANGES;
         job->owned = true;

@@ -40,7 +40,7 @@ struct ls_sync_config {
     bool atomic;                         /* the run is one transaction */
     bool cascades_accept; /* write although deletes reach other tables or triggers fire */
     bool create;          /* make a missing target collection */
-    size_t batch_rows;    /* 0: 1000 */
+    size_t batch_rows;    /* 0: 1000, and 10 000 where all are inserts */
 };
 
 /* A side of a job. fields: what is read of it, as schema indexes; key and key_as likewise, positions in fields. */
@@ -88,7 +88,7 @@ struct ls_job {
     /* --only names whole keys: these, layout key values one after the other; else 0. */
     size_t only_key_count;
     const struct ls_value *only_keys;
-    size_t batch_rows;
+    size_t batch_rows, insert_rows; /* in a batch; insert_rows: of a plan that only inserts */
     size_t soft_count;
     const struct ls_soft *soft;
     /* Of everything that makes a plan or an earlier run comparable: key, fields, filters, zones, schemas; hex. */

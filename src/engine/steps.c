@@ -519,6 +519,8 @@ static enum ls_code prepare(struct ls_steps *s, struct ls_error *err)
     w->layout_in_whole = layout;
     w->fields_in_whole = fields;
     w->scan = ls_whole_scan(w->whole);
+    w->keeps_unique = ls_schema_keeps_unique(job->target.schema, w->fields->fields,
+                                             job->layout.key_count, w->fields->key);
     return LS_OK;
 }
 

@@ -73,6 +73,29 @@ static bool copy_fields(struct ls_arena *mem, struct ls_schema *s)
     return true;
 }
 
+static bool is_in_key(const size_t *fields, size_t key_count, const size_t *key, size_t field)
+{
+    for (size_t i = 0; i < key_count; i++)
+        if (fields[key[i]] == field)
+            return true;
+    return false;
+}
+
+bool ls_schema_keeps_unique(const struct ls_schema *schema, const size_t *fields, size_t key_count,
+                            const size_t *key)
+{
+    for (size_t k = 0; k < schema->key_count; k++) {
+        const struct ls_key *kept = &schema->keys[k];
+        size_t found = 0;
+
+        while (found < kept->field_count && is_in_key(fields, key_count, key, kept->fields[found]))
+            found++;
+        if (kept->field_count && found == kept->field_count && !kept->deferred)
+            return true;
+    }
+    return false;
+}
+
 static bool copy_keys(struct ls_arena *mem, struct ls_schema *s)
 {
     struct ls_key *keys = ls_arena_array(mem, s->key_count, sizeof *keys);

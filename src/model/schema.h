@@ -33,6 +33,7 @@ struct ls_key {
     const size_t *fields; /* indexes into ls_schema.fields */
     bool primary;
     bool not_null; /* every field is */
+    bool deferred; /* checked when a transaction ends, or may be */
 };
 
 enum ls_schema_flags {
@@ -64,6 +65,9 @@ int ls_schema_find(const struct ls_schema *schema, const char *name);
 /* Like it; LS_NOT_FOUND names the collection, the field and the nearest name there is. */
 LS_MUST_CHECK enum ls_code ls_schema_need(const struct ls_schema *schema, const char *name,
                                           size_t *ret, struct ls_error *err);
+/* Whether the store itself refuses, at once, a second record with the same values of fields[key[0]], fields[key[1]]... */
+bool ls_schema_keeps_unique(const struct ls_schema *schema, const size_t *fields, size_t key_count,
+                            const size_t *key);
 /* A deep copy in mem (without native); NULL when out of memory. */
 struct ls_schema *ls_schema_copy(struct ls_arena *mem, const struct ls_schema *schema);
 /* SHA-256 over fields (name, type, native, flags) and keys, as hex: what a plan remembers. */

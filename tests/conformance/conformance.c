@@ -94,10 +94,10 @@ static struct ls_schema *like_of(struct conf *conf, const struct column *columns
                                .keys = keys,
                                .rows_estimate = -1,
                                .fingerprint = ""};
-    keys[0] = (struct ls_key){"", key_count, key, true, true};
+    keys[0] = (struct ls_key){"", key_count, key, true, true, false};
     if (unique >= 0) {
         *other = (size_t)unique;
-        keys[like->key_count++] = (struct ls_key){"", 1, other, false, false};
+        keys[like->key_count++] = (struct ls_key){"", 1, other, false, false, false};
     }
     return like;
 }

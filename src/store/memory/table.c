@@ -166,7 +166,7 @@ static bool copy_keys(struct ls_schema *schema, const struct ls_schema *like, si
         fields[primary[i]].flags |= LS_FIELD_NOT_NULL;
     }
     schema->fields = fields;
-    keys[0] = (struct ls_key){"", key_count, primary, true, true};
+    keys[0] = (struct ls_key){"", key_count, primary, true, true, false};
     schema->key_count = 1;
     for (size_t k = 0; k < like->key_count; k++) {
         const struct ls_key *from = &like->keys[k];
@@ -178,7 +178,7 @@ static bool copy_keys(struct ls_schema *schema, const struct ls_schema *like, si
         if (!keeps_key(like, from, key_count, key))
             continue;
         schema->key_count++;
-        *to = (struct ls_key){from->name, from->field_count, at, false, true};
+        *to = (struct ls_key){from->name, from->field_count, at, false, true, false};
         for (size_t i = 0; i < from->field_count; i++) {
             at[i] = moved[from->fields[i]];
             to->not_null &= (fields[at[i]].flags & LS_FIELD_NOT_NULL) != 0;

@@ -365,7 +365,7 @@ static size_t *take_list(struct draft *d, const char *list, size_t *ret_count)
     return fields;
 }
 
-static void take_key(struct draft *d, struct ls_sql_stmt *stmt, const char *name)
+static void take_key(struct draft *d, struct ls_sql_stmt *stmt, const char *name, bool deferred)
 {
     /* cast: ours until describe() hands them out */
     struct ls_key *key = (struct ls_key *)(uintptr_t)&d->schema->keys[d->schema->key_count++];
@@ -374,6 +374,7 @@ static void take_key(struct draft *d, struct ls_sql_stmt *stmt, const char *name
     key->primary = ls_sql_i64(stmt, 1) != 0;
     key->fields = take_list(d, ls_sql_text(stmt, 6, NULL), &key->field_count);
     key->not_null = true;
+    key->deferred = deferred;
     for (size_t i = 0; !d->failed && i < key->field_count; i++)
         key->not_null &= !d->columns[key->fields[i]].nullable;
 }
@@ -390,7 +391,7 @@ static void take_unique(struct draft *d, struct ls_sql_stmt *stmt, size_t i)
                                &unique->field_count);
     d->table->unique_count = i + 1;
     if (ls_sql_i64(stmt, 2))
-        take_key(d, stmt, unique->name);
+        take_key(d, stmt, unique->name, !unique->immediate);
 }
 
 static enum ls_code no_such_table(struct ls_store *store, const char *collection,

@@ -7,7 +7,9 @@
  * an index in that collation exists the server uses it, else it sorts, in its own work_mem and on its own disk.
  *
  * fetch() joins the table with the keys, which travel as one array a key field: up to 10,000 keys
- * a statement cost one plan and one round trip, where = ANY () knows no keys of two fields. A key that the column
+ * a statement cost one plan and one round trip, where = ANY () knows no keys of two fields. The arrays stand in subqueries, so
+ * that the planner does not see how long they are: for a thousand keys it would read all of a table that it has no
+ * statistics of, and a table that is being filled has none. A key that the column
  * could not hold (the text 'x' for an integer) names no record and is left out here: the server would refuse
  * the whole statement. */
 #include "store/postgres/postgres.h"
@@ -342,7 +344,9 @@ static enum ls_code fetch_query(struct ls_buf *sql, const struct ls_pgs_table *t
     ls_buf_printf(sql, " FROM %s AS t JOIN unnest(", table->ident);
     for (size_t k = 0; k < what->key_count && rc == LS_OK; k++) {
         ls_buf_text(sql, k ? ", " : "");
+        ls_buf_text(sql, "(SELECT ");
         rc = ls_pgs_array(sql, keys + k, count, what->key_count, "text", err);
+        ls_buf_char(sql, ')');
     }
     ls_buf_text(sql, ") AS u(");
     for (size_t k = 0; k < what->key_count; k++)

@@ -435,20 +435,10 @@ static enum ls_code insert_all(struct ls_pgs *pg, const struct ls_pgs_table *tab
 
 /* ---- records that are there already ---- */
 
-/* Whether the table itself keeps the write's key unique. */
+/* Whether the table itself refuses a record whose key is there. */
 static bool key_enforced(const struct ls_write *write)
 {
-    for (size_t k = 0; k < write->schema->key_count; k++) {
-        const struct ls_key *key = &write->schema->keys[k];
-        size_t found = 0;
-
-        for (size_t f = 0; f < key->field_count; f++)
-            for (size_t i = 0; i < write->key_count; i++)
-                found += write->fields[write->key[i]] == key->fields[f];
-        if (key->field_count && found == key->field_count)
-            return true;
-    }
-    return false;
+    return ls_schema_keeps_unique(write->schema, write->fields, write->key_count, write->key);
 }
 
 /* LS_CONFLICT when a record to insert is there. */

@@ -180,6 +180,56 @@ static void records_that_changed_since_the_plan_are_left_alone(void **state)
     ls_job_close(job);
 }
 
+static size_t line_count(const char *text)
+{
+    size_t n = 0;
+
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+/* New records are written without looking first, where the target keeps their key unique; where it does not, or only at the
+ * commit, they are looked at. */
+static void a_record_that_came_since_is_never_written_over(void **state)
+{
+    static const struct {
+        const char *kind, *ddl;
+    } targets[] = {
+        {"sqlite", "CREATE TABLE t(id INTEGER PRIMARY KEY NOT NULL, n bigint);"},
+        {"sqlite", "CREATE TABLE t(id bigint NOT NULL, n bigint);"},
+        {"postgres", "CREATE TABLE t(id bigint PRIMARY KEY, n bigint)"},
+        {"postgres", "CREATE TABLE t(id bigint NOT NULL, n bigint)"},
+        {"postgres",
+         "CREATE TABLE t(id bigint PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, n bigint)"},
+    };
+    static const char *const key[] = {"id"};
+    const struct ls_sync_config more = {.key_count = 1, .key = key};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(targets); i++) {
+        const char *a = in_memory("id:int* n:int\n1|1\n2|2\n3|3\n4|4\n5|5\n6|6\n");
+        const char *b = runs_table(targets[i].kind, targets[i].ddl);
+        struct ls_job *job = fixture_job(a, b, &more);
+        struct ls_plan *plan = plan_of(job);
+        struct fake_journal *j = fake_journal_new();
+        struct run *run;
+        char *left;
+
+        runs_sql(b, "INSERT INTO t VALUES (2,22),(5,5)"); /* another one, and the very same */
+        run = runs_apply(job, plan, &(struct run_options){.journal = &j->journal});
+        assert_run(run, "4 created, 0 updated, 0 deleted, 0 failed, 1 conflicts");
+        assert_non_null(strstr(ls_buf_str(&run->failures), "{\"id\":\"2\"} conflict: "));
+        left = runs_dump(b);
+        assert_non_null(strstr(left, "22"));
+        assert_int_equal(line_count(left), 6);
+        free(left);
+        run_free(run);
+        fake_journal_free(j);
+        ls_job_close(job);
+    }
+}
+
 static void a_run_that_is_repeated_finds_its_work_done(void **state)
 {
     const char *a = in_memory("id:int* n:int\n1|1\n2|2\n3|3\n");
@@ -1093,6 +1143,7 @@ int main(void)
         cmocka_unit_test_teardown(a_batch_in_which_nothing_was_to_be_written_is_not_committed,
                                   done),
         cmocka_unit_test_teardown(records_that_changed_since_the_plan_are_left_alone, done),
+        cmocka_unit_test_teardown(a_record_that_came_since_is_never_written_over, done),
         cmocka_unit_test_teardown(a_run_that_is_repeated_finds_its_work_done, done),
         cmocka_unit_test_teardown(a_key_of_the_target_is_asked_for_as_the_target_has_it, done),
         cmocka_unit_test_teardown(a_refused_record_does_not_take_its_batch_with_it, done),

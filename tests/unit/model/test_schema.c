@@ -105,6 +105,23 @@ static void a_copy_without_memory_is_null(void **state)
     ls_arena_done(&mem);
 }
 
+static void a_table_keeps_unique_what_its_keys_are_among(void **state)
+{
+    static const size_t read[] = {2, 0, 1}, id[] = {1}, email[] = {2}, both[] = {2, 1};
+    static const struct ls_key deferred = {
+        .field_count = 1, .fields = key_fields, .deferred = true};
+    struct ls_schema late = schema, none = schema;
+    (void)state;
+
+    late.keys = &deferred;
+    none.key_count = 0;
+    assert_true(ls_schema_keeps_unique(&schema, read, 1, id));
+    assert_true(ls_schema_keeps_unique(&schema, read, 2, both));
+    assert_false(ls_schema_keeps_unique(&schema, read, 1, email));
+    assert_false(ls_schema_keeps_unique(&none, read, 1, id));
+    assert_false(ls_schema_keeps_unique(&late, read, 1, id));
+}
+
 static void the_digest_sees_every_change(void **state)
 {
     char before[65], after[65];
@@ -251,6 +268,7 @@ int main(void)
         cmocka_unit_test(two_fields_are_compared_as_their_common_type),
         cmocka_unit_test(native_types_are_compared_by_bytes_within_one_engine_only),
         cmocka_unit_test(the_coarser_side_decides),
+        cmocka_unit_test(a_table_keeps_unique_what_its_keys_are_among),
         cmocka_unit_test(changes_and_statuses_have_words),
         cmocka_unit_test(a_key_is_gathered_in_its_own_order),
     };
