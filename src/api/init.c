@@ -271,8 +271,7 @@ static void write_sync(struct writer *w, const char *source, const char *target)
     write_fields(w, job);
     ls_buf_text(&w->out,
                 "    # where: status = 'active'           # only these records of the source\n"
-                "    deletes: remove                      # remove | keep | soft: { deleted_at: "
-                "now }\n"
+                "    deletes: remove          # remove | keep | { soft: { deleted_at: now } }\n"
                 "    # brakes: { deletes: 20%, changes: 50% }\n");
     w->sync_names[w->syncs++] = name;
     ls_job_close(job);

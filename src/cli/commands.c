@@ -236,6 +236,8 @@ static int diff_one(struct cli *cli, const struct lockstep_select *select)
     char n[32], m[32];
 
     progress_clear(cli->progress);
+    if (ferror(stdout))
+        return LOCKSTEP_DIFFERENT; /* main() says why it cannot be read */
     if (code != LOCKSTEP_OK && code != LOCKSTEP_DIFFERENT)
         return fail(cli, &error);
     if (!cli->set.json && code == LOCKSTEP_OK)

@@ -152,14 +152,23 @@ static int run(struct cli *cli, const char *name)
     return status;
 }
 
+/* Why output did not arrive; 0: it did. After an earlier failure errno has gone, so it is tried once more. */
+static int output_error(void)
+{
+    if (!ferror(stdout))
+        return fflush(stdout) == 0 ? 0 : errno;
+    clearerr(stdout);
+    return putchar('\n') != EOF && fflush(stdout) == 0 ? EIO : errno;
+}
+
 /* What was printed has to arrive, or a script takes half of it for all. A reader who left (`| head`) wanted no more. */
 static int finish_output(int status)
 {
-    const bool failed = fflush(stdout) != 0 || ferror(stdout);
+    const int why = output_error();
 
-    if (!failed || errno == EPIPE || status >= LOCKSTEP_FAILED)
+    if (why == 0 || why == EPIPE || status >= LOCKSTEP_FAILED)
         return status;
-    fprintf(stderr, "lockstep: the output could not be written: %s\n", strerror(errno));
+    fprintf(stderr, "lockstep: the output could not be written: %s\n", strerror(why));
     return LOCKSTEP_FAILED;
 }
 

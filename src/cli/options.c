@@ -239,6 +239,8 @@ static int parse_option(int count, char **args, int *at, struct settings *set)
             return bad("--%s needs a value behind it", spec->name);
         value = args[++*at];
     }
+    if (value && !*value && !spec->optional)
+        return bad("--%s needs a value that is not empty", spec->name);
     set->given |= 1u << (spec - option_specs);
     return take_option(set, spec, value);
 }

@@ -141,8 +141,9 @@ enum ls_code ls_resolve_soft(struct ls_resolver *r, struct ls_mapping *mapping,
     if (!soft || !marks)
         return ls_error_nomem(err);
     if (r->job->deletes == LS_DELETES_SOFT && !count)
-        return ls_error_set(err, LS_CONFIG,
-                            "deletes: soft needs a field to mark, as in soft: { deleted_at: now }");
+        return ls_error_set(
+            err, LS_CONFIG,
+            "deletes: soft needs a field to mark, as in { soft: { deleted_at: now } }");
     for (size_t i = 0; i < count && rc == LS_OK; i++) {
         rc = soft_field(r, &r->config->soft[i], &soft[i], &marks[i], err);
         known = known || marks[i].now || marks[i].fixed;

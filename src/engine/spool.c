@@ -7,14 +7,18 @@
 #include "engine/spool.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/file.h"
 
-#define HINT "Set TMPDIR to a folder with space"
-
 static enum ls_code write_failed(struct ls_error *err)
 {
-    return ls_error_errno(err, errno, "cannot write a temporary file (" HINT ")");
+    const int errnum = errno;
+    const char *dir = getenv("TMPDIR");
+
+    return ls_error_errno(err, errnum,
+                          "cannot write a temporary file in %s (set TMPDIR to a folder with space)",
+                          dir && *dir ? dir : "/tmp");
 }
 
 enum ls_code ls_spool_add(struct ls_spool *spool, const struct ls_buf *blob, struct ls_error *err)

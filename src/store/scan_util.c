@@ -372,7 +372,12 @@ enum ls_code ls_store_no_collection(struct ls_store *store, const char *collecti
     ls_text_printable(&shown, collection, strlen(collection));
     ls_buf_text(&shown, " in ");
     ls_buf_text(&shown, store->ops->identity(store));
-    if (nearest)
+    if (!*collection && count)
+        rc = ls_error_set(err, LS_USAGE,
+                          "no collection is named%s. Name one, behind a # in a URL: it has %zu, "
+                          "such as %s",
+                          ls_buf_str(&shown), count, names[0]);
+    else if (nearest)
         rc = ls_error_set(err, LS_NOT_FOUND, "there is no collection %s. Did you mean %s?",
                           ls_buf_str(&shown), nearest);
     else if (count)

@@ -158,6 +158,38 @@ test_a_csv_with_ragged_rows() {
     unchanged status 3 lockstep sync file:source.csv $T --key id
     says err source.csv 'line 3' '2 fields' 3
 }
+test_a_csv_whose_lines_end_in_cr_alone() {
+    two_tables
+    printf 'id,name,n\r1,a,1\r' >source.csv
+    unchanged status 3 lockstep sync file:source.csv $T --key id
+    says err source.csv 'line 1' 'LF'
+    status 3 lockstep sync file:source.csv sqlite:new.db#t --key id --create
+    printf 'id,name,n\r\n1,"a\rb",1\r\n' >source.csv # in quotes it is text
+    status 0 lockstep sync file:source.csv sqlite:other.db#t --key id --create
+    is "$(sqlite3 other.db 'SELECT hex(name) FROM t')" 610D62
+}
+test_a_file_of_no_known_kind() {
+    two_tables
+    cp source.db source.xlsx
+    for url in file:source.xlsx file:source.db file:/ file:nowhere/t.csv; do
+        status 2 lockstep status $url $T
+        says err "source: $url"
+        unchanged status 2 lockstep sync $S $url --create
+        says err "target: $url"
+    done
+}
+test_a_url_without_a_table() {
+    two_tables
+    status 2 lockstep status sqlite:source.db $T
+    says err "source: no collection is named in sqlite:" "such as t"
+}
+test_an_option_whose_value_is_empty() {
+    two_tables
+    status 2 lockstep plan $S $T -o ""
+    says err "--output needs a value"
+    status 2 lockstep status $S $T --config=
+    says err "--config needs a value"
+}
 test_a_csv_with_an_open_quote() {
     two_tables
     printf 'id,name,n\n1,"a,1\n2,b,2\n' >source.csv

@@ -633,6 +633,13 @@ test_output_that_cannot_be_written_is_an_error() {
     "$LOCKSTEP" status customers >/dev/full 2>err || got=$?
     is "$got" 3
     says err "could not be written"
+    long_sync # so much that the diff notices before its end
+    for how in "" --json; do
+        got=0
+        "$LOCKSTEP" diff long $how >/dev/full 2>err || got=$?
+        is "$got" 3
+        is "$(cat err)" "lockstep: the output could not be written: No space left on device"
+    done
 }
 test_text_from_a_database_cannot_command_the_terminal() {
     sqlite3 s.db "CREATE TABLE t (id TEXT NOT NULL PRIMARY KEY, v TEXT); INSERT INTO t VALUES (char(27) || '[2Jkey', char(27) || ']0;title' || char(7)), ('bell' || char(7), 'x')"

@@ -139,6 +139,11 @@ static enum ls_code read_plain(struct file_input *in, struct csv_field *f, size_
             break;
         if (in->data[in->at + *n] == '\0')
             return refuse_nul(err, in);
+        if (in->data[in->at + *n] == '\r' &&
+            in->line == 1) /* else all records would be one header */
+            return file_data_error(err, in,
+                                   "a CR in the header that no LF follows: lines end in LF or "
+                                   "CRLF. Convert them: tr '\\r' '\\n'");
         if (in->data[in->at + *n] == '"')
             return file_data_error(err, in,
                                    "a quote inside a field without quotes. Put the field in quotes "
@@ -311,8 +316,8 @@ static enum ls_code csv_read(struct file_input *in, const struct ls_schema *sche
         if (!empty || schema->field_count == 1) {
             if (count != schema->field_count) {
                 in->line = line; /* where it begins, whatever line ends stand in its fields */
-                return file_data_error(err, in, "%zu fields where the header has %zu", count,
-                                       schema->field_count);
+                return file_data_error(err, in, "%zu field%s where the header has %zu", count,
+                                       count == 1 ? "" : "s", schema->field_count);
             }
             *ret_record = true;
         }

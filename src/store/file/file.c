@@ -124,7 +124,6 @@ static enum ls_code file_open(const struct ls_url *url, const struct ls_store_op
     ls_arena_init(&s->mem, 0);
     s->writing = LS_FILE_UNLOCKED;
     s->lock_timeout_ms = options->lock_timeout_ms ? options->lock_timeout_ms : LOCK_TIMEOUT_MS;
-    *ret = &s->base;
     s->format = format_of(url->location, &stem);
     if (!s->format) {
         ls_error_set(err, LS_USAGE,
@@ -143,11 +142,12 @@ static enum ls_code file_open(const struct ls_url *url, const struct ls_store_op
     s->identity = ls_arena_printf(&s->mem, "file:%s", s->path);
     s->lock_path = ls_arena_printf(&s->mem, "%.*s/.%s.lockstep-lock", (int)(slash - s->path),
                                    s->path, slash + 1);
-    if (s->name && s->identity && s->lock_path)
+    if (s->name && s->identity && s->lock_path) {
+        *ret = &s->base;
         return LS_OK;
+    }
     ls_error_nomem(err);
 failed:
-    s->base.ops = &ls_file_ops;
     ls_arena_done(&s->mem);
     free(s);
     return err ? err->code : LS_USAGE;
@@ -604,6 +604,8 @@ static enum ls_code replace(struct file_store *s, struct ls_error *err)
         rc = ls_file_swap_open(&s->swap, s->path, "write", 0, err);
     if (rc == LS_OK)
         rc = file_work_write(s->work, s->format, &s->style, s->swap.f, err);
+    if (rc == LS_FULL || rc == LS_IO)
+        ls_error_wrap(err, "%s", s->path);
     if (rc == LS_OK)
         rc = ls_file_swap_sync(&s->swap, err);
     if (rc == LS_OK)

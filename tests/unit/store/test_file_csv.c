@@ -28,6 +28,7 @@ static void lines_end_in_crlf_or_lf_and_may_be_mixed(void **state)
     (void)state;
     reads("a,b\r\n1,2\n3,4\r\n5,6\n", "1|2;3|4;5|6");
     reads("a,b\n1,x\ry\n2,\r\r\n", "1|x\ry;2|\r");
+    refused("a,b\r1,2\r", "line 1: a CR in the header that no LF follows");
     reads("a,b\n1,\"x\"\r\n2,\"y\"\n", "1|x;2|y");
 }
 
@@ -97,7 +98,7 @@ static void a_file_without_a_header_is_refused(void **state)
 static void a_record_of_another_length_is_refused_with_the_line_it_begins_in(void **state)
 {
     (void)state;
-    refused("a,b\n1,2\n3\n", "line 3: 1 fields where the header has 2");
+    refused("a,b\n1,2\n3\n", "line 3: 1 field where the header has 2");
     refused("a,b\n1,2,3\n", "line 2: 3 fields where the header has 2");
     refused("a,b\n1,\"x\ny\nz\"\n2,\"u\nv\",3\n", "line 5: 3 fields");
     refused("a,b\n1,2\n3", "line 3: 1 fields");
