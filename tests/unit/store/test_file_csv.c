@@ -101,7 +101,7 @@ static void a_record_of_another_length_is_refused_with_the_line_it_begins_in(voi
     refused("a,b\n1,2\n3\n", "line 3: 1 field where the header has 2");
     refused("a,b\n1,2,3\n", "line 2: 3 fields where the header has 2");
     refused("a,b\n1,\"x\ny\nz\"\n2,\"u\nv\",3\n", "line 5: 3 fields");
-    refused("a,b\n1,2\n3", "line 3: 1 fields");
+    refused("a,b\n1,2\n3", "line 3: 1 field");
     refused("a\n1,2\n", "line 2: 2 fields");
 }
 
