@@ -345,30 +345,57 @@ static int64_t clamp(int64_t v, int64_t min, int64_t max)
     return v < min ? min : v > max ? max : v;
 }
 
-/* HH:MM:SS[.ffffff] without trailing zeros. */
-static int print_clock(char *out, size_t room, int64_t us)
+/* At least `digits` digits; gives where it ended. Times are printed by the million, which printf() is too slow for. */
+static char *put_digits(char *out, int64_t v, int digits)
 {
-    int64_t s = us / SECOND_US, fraction = us % SECOND_US;
-    int n, digits = 6;
+    int64_t most = 10;
 
-    n = snprintf(out, room, "%02d:%02d:%02d", (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
-    if (fraction == 0)
-        return n;
-    for (; fraction % 10 == 0; fraction /= 10)
-        digits--;
-    return n + snprintf(out + n, room - (size_t)n, ".%0*d", digits, (int)fraction);
+    for (int i = 1; i < digits || most <= v; i++)
+        most *= 10;
+    while ((most /= 10) > 0)
+        *out++ = (char)('0' + v / most % 10);
+    return out;
 }
 
-/* Writes YYYY-MM-DD; returns what belongs behind everything: "" or " BC". */
-static const char *print_day(char *out, size_t room, int64_t days)
+static char *put_text(char *out, const char *text)
+{
+    while (*text)
+        *out++ = *text++;
+    return out;
+}
+
+/* HH:MM:SS[.ffffff] without trailing zeros. */
+static char *put_clock(char *out, int64_t us)
+{
+    int64_t s = us / SECOND_US, fraction = us % SECOND_US;
+    int digits = 6;
+
+    out = put_digits(out, s / 3600, 2);
+    *out++ = ':';
+    out = put_digits(out, s / 60 % 60, 2);
+    *out++ = ':';
+    out = put_digits(out, s % 60, 2);
+    if (fraction == 0)
+        return out;
+    for (; fraction % 10 == 0; fraction /= 10)
+        digits--;
+    *out++ = '.';
+    return put_digits(out, fraction, digits);
+}
+
+/* YYYY-MM-DD; *ret_era is what belongs behind everything: "" or " BC". */
+static char *put_day(char *out, int64_t days, const char **ret_era)
 {
     int64_t year;
     int month, day;
 
     civil_of(days, &year, &month, &day);
-    (void)snprintf(out, room, "%04lld-%02d-%02d", (long long)(year > 0 ? year : 1 - year), month,
-                   day);
-    return year > 0 ? "" : " BC";
+    *ret_era = year > 0 ? "" : " BC";
+    out = put_digits(out, year > 0 ? year : 1 - year, 4);
+    *out++ = '-';
+    out = put_digits(out, month, 2);
+    *out++ = '-';
+    return put_digits(out, day, 2);
 }
 
 static bool print_infinity(char out[LS_PRINT_MAX], int64_t v)
@@ -381,23 +408,21 @@ static bool print_infinity(char out[LS_PRINT_MAX], int64_t v)
 
 void ls_print_date(char out[LS_PRINT_MAX], int64_t days)
 {
-    char day[LS_PRINT_MAX / 2];
     const char *era;
 
     if (print_infinity(out, days))
         return;
-    era = print_day(day, sizeof day, clamp(days, DATE_MIN, DATE_MAX));
-    (void)snprintf(out, LS_PRINT_MAX, "%s%s", day, era);
+    out = put_day(out, clamp(days, DATE_MIN, DATE_MAX), &era);
+    *put_text(out, era) = '\0';
 }
 
 void ls_print_time(char out[LS_PRINT_MAX], int64_t us)
 {
-    (void)print_clock(out, LS_PRINT_MAX, clamp(us, 0, LS_DAY_US));
+    *put_clock(out, clamp(us, 0, LS_DAY_US)) = '\0';
 }
 
 void ls_print_timestamp(char out[LS_PRINT_MAX], int64_t us, char separator, const char *zone)
 {
-    char day[LS_PRINT_MAX / 3], clock[LS_PRINT_MAX / 3];
     const char *era;
     int64_t midnight;
 
@@ -405,9 +430,11 @@ void ls_print_timestamp(char out[LS_PRINT_MAX], int64_t us, char separator, cons
         return;
     us = clamp(us, STAMP_MIN, STAMP_MAX);
     midnight = floor_to(us, LS_DAY_US);
-    era = print_day(day, sizeof day, midnight / LS_DAY_US);
-    (void)print_clock(clock, sizeof clock, us - midnight);
-    (void)snprintf(out, LS_PRINT_MAX, "%s%c%s%.3s%s", day, separator, clock, zone, era);
+    out = put_day(out, midnight / LS_DAY_US, &era);
+    *out++ = separator;
+    out = put_clock(out, us - midnight);
+    out = put_text(out, zone);
+    *put_text(out, era) = '\0';
 }
 
 void ls_print_uuid(char out[37], const void *bytes)
