@@ -79,7 +79,7 @@ static enum ls_code check_brakes(struct session *s, const struct ls_plan_counts 
     enum ls_code rc = ls_api_forced(force, &forced, err);
 
     if (rc == LS_OK)
-        rc = ls_state_last(s->ls->state, s->job->name, &s->mem, &last, err);
+        rc = ls_state_last(s->ls->state, &s->run, &s->mem, &last, err);
     return rc == LS_OK ? ls_brake_check(s->job, counts, &last, forced, err) : rc;
 }
 
@@ -224,7 +224,7 @@ static const char *brake_ahead(struct session *s, const struct ls_plan_counts *c
     enum ls_code rc = ls_api_forced(force, &forced, &err);
 
     if (rc == LS_OK && ls_api_state(s->ls, false, &err) == LS_OK)
-        rc = ls_state_last(s->ls->state, s->job->name, &s->mem, &last, &err);
+        rc = ls_state_last(s->ls->state, &s->run, &s->mem, &last, &err);
     if (rc == LS_OK)
         rc = ls_brake_check(s->job, counts, &last, forced, &err);
     return rc == LS_BRAKE ? ls_arena_text(&s->mem, err.text) : "";
@@ -241,18 +241,18 @@ static int dry_run(struct session *s, const struct lockstep_run_options *options
     enum ls_code rc;
 
     s->run.started_us = ls_clock_now_us();
+    ls_session_describe(s);
     rc = detect(s, &compare, &plan, &compared, err);
     if (rc != LS_OK)
         return ls_api_end(s->ls, err, error);
     c = *ls_plan_counts(plan);
     ls_plan_close(plan);
-    s->run.sync = s->job->name;
+    s->run.error = brake_ahead(s, &c, options->force);
     s->run.kind = "sync";
     s->run.mode = "dry-run";
     s->run.source = s->job->source.identity;
     s->run.target = s->job->target.identity;
     s->run.status = LS_RUN_COMPLETED;
-    s->run.error = brake_ahead(s, &c, options->force);
     s->run.created = c.inserts;
     s->run.updated = c.updates;
     s->run.deleted = c.deletes;

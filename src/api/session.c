@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -107,8 +108,10 @@ static enum ls_code settle_open_batches(struct session *s, struct ls_error *err)
 {
     struct ls_open_batch *open = NULL;
     size_t count = 0;
-    enum ls_code rc =
-        ls_state_open_batches(s->ls->state, s->job->name, &s->mem, &count, &open, err);
+    const char *target = ls_session_place(s, &s->job->target);
+    enum ls_code rc = target ? ls_state_open_batches(s->ls->state, s->job->name, target, &s->mem,
+                                                     &count, &open, err)
+                             : ls_error_nomem(err);
 
     for (size_t i = 0; i < count && rc == LS_OK; i++) {
         enum ls_outcome outcome = LS_OUTCOME_UNKNOWN;
@@ -146,16 +149,34 @@ const char *ls_session_place(struct session *s, const struct ls_side *side)
                            side->schema->collection ? side->schema->collection : "");
 }
 
+/* The configuration's path; "" when there is none, or it is not there any more. */
+static const char *find_project(struct session *s)
+{
+    char *real = s->ls->config ? realpath(s->ls->config->path, NULL) : NULL;
+    const char *path = real ? ls_arena_text(&s->mem, real) : NULL;
+
+    free(real);
+    return path && ls_utf8_check(path, strlen(path)) == strlen(path) ? path : "";
+}
+
+void ls_session_describe(struct session *s)
+{
+    struct ls_run *run = &s->run;
+
+    run->sync = s->job->name;
+    run->mode = s->job->partial ? LS_RUN_MODE_ONLY : "full";
+    run->source = ls_session_place(s, &s->job->source);
+    run->target = ls_session_place(s, &s->job->target);
+    run->project = find_project(s);
+}
+
 static enum ls_code begin_run(struct session *s, const char *kind, struct ls_error *err)
 {
     struct ls_run *run = &s->run;
     enum ls_code rc;
 
-    run->sync = s->job->name;
+    ls_session_describe(s);
     run->kind = kind;
-    run->mode = run->mode ? run->mode : "full";
-    run->source = ls_session_place(s, &s->job->source);
-    run->target = ls_session_place(s, &s->job->target);
     run->config_json = s->job->config_json ? s->job->config_json : "{}";
     run->digest = s->job->digest;
     run->fingerprint = s->job->fingerprint ? s->job->fingerprint : "";

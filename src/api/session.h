@@ -27,6 +27,8 @@ void ls_session_init(struct session *s, struct lockstep *ls);
 /* The job is open: opens the state, takes the locks, settles what an earlier run left open, and begins the run. kind: sync, apply, undo, verify. */
 LS_MUST_CHECK enum ls_code ls_session_begin(struct session *s, const char *kind, bool writes,
                                             struct ls_error *err);
+/* Fills what the run is called and where it is: sync, mode, places, project. The job is open. */
+void ls_session_describe(struct session *s);
 /* A side as runs record it: the store's identity and the collection; NULL when memory is short. In the session's arena. */
 const char *ls_session_place(struct session *s, const struct ls_side *side);
 /* Enters a phase: log line, run record. */

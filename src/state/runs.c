@@ -65,11 +65,12 @@ static bool status_from_word(const char *word, enum ls_run_status *ret)
 /* ---- a row ---- */
 
 /* The order of get_row(), and of insert_row()'s parameters. */
-#define COLUMNS                                                                           \
-    "number, id, sync, kind, mode, source, target, config, digest, fingerprint, status, " \
-    "started_us, finished_us, created, updated, deleted, unchanged, failed, conflicts, "  \
-    "source_count, target_count, verified, undoes, undone_by, error, pid, host, checksum"
-#define COLUMN_COUNT 28
+#define COLUMNS                                                                             \
+    "number, id, sync, kind, mode, source, target, config, digest, fingerprint, status, "   \
+    "started_us, finished_us, created, updated, deleted, unchanged, failed, conflicts, "    \
+    "source_count, target_count, verified, undoes, undone_by, error, pid, host, checksum, " \
+    "project"
+#define COLUMN_COUNT 29
 
 struct row {
     struct ls_run run;
@@ -104,6 +105,8 @@ static enum ls_code row_sum(const struct row *row, struct ls_sum *ret, struct ls
     ls_buf_init(&out, 0);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         ls_state_encode_text(&out, texts[i]);
+    if (*r->project) /* older runs have none */
+        ls_state_encode_text(&out, r->project);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         ls_buf_u64(&out, numbers[i]);
     return ls_state_sum(&out, ret, err);
@@ -116,9 +119,9 @@ static bool get_texts(struct ls_sql_stmt *stmt, struct ls_arena *mem, struct row
         int col;
         const char **ret;
     } texts[] = {
-        {2, &r->sync},    {3, &r->kind},        {4, &r->mode},   {5, &r->source},
-        {6, &r->target},  {7, &r->config_json}, {8, &r->digest}, {24, &r->error},
-        {26, &row->host}, {9, &r->fingerprint},
+        {2, &r->sync},    {3, &r->kind},        {4, &r->mode},     {5, &r->source},
+        {6, &r->target},  {7, &r->config_json}, {8, &r->digest},   {24, &r->error},
+        {26, &row->host}, {9, &r->fingerprint}, {28, &r->project},
     };
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -217,11 +220,12 @@ static enum ls_code insert_row(struct ls_state *state, const struct row *row, st
             ls_value_int(row->pid),
             ls_value_text(row->host),
             ls_state_sum_value(&sum),
+            ls_value_text(r->project),
         };
 
         rc = ls_state_change(state,
                              "INSERT INTO {schema}runs (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, "
-                             "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                             "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                              params, COLUMN_COUNT, 1, err);
     }
     return rc;
@@ -303,6 +307,7 @@ enum ls_code ls_state_run_begin(struct ls_state *state, struct ls_run *run, stru
     r->config_json = or_empty(r->config_json);
     r->digest = or_empty(r->digest);
     r->fingerprint = or_empty(r->fingerprint);
+    r->project = or_empty(r->project);
     r->error = or_empty(r->error);
     rc = ls_state_begin(state, err);
     if (rc == LS_OK)
@@ -540,19 +545,28 @@ enum ls_code ls_state_undos(struct ls_state *state, const struct ls_run *run, st
                      params, 2, mem, ret_count, ret, err);
 }
 
-/* An undo compares nothing, so it has nothing to remember; a stopped run changed nothing. */
-enum ls_code ls_state_last(struct ls_state *state, const char *sync, struct ls_arena *mem,
+/* An undo compares nothing, so it has nothing to remember; a stopped run changed nothing; a run of some records alone has not seen the
+ * others. A name may be given to different syncs by two projects that share a state: a run is one of this sync when it was
+ * between the same places, or made with the same configuration (which then names other places now). */
+enum ls_code ls_state_last(struct ls_state *state, const struct ls_run *run, struct ls_arena *mem,
                            struct ls_brake_memory *ret, struct ls_error *err)
 {
-    const struct ls_value params[] = {ls_value_text(sync),
+    const struct ls_value params[] = {ls_value_text(run->sync),
                                       ls_value_text(ls_run_status_word(LS_RUN_COMPLETED)),
-                                      ls_value_text(ls_run_status_word(LS_RUN_PARTIAL))};
+                                      ls_value_text(ls_run_status_word(LS_RUN_PARTIAL)),
+                                      ls_value_text(LS_RUN_MODE_ONLY),
+                                      ls_value_text(or_empty(run->source)),
+                                      ls_value_text(or_empty(run->target)),
+                                      ls_value_text(or_empty(run->project)),
+                                      ls_value_text(or_empty(run->project))};
     struct row row;
     bool found = false;
     enum ls_code rc = find_row(state,
                                "SELECT " COLUMNS " FROM {schema}runs WHERE sync = ? AND status IN "
-                               "(?, ?) AND kind <> 'undo' ORDER BY number DESC LIMIT 1",
-                               params, 3, mem, &row, &found, err);
+                               "(?, ?) AND kind <> 'undo' AND mode <> ? AND ((source = ? AND "
+                               "target = ?) OR (project = ? AND ? <> '')) "
+                               "ORDER BY number DESC LIMIT 1",
+                               params, 8, mem, &row, &found, err);
 
     if (rc == LS_OK)
         *ret = found ? (struct ls_brake_memory){row.run.digest, row.run.fingerprint,

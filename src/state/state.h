@@ -37,13 +37,16 @@ const char *ls_run_status_word(enum ls_run_status status);
 /* Whether a run may move from one status to another (a table; the tests walk it). */
 bool ls_run_may_become(enum ls_run_status from, enum ls_run_status to);
 
+#define LS_RUN_MODE_ONLY "only" /* of some records alone (--only) */
+
 /* A run as remembered. Strings live in the arena it was read into, or are borrowed when written. */
 struct ls_run {
     int64_t number; /* 1, 2, ...; 0 before ls_state_run_begin() */
     char id[37];
     const char *sync, *kind;     /* kind: sync, apply, undo */
-    const char *mode;            /* full; later delta, stream */
+    const char *mode;            /* full, only; later delta, stream */
     const char *source, *target; /* identities with collection */
+    const char *project;         /* the configuration file; "": none */
     const char
         *config_json; /* what opens the job again: URLs without passwords, collections, key, ... */
     const char *digest, *fingerprint; /* of the job */
@@ -97,8 +100,8 @@ LS_MUST_CHECK enum ls_code ls_state_runs(struct ls_state *state, const char *syn
 LS_MUST_CHECK enum ls_code ls_state_undos(struct ls_state *state, const struct ls_run *run,
                                           struct ls_arena *mem, size_t *ret_count,
                                           struct ls_run **ret, struct ls_error *err);
-/* What the brakes remember of the last finished run of this sync that changed or verified something. */
-LS_MUST_CHECK enum ls_code ls_state_last(struct ls_state *state, const char *sync,
+/* What the brakes remember of the last finished run of this sync that looked at all of it. run: its name, places and project. */
+LS_MUST_CHECK enum ls_code ls_state_last(struct ls_state *state, const struct ls_run *run,
                                          struct ls_arena *mem, struct ls_brake_memory *ret,
                                          struct ls_error *err);
 
@@ -113,15 +116,17 @@ LS_MUST_CHECK enum ls_code ls_state_journal_source(struct ls_state *state, const
                                                    struct ls_arena *mem,
                                                    struct ls_journal_source *ret,
                                                    struct ls_error *err);
-/* Batches that were opened and not closed, of runs of this sync: to be settled under the sync's lock before anything else. */
+/* Batches that were opened and not closed, of runs of this sync: to be settled under the sync's lock before anything else. target: where
+ * (struct ls_run), for only that place can tell; NULL: anywhere. */
 struct ls_open_batch {
     char run_id[37];
     uint64_t batch;
     const char *marker;
 };
 LS_MUST_CHECK enum ls_code ls_state_open_batches(struct ls_state *state, const char *sync,
-                                                 struct ls_arena *mem, size_t *ret_count,
-                                                 struct ls_open_batch **ret, struct ls_error *err);
+                                                 const char *target, struct ls_arena *mem,
+                                                 size_t *ret_count, struct ls_open_batch **ret,
+                                                 struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_state_batch_settle(struct ls_state *state, const char *run_id,
                                                  uint64_t batch, bool committed,
                                                  struct ls_error *err);

@@ -322,11 +322,11 @@ enum ls_code ls_state_journal_source(struct ls_state *state, const char *run_id,
 
 /* ---- batches whose end is not known ---- */
 
-enum ls_code ls_state_open_batches(struct ls_state *state, const char *sync, struct ls_arena *mem,
-                                   size_t *ret_count, struct ls_open_batch **ret,
-                                   struct ls_error *err)
+enum ls_code ls_state_open_batches(struct ls_state *state, const char *sync, const char *target,
+                                   struct ls_arena *mem, size_t *ret_count,
+                                   struct ls_open_batch **ret, struct ls_error *err)
 {
-    const struct ls_value params[] = {ls_value_text(sync)};
+    const struct ls_value params[] = {ls_value_text(sync), ls_value_text(target ? target : "")};
     struct ls_sql_stmt *stmt = NULL;
     struct ls_open_batch *open = NULL;
     size_t count = 0, room = 0;
@@ -337,8 +337,8 @@ enum ls_code ls_state_open_batches(struct ls_state *state, const char *sync, str
         rc = ls_state_query(state,
                             "SELECT " BATCH_COLUMNS ", r.id FROM {schema}journal_batches b JOIN "
                             "{schema}runs r ON r.number = b.run WHERE b.state = 0 AND r.sync = ? "
-                            "ORDER BY b.run, b.batch",
-                            params, 1, &stmt, err);
+                            "AND ? IN ('', r.target) ORDER BY b.run, b.batch",
+                            params, 2, &stmt, err);
     while (rc == LS_OK && (rc = ls_sql_step(stmt, &more, err)) == LS_OK && more) {
         struct ls_batch_row row;
         const char *id;

@@ -254,6 +254,58 @@ static void an_undo_elsewhere_is_told_before_its_key_is_looked_for(void **state)
     lockstep_close(w->ls);
 }
 
+/* ---- what the brakes make of earlier runs ---- */
+
+/* A record that the source does not have says nothing about the others. */
+static void a_run_of_one_record_does_not_disarm_the_brake_for_an_empty_source(void **state)
+{
+    struct world *w = world_of(FIVE, TABLE, "");
+    const char *const only[] = {"id=5"};
+    struct lockstep_run *run = NULL;
+
+    (void)state;
+    sync(w, LOCKSTEP_OK, "completed 5+ 0~ 0- 0 failed 0 conflicts, verified");
+    api_exec(w->source, "DELETE FROM t WHERE id = 5");
+    w->select.only = only;
+    w->select.only_count = 1;
+    sync(w, LOCKSTEP_OK, "completed 0+ 0~ 1- 0 failed 0 conflicts, verified");
+    assert_code(lockstep_show(w->ls, "2", &run, NULL, &w->error), LOCKSTEP_OK, &w->error);
+    assert_string_equal(run->mode, "only");
+    lockstep_run_free(run);
+    w->select.only_count = 0;
+    api_exec(w->source, "DELETE FROM t");
+    sync(w, LOCKSTEP_BRAKE, "stopped 0+ 0~ 0- 0 failed 0 conflicts");
+    assert_says(w->error.text, "the source is empty");
+    target_is(w, "1a 2b 3c 4d");
+    lockstep_close(w->ls);
+}
+
+/* Two folders, one state, one name. */
+static void a_sync_of_the_same_name_elsewhere_trips_no_brake(void **state)
+{
+    struct world *w = world_of(FIVE, TABLE, ""), other = *w;
+    const char *where = api_sqlite(NULL);
+    const char *source = api_sqlite("CREATE TABLE t (k TEXT PRIMARY KEY NOT NULL, n INTEGER); "
+                                    "INSERT INTO t VALUES ('a', 1)");
+    const char *target = api_sqlite("CREATE TABLE t (k TEXT PRIMARY KEY NOT NULL, n INTEGER)");
+    struct lockstep_options options = {.state_url = where, .actor = "test"};
+
+    (void)state;
+    lockstep_close(w->ls);
+    options.config_path = api_file(
+        api_text("syncs:\n  s: { source: \"%s#t\", target: \"%s#t\" }\n", w->source, w->target));
+    assert_code(lockstep_open(&options, &w->ls, &w->error), LOCKSTEP_OK, &w->error);
+    options.config_path =
+        api_file(api_text("syncs:\n  s: { source: \"%s#t\", target: \"%s#t\" }\n", source, target));
+    assert_code(lockstep_open(&options, &other.ls, &w->error), LOCKSTEP_OK, &w->error);
+    sync(w, LOCKSTEP_OK, "completed 5+ 0~ 0- 0 failed 0 conflicts, verified");
+    sync(&other, LOCKSTEP_OK, "completed 1+ 0~ 0- 0 failed 0 conflicts, verified");
+    api_exec(w->target, "DELETE FROM t WHERE id = 1");
+    sync(w, LOCKSTEP_OK, "completed 1+ 0~ 0- 0 failed 0 conflicts, verified");
+    lockstep_close(w->ls);
+    lockstep_close(other.ls);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +320,9 @@ int main(void)
                                   teardown),
         cmocka_unit_test_teardown(an_undo_that_took_nothing_back_does_not_count, teardown),
         cmocka_unit_test_teardown(an_undo_elsewhere_is_told_before_its_key_is_looked_for, teardown),
+        cmocka_unit_test_teardown(a_run_of_one_record_does_not_disarm_the_brake_for_an_empty_source,
+                                  teardown),
+        cmocka_unit_test_teardown(a_sync_of_the_same_name_elsewhere_trips_no_brake, teardown),
     };
 
     return cmocka_run_group_tests_name("api/runs", tests, NULL, NULL);

@@ -244,7 +244,7 @@ static struct ls_open_batch *open_batches(struct fixture *f, const char *sync, s
     struct ls_open_batch *open = NULL;
     size_t count = 99;
 
-    assert_ok(f, ls_state_open_batches(f->state, sync, &f->mem, &count, &open, &f->err));
+    assert_ok(f, ls_state_open_batches(f->state, sync, NULL, &f->mem, &count, &open, &f->err));
     assert_int_equal(count, expected);
     return open;
 }
@@ -431,7 +431,7 @@ static void random_batch(struct fixture *f, struct ls_run *run, struct ls_journa
     } else {
         reopen(f);
         *j = journal_of(f, run);
-        assert_ok(f, ls_state_open_batches(f->state, "s", &f->mem, &count, &open, &f->err));
+        assert_ok(f, ls_state_open_batches(f->state, "s", NULL, &f->mem, &count, &open, &f->err));
         assert_int_equal(count, m->count > m->at_open);
         committed = draw(seed, 2);
         if (count)

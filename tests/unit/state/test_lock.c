@@ -314,7 +314,7 @@ static void what_was_synced_survives_a_kill(void **state)
         close(fds[0]);
         wait_until_alone(f);
         assert_ok(f, ls_state_runs(f->state, "s", 1, &f->mem, &count, &newest, &f->err));
-        assert_ok(f, ls_state_open_batches(f->state, "s", &f->mem, &count, &open, &f->err));
+        assert_ok(f, ls_state_open_batches(f->state, "s", NULL, &f->mem, &count, &open, &f->err));
         for (size_t i = 0; i < count; i++)
             assert_ok(
                 f, ls_state_batch_settle(f->state, open[i].run_id, open[i].batch, true, &f->err));

@@ -280,10 +280,10 @@ static void a_newer_schema_is_refused(void **state)
 {
     struct fixture *f = *state;
 
-    behind(f, "INSERT INTO {schema}schema_version VALUES (5, 'future', 0)");
+    behind(f, "INSERT INTO {schema}schema_version VALUES (6, 'future', 0)");
     assert_code(f, LS_VERSION, try(f, f->url, true));
     assert_said(f, "newer lockstep");
-    assert_said(f, "version 5");
+    assert_said(f, "version 6");
 }
 
 static void an_older_schema_is_brought_up_to_date(void **state)
@@ -292,14 +292,14 @@ static void an_older_schema_is_brought_up_to_date(void **state)
 
     behind(f, "DROP TABLE {schema}receipts");
     behind(f, "DROP TABLE {schema}audit");
-    for (size_t i = 0; i < 3; i++)
-        behind(f,
-               (const char *const[]){"ALTER TABLE {schema}journal_batches DROP COLUMN created",
-                                     "ALTER TABLE {schema}journal_batches DROP COLUMN updated",
-                                     "ALTER TABLE {schema}journal_batches DROP COLUMN deleted"}[i]);
+    for (size_t i = 0; i < 4; i++)
+        behind(f, (const char *const[]){"ALTER TABLE {schema}journal_batches DROP COLUMN created",
+                                        "ALTER TABLE {schema}journal_batches DROP COLUMN updated",
+                                        "ALTER TABLE {schema}journal_batches DROP COLUMN deleted",
+                                        "ALTER TABLE {schema}runs DROP COLUMN project"}[i]);
     behind(f, "DELETE FROM {schema}schema_version WHERE number > 2");
     reopen(f);
-    assert_int_equal(number_behind(f, "SELECT max(number) FROM {schema}schema_version"), 4);
+    assert_int_equal(number_behind(f, "SELECT max(number) FROM {schema}schema_version"), 5);
     assert_ok(f, ls_state_audit_add(f->state, "me", "test", "", "{}", &f->err));
 }
 
@@ -331,7 +331,7 @@ static void programs_that_make_the_state_at_once_agree(void **state)
             assert_int_equal(status, 0);
         }
         assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}heads"), 3);
-        assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}schema_version"), 4);
+        assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}schema_version"), 5);
     }
 }
 

@@ -303,7 +303,7 @@ static uint64_t remembered(struct fixture *f)
 {
     struct ls_brake_memory last;
 
-    assert_ok(f, ls_state_last(f->state, "s", &f->mem, &last, &f->err));
+    assert_ok(f, ls_state_last(f->state, &(struct ls_run){.sync = "s"}, &f->mem, &last, &f->err));
     return last.source_count;
 }
 
@@ -312,11 +312,11 @@ static void only_a_finished_run_that_compared_moves_the_memory(void **state)
     struct fixture *f = *state;
     struct ls_brake_memory last = {0};
 
-    assert_ok(f, ls_state_last(f->state, "s", &f->mem, &last, &f->err));
+    assert_ok(f, ls_state_last(f->state, &(struct ls_run){.sync = "s"}, &f->mem, &last, &f->err));
     assert_string_equal(last.digest, "");
     assert_string_equal(last.fingerprint, "");
     remember(f, "sync", LS_RUN_COMPLETED, 10);
-    assert_ok(f, ls_state_last(f->state, "s", &f->mem, &last, &f->err));
+    assert_ok(f, ls_state_last(f->state, &(struct ls_run){.sync = "s"}, &f->mem, &last, &f->err));
     assert_string_equal(last.digest, "digest");
     assert_string_equal(last.fingerprint, "print");
     assert_int_equal(remembered(f), 10);
@@ -329,6 +329,77 @@ static void only_a_finished_run_that_compared_moves_the_memory(void **state)
     assert_int_equal(remembered(f), 10);
     remember(f, "apply", LS_RUN_PARTIAL, 30);
     assert_int_equal(remembered(f), 30);
+}
+
+/* A finished run of sync s; count is what tells it. */
+static void made(struct fixture *f, const char *mode, const char *target, const char *project,
+                 uint64_t count)
+{
+    struct ls_run run = {.sync = "s",
+                         .kind = "sync",
+                         .mode = mode,
+                         .source = "a",
+                         .target = target,
+                         .project = project,
+                         .started_us = 1};
+
+    assert_ok(f, ls_state_run_begin(f->state, &run, &f->err));
+    run.source_count = count;
+    ended(f, &run, LS_RUN_COMPLETED);
+}
+
+static uint64_t last_of(struct fixture *f, const char *target, const char *project)
+{
+    const struct ls_run run = {.sync = "s", .source = "a", .target = target, .project = project};
+    struct ls_brake_memory last;
+
+    assert_ok(f, ls_state_last(f->state, &run, &f->mem, &last, &f->err));
+    return last.source_count;
+}
+
+static void a_run_of_some_records_alone_does_not_move_the_memory(void **state)
+{
+    struct fixture *f = *state;
+
+    made(f, "full", "b", "", 10);
+    made(f, LS_RUN_MODE_ONLY, "b", "", 0);
+    assert_int_equal(last_of(f, "b", ""), 10);
+}
+
+/* The same project, or the same places. */
+static void projects_that_share_a_name_do_not_share_a_memory(void **state)
+{
+    struct fixture *f = *state;
+
+    made(f, "full", "b", "/p/lockstep.yaml", 10);
+    made(f, "full", "c", "/q/lockstep.yaml", 20);
+    made(f, "full", "e", "", 30);
+    assert_int_equal(last_of(f, "b", "/p/lockstep.yaml"), 10);
+    assert_int_equal(last_of(f, "c", "/q/lockstep.yaml"), 20);
+    assert_int_equal(last_of(f, "d", "/p/lockstep.yaml"),
+                     10); /* its configuration names another place now */
+    assert_int_equal(last_of(f, "b", "/moved/lockstep.yaml"), 10);
+    assert_int_equal(last_of(f, "d", ""), 0);
+    assert_string_equal(found(f, "2").project, "/q/lockstep.yaml");
+}
+
+/* Only the target can tell what became of its batches. */
+static void open_batches_are_found_by_their_target(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_run run = {.sync = "s", .kind = "sync", .target = "b"};
+    struct ls_open_batch *open = NULL;
+    struct ls_journal j;
+    size_t count = 9;
+
+    assert_ok(f, ls_state_run_begin(f->state, &run, &f->err));
+    assert_ok(f, ls_state_journal(f->state, run.id, &f->mem, &j, &f->err));
+    batch(f, &j, 1, true, true);
+    reopen(f);
+    assert_ok(f, ls_state_open_batches(f->state, "s", "c", &f->mem, &count, &open, &f->err));
+    assert_int_equal(count, 0);
+    assert_ok(f, ls_state_open_batches(f->state, "s", "b", &f->mem, &count, &open, &f->err));
+    assert_int_equal(count, 1);
 }
 
 /* ---- lines ---- */
@@ -404,7 +475,7 @@ static const char *const damage[] = {
     "UPDATE {schema}runs SET digest = 'other'",     "UPDATE {schema}runs SET sync = 'other'",
     "UPDATE {schema}runs SET status = 'completed'", "UPDATE {schema}runs SET status = 'compleded'",
     "UPDATE {schema}runs SET created = 5",          "UPDATE {schema}runs SET number = 500",
-    "UPDATE {schema}runs SET host = 'x'",
+    "UPDATE {schema}runs SET host = 'x'",           "UPDATE {schema}runs SET project = 'x'",
 };
 
 /* Each is done to a run of its own, and undone by taking the run away. */
@@ -442,6 +513,9 @@ int main(void)
         ON_BOTH(a_batch_that_was_not_committed_does_not_count),
         ON_BOTH(a_batch_settled_after_the_end_of_its_run_still_counts),
         ON_BOTH(only_a_finished_run_that_compared_moves_the_memory),
+        ON_BOTH(a_run_of_some_records_alone_does_not_move_the_memory),
+        ON_BOTH(projects_that_share_a_name_do_not_share_a_memory),
+        ON_BOTH(open_batches_are_found_by_their_target),
         ON_BOTH(log_lines_are_there_at_once_and_in_order),
         ON_BOTH(failed_records_are_there_when_they_are_asked_for),
         ON_BOTH(the_first_ten_thousand_errors_are_kept),
