@@ -9,7 +9,8 @@
  * fetch() joins the table with the keys, which travel as one array a key field: up to 10,000 keys
  * a statement cost one plan and one round trip, where = ANY () knows no keys of two fields. The arrays stand in subqueries, so
  * that the planner does not see how long they are: for a thousand keys it would read all of a table that it has no
- * statistics of, and a table that is being filled has none. A key that the column
+ * statistics of, and a table that is being filled has none. Integer keys that stand close together, as in a first copy, come with
+ * their bounds instead: one stretch of the index, read in a third of the time of a thousand lookups. A key that the column
  * could not hold (the text 'x' for an integer) names no record and is left out here: the server would refuse
  * the whole statement. */
 #include "store/postgres/postgres.h"
@@ -331,11 +332,33 @@ static enum ls_code usable_keys(const struct ls_scan *what, const struct ls_valu
     return LS_OK;
 }
 
+/* Whether integer keys fill at least half of what lies between the least and the greatest. */
+static bool close_together(const struct ls_value *keys, size_t count, int64_t *ret_least,
+                           int64_t *ret_greatest)
+{
+    int64_t least = INT64_MAX, greatest = INT64_MIN, span;
+
+    for (size_t i = 0; i < count; i++) {
+        if (keys[i].type != LS_T_INT)
+            return false;
+        least = keys[i].i < least ? keys[i].i : least;
+        greatest = keys[i].i > greatest ? keys[i].i : greatest;
+    }
+    *ret_least = least;
+    *ret_greatest = greatest;
+    return !__builtin_sub_overflow(greatest, least, &span) && span >= 0 &&
+           (uint64_t)span < 2 * (uint64_t)count;
+}
+
 static enum ls_code fetch_query(struct ls_buf *sql, const struct ls_pgs_table *table,
                                 const struct ls_scan *what, size_t count,
                                 const struct ls_value *keys, bool for_update, struct ls_error *err)
 {
+    const bool is_int = table->columns[what->fields[what->key[0]]].type->type == LS_T_INT;
     struct ls_buf left;
+    int64_t least = 0, greatest = 0;
+    const bool close =
+        what->key_count == 1 && is_int && close_together(keys, count, &least, &greatest);
     enum ls_code rc = LS_OK;
 
     ls_buf_init(&left, 0);
@@ -344,9 +367,9 @@ static enum ls_code fetch_query(struct ls_buf *sql, const struct ls_pgs_table *t
     ls_buf_printf(sql, " FROM %s AS t JOIN unnest(", table->ident);
     for (size_t k = 0; k < what->key_count && rc == LS_OK; k++) {
         ls_buf_text(sql, k ? ", " : "");
-        ls_buf_text(sql, "(SELECT ");
+        ls_buf_text(sql, close ? "" : "(SELECT ");
         rc = ls_pgs_array(sql, keys + k, count, what->key_count, "text", err);
-        ls_buf_char(sql, ')');
+        ls_buf_text(sql, close ? "" : ")");
     }
     ls_buf_text(sql, ") AS u(");
     for (size_t k = 0; k < what->key_count; k++)
@@ -365,6 +388,12 @@ static enum ls_code fetch_query(struct ls_buf *sql, const struct ls_pgs_table *t
         ls_pgs_column_ref(&left, table, what->fields[what->key[k]]);
         ls_buf_text(sql, k ? " AND " : "");
         ls_pgs_match(sql, col, left.failed ? "" : ls_buf_str(&left), right);
+    }
+    if (close && !left.failed) {
+        ls_buf_printf(sql, " AND %s BETWEEN ", ls_buf_str(&left));
+        ls_pgs_i64(sql, (uint64_t)least);
+        ls_buf_text(sql, " AND ");
+        ls_pgs_i64(sql, (uint64_t)greatest);
     }
     if (for_update && !(what->schema->flags & LS_SCHEMA_VIEW))
         ls_buf_text(sql, " FOR UPDATE OF t");

@@ -914,6 +914,41 @@ static void more_keys_than_one_statement_takes_are_fetched(void **state)
     assert_int_equal(rows.count, count / 2);
 }
 
+/* Keys close together are asked for by their bounds too: what lies between them is not theirs. */
+static void keys_close_together_and_far_apart_name_their_own_records(void **state)
+{
+    static const struct {
+        size_t count;
+        int64_t keys[4];
+        size_t found;
+    } cases[] = {
+        {3, {9, 6, 8}, 3}, /* in any order, without the 7 */
+        {1, {7}, 1},
+        {2, {5, 10}, 0}, /* beside them */
+        {3, {INT64_MIN, 7, INT64_MAX}, 3},
+        {3, {INT64_MIN, INT64_MIN + 1, INT64_MIN + 2}, 1},
+        {2, {INT64_MAX - 1, INT64_MAX}, 1},
+    };
+    struct world *w = *state;
+    struct ls_store *store = open_store(w);
+    struct ls_error err = {0};
+    struct ls_scan scan;
+
+    testpg_exec(w->url,
+                "CREATE TABLE t (id bigint PRIMARY KEY); INSERT INTO t VALUES (6), (7), (8), "
+                "(9), (-9223372036854775808), (9223372036854775807)");
+    scan = scan_of(describe(w, store, "t"), 1);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct ls_value keys[4];
+        struct ls_rows rows;
+
+        for (size_t k = 0; k < cases[i].count; k++)
+            keys[k] = ls_value_int(cases[i].keys[k]);
+        assert_ls(ls_store_fetch(store, &scan, cases[i].count, keys, false, &w->mem, &rows, &err));
+        assert_int_equal(rows.count, cases[i].found);
+    }
+}
+
 static void a_copied_schema_still_serves(void **state)
 {
     struct world *w = *state;
@@ -1592,6 +1627,7 @@ int main(void)
         TEST(keys_that_the_column_cannot_hold_name_no_record),
         TEST(enums_and_intervals_can_be_keys),
         TEST(more_keys_than_one_statement_takes_are_fetched),
+        TEST(keys_close_together_and_far_apart_name_their_own_records),
         TEST(a_copied_schema_still_serves),
         TEST(unique_values_change_places_in_every_type),
         TEST(unique_values_change_places_in_every_index),
