@@ -172,6 +172,23 @@ static enum ls_code check_name(struct lockstep *ls, const char *name, struct ls_
         near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
 }
 
+/* A run whose process was killed still says `running`, until the next run of its sync finds it. Who looks before that
+ * is told what it is: nobody holds its lock, and it has not ended meanwhile. */
+static void see_whether_dead(struct lockstep *ls, struct ls_run *run)
+{
+    struct ls_run again = {0};
+    struct ls_arena mem;
+    struct ls_error err;
+
+    if (run->status != LS_RUN_RUNNING || ls_state_at_work(ls->state, run->sync))
+        return;
+    ls_arena_init(&mem, 0);
+    if (ls_state_run_find(ls->state, run->id, &mem, &again, &err) == LS_OK &&
+        again.status == LS_RUN_RUNNING)
+        run->status = LS_RUN_INTERRUPTED;
+    ls_arena_done(&mem);
+}
+
 int lockstep_history(struct lockstep *ls, const struct lockstep_select *select, size_t limit,
                      size_t *ret_count, struct lockstep_run ***ret, struct lockstep_error *error)
 {
@@ -197,6 +214,7 @@ int lockstep_history(struct lockstep *ls, const struct lockstep_select *select, 
     if (rc == LS_OK) {
         list = calloc(count ? count : 1, sizeof *list);
         for (size_t i = 0; i < count && list; i++) {
+            see_whether_dead(ls, &runs[i]);
             list[i] = ls_api_run(ls, &runs[i]);
             if (!list[i]) {
                 lockstep_runs_free(list, i);
@@ -250,6 +268,7 @@ int lockstep_show(struct lockstep *ls, const char *run, struct lockstep_run **re
     if (rc == LS_OK && ret_log)
         rc = ls_state_run_lines(ls->state, found.id, false, LOG_LINES, &mem, &count, &lines, &err);
     if (rc == LS_OK) {
+        see_whether_dead(ls, &found);
         public = ls_api_run(ls, &found);
         if (ret_log)
             *ret_log = log_text(lines, count);

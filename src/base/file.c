@@ -391,6 +391,20 @@ enum ls_code ls_file_lock(struct ls_file_lock *lock, const char *path, off_t off
     return ls_error_errno(err, errnum, "cannot lock %s", path);
 }
 
+bool ls_file_locked(const char *path, off_t offset)
+{
+    struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    bool held = true;
+
+    if (fd < 0)
+        return errno != ENOENT;
+    if (fcntl(fd, F_OFD_GETLK, &range) == 0)
+        held = range.l_type != F_UNLCK;
+    close(fd);
+    return held;
+}
+
 void ls_file_unlock(struct ls_file_lock *lock)
 {
     if (lock->fd >= 0)

@@ -54,6 +54,8 @@ struct ls_file_lock {
 #define LS_FILE_UNLOCKED ((struct ls_file_lock){.fd = -1})
 LS_MUST_CHECK enum ls_code ls_file_lock(struct ls_file_lock *lock, const char *path, off_t offset,
                                         bool wait, struct ls_error *err);
+/* Whether somebody holds it now; it is not taken. true also where that cannot be told. */
+bool ls_file_locked(const char *path, off_t offset);
 /* Fine on one that is not held. */
 void ls_file_unlock(struct ls_file_lock *lock);
 

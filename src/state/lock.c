@@ -92,3 +92,35 @@ void ls_state_unlock(struct ls_state_lock *lock)
     ls_sql_close(lock->session);
     free(lock);
 }
+
+static bool session_at_work(struct ls_state *state, const char *sync)
+{
+    const struct ls_value params[] = {ls_value_int(lock_key(sync))};
+    struct ls_sql_stmt *stmt = NULL;
+    bool row = true;
+    const enum ls_code rc = ls_sql_one(
+        state->db,
+        "SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND "
+        "database = "
+        "(SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) AND "
+        "(classid::int8 << 32 | objid::int8) = ?",
+        params, 1, &stmt, &row, NULL);
+
+    ls_sql_finish(stmt);
+    return rc != LS_OK || row;
+}
+
+bool ls_state_at_work(struct ls_state *state, const char *sync)
+{
+    struct ls_arena mem;
+    const char *path;
+    bool held;
+
+    if (!state->path)
+        return session_at_work(state, sync);
+    ls_arena_init(&mem, 0);
+    path = ls_arena_printf(&mem, "%s-locks", state->path);
+    held = !path || ls_file_locked(path, (off_t)lock_key(sync));
+    ls_arena_done(&mem);
+    return held;
+}

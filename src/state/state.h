@@ -64,6 +64,8 @@ struct ls_state_lock;
 LS_MUST_CHECK enum ls_code ls_state_lock(struct ls_state *state, const char *sync,
                                          struct ls_state_lock **ret, struct ls_error *err);
 void ls_state_unlock(struct ls_state_lock *lock);
+/* Whether a process holds the lock of this sync; it is not taken. true also where that cannot be told. */
+bool ls_state_at_work(struct ls_state *state, const char *sync);
 
 /* Writes a new run with status running; sets number and id. Holding the sync's lock. */
 LS_MUST_CHECK enum ls_code ls_state_run_begin(struct ls_state *state, struct ls_run *run,

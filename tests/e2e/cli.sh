@@ -398,7 +398,7 @@ test_passwords_are_hidden_from_ps() {
     done
     tr '\0' ' ' <"/proc/$pid/cmdline" >seen
     exec 8>&-
-    wait "$pid" || true
+    { wait "$pid"; } 2>/dev/null || true
     says seen "xxxxxx" "items"
     lacks seen "$canary"
 }
@@ -475,6 +475,26 @@ test_an_interrupt_ends_after_the_batch_and_the_next_sync_goes_on() {
         status 0 lockstep undo 1
         is "$(written)" 0
     done
+}
+test_a_run_that_was_killed_is_interrupted_to_whoever_looks() {
+    long_sync
+    "$LOCKSTEP" sync long >/dev/null 2>&1 </dev/null &
+    pid=$!
+    children+=("$pid")
+    until [ "$(written)" -gt 0 ]; do
+        kill -0 "$pid" || die "ended early"
+        sleep 0.02
+    done
+    kill -STOP "$pid"
+    status 0 lockstep history --json
+    holds out '.[0].status == "running"'
+    kill -KILL "$pid"
+    { wait "$pid"; } 2>/dev/null || true
+    status 0 lockstep history --json
+    holds out '.[0].status == "interrupted" and .[0].finished_at == null'
+    status 0 lockstep show 1 --json
+    holds out '.status == "interrupted"'
+    status 0 lockstep sync long
 }
 test_an_interrupt_ends_all_of_several_syncs() {
     long_sync

@@ -26,6 +26,22 @@ static void a_sync_is_locked_once(void **state)
     ls_state_close(other);
 }
 
+static void others_see_whether_a_process_is_at_work(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_state *other = another(f);
+    struct ls_state_lock *lock = NULL;
+
+    assert_false(ls_state_at_work(other, "s"));
+    assert_ok(f, ls_state_lock(f->state, "s", &lock, &f->err));
+    assert_true(ls_state_at_work(other, "s"));
+    assert_true(ls_state_at_work(f->state, "s"));
+    assert_false(ls_state_at_work(other, "t"));
+    ls_state_unlock(lock);
+    assert_false(ls_state_at_work(other, "s"));
+    ls_state_close(other);
+}
+
 static void whoever_holds_it_is_named(void **state)
 {
     struct fixture *f = *state;
@@ -326,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(a_sync_is_locked_once),
+        ON_BOTH(others_see_whether_a_process_is_at_work),
         ON_BOTH(whoever_holds_it_is_named),
         ON_BOTH(different_syncs_do_not_wait_for_one_another),
         ON_BOTH(the_lock_dies_with_its_process),
