@@ -8,7 +8,8 @@
  *
  * The normal form has a rank. NULL comes first; then what could be brought to the common type; then what
  * could not and stays what it is: by type, then by value. The last is what SQLite needs, whose columns
- * hold what they like, and text fields that are held against numbers.
+ * hold what they like, and text fields that are held against numbers. A time that 64 bits of microseconds do not
+ * reach (PostgreSQL's years 294247 to 294276) stays what it is too, and infinity comes behind it, as it does there.
  *
  * Numbers are compared as numbers, not as text, and without writing: a decimal is looked at where it
  * stands, an integer is printed into a small buffer of the normal form. Only JSON needs memory, when the bytes
@@ -24,7 +25,7 @@
 #include "model/scan.h"
 #include "model/value.h"
 
-enum rank { RANK_NULL, RANK_BROUGHT, RANK_STAYS };
+enum rank { RANK_NULL, RANK_BROUGHT, RANK_STAYS, RANK_FOREVER };
 
 enum shape {
     SHAPE_WHOLE,   /* i */
@@ -364,6 +365,11 @@ static void stay(struct norm *n, const struct ls_value *v, const struct ls_as *a
     }
 }
 
+static enum rank rank_of_time(int64_t i)
+{
+    return i == LS_TIME_INFINITY ? RANK_FOREVER : RANK_BROUGHT;
+}
+
 static void norm_init(struct norm *n, const struct ls_value *v, const struct ls_as *as)
 {
     bring_fn *bring = as->type < LS_TYPE_COUNT ? bring_to[as->type] : NULL;
@@ -378,6 +384,8 @@ static void norm_init(struct norm *n, const struct ls_value *v, const struct ls_
     n->rank = RANK_BROUGHT;
     if (!bring || !bring(n, v, as))
         stay(n, v, as);
+    else if (as->type == LS_T_TIMESTAMP || as->type == LS_T_TIMESTAMPTZ)
+        n->rank = rank_of_time(n->i);
 }
 
 static void norm_done(struct norm *n)
@@ -555,7 +563,7 @@ static bool canon_same_type(struct ls_buf *out, const struct ls_value *v, const 
         return true;
     case LS_T_TIMESTAMP:
     case LS_T_TIMESTAMPTZ:
-        canon_head(out, RANK_BROUGHT, v->type, false);
+        canon_head(out, rank_of_time(v->i), v->type, false);
         ls_buf_u64(out, (uint64_t)ls_time_cut(v->i, as->fraction));
         return true;
     case LS_T_TEXT:

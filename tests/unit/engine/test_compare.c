@@ -893,6 +893,57 @@ static void composite_keys_of_few_first_values_are_cut_by_hash(void **state)
     fixture_done();
 }
 
+/* The ends of time as keys: of both sides, of one, and with other values. */
+static void keys_at_the_ends_of_time_compare_by_every_path(void **state)
+{
+    static const struct {
+        const char *type, *ends;
+        int count;
+    } cases[] = {
+        {"timestamptz",
+         "('-infinity'), ('4714-11-24 00:00:00+00 BC'), ('294247-01-10 04:00:54.775806+00'), "
+         "('294247-01-10 04:00:54.775807+00'), ('294250-01-01 00:00:00+00'), "
+         "('294250-01-01 00:00:00.5+00'), ('294276-12-31 23:59:59.999999+00'), ('infinity')",
+         8},
+        {"timestamp",
+         "('-infinity'), ('4714-11-24 00:00:00 BC'), ('294276-12-31 23:59:59'), "
+         "('294276-12-31 23:59:59.999999'), ('infinity')",
+         5},
+        {"date", "('-infinity'), ('4714-11-24 BC'), ('5874897-12-31'), ('infinity')", 4},
+    };
+    const char *url = fixture_postgres();
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases) * 2; i++) {
+        const struct ls_compare_options options = {.no_recheck = true, .force_merge = i % 2};
+        const int count = cases[i / 2].count;
+        struct ls_compare_result r;
+        struct ls_error err = {0};
+        struct ls_job *job;
+        char sql[2000];
+
+        snprintf(sql, sizeof sql,
+                 "DROP TABLE IF EXISTS ea, eb; CREATE TABLE ea (k %s PRIMARY KEY, v int);"
+                 "INSERT INTO ea SELECT k::%s, 1 FROM (VALUES %s) s(k);"
+                 "INSERT INTO ea SELECT date '2000-01-01' + i, 1 FROM generate_series(1, 5000) i;"
+                 "CREATE TABLE eb (LIKE ea INCLUDING ALL); INSERT INTO eb TABLE ea;"
+                 "UPDATE eb SET v = 2 WHERE k NOT BETWEEN '1900-01-01' AND '3000-01-01';"
+                 "DELETE FROM eb WHERE k = 'infinity'; DELETE FROM ea WHERE k = '-infinity'; "
+                 "ANALYZE ea, eb",
+                 cases[i / 2].type, cases[i / 2].type, cases[i / 2].ends);
+        testpg_exec(url, sql);
+        job = fixture_job(fixture_url(url, "ea"), fixture_url(url, "eb"), NULL);
+        assert_ok(ls_compare(job, &options, NULL, NULL, NULL, &r, &err), &err);
+        assert_string_equal(r.path, i % 2 ? "merge" : "digest");
+        assert_int_equal(r.total, 5000 + count);
+        assert_int_equal(r.count[LS_SOURCE_ONLY], 1);
+        assert_int_equal(r.count[LS_TARGET_ONLY], 1);
+        assert_int_equal(r.count[LS_INCONSISTENT], count - 2);
+        ls_job_close(job);
+    }
+    fixture_done();
+}
+
 /* ---- looking again ---- */
 
 /* The source's fetch, with something done before the first one: so a change falls exactly between the two looks. */
@@ -1124,6 +1175,7 @@ int main(void)
         cmocka_unit_test(memory_pairs_agree_with_what_is_known),
         cmocka_unit_test(sqlite_pairs_agree_with_what_is_known),
         cmocka_unit_test(memory_and_sqlite_agree_with_what_is_known),
+        cmocka_unit_test(keys_at_the_ends_of_time_compare_by_every_path),
         cmocka_unit_test(postgres_pairs_agree_with_what_is_known),
         cmocka_unit_test(postgres_and_others_agree_with_what_is_known),
         cmocka_unit_test(files_and_others_agree_with_what_is_known),

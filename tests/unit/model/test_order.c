@@ -197,6 +197,29 @@ static void infinite_times_equal_themselves_and_stand_at_the_ends(void **state)
     same(TIME(DATE, LS_TIME_INFINITY), TEXT("infinity"), AS(LS_T_DATE));
 }
 
+/* PostgreSQL keeps times that 64 bits of microseconds do not reach; they come as its text. */
+static void times_beyond_reach_stand_below_infinity(void **state)
+{
+    static const char *const far[] = {
+        "294247-01-10 04:00:54.775807+00", "294247-01-10 04:00:55+00", "294247-01-10 04:00:55.5+00",
+        "294247-01-10 04:00:55.55+00",     "294250-01-01 00:00:00+00", "294276-12-31 23:59:59+00",
+        "294276-12-31 23:59:59.999999+00",
+    };
+    const struct ls_as *as = AS_OF(LS_T_TIMESTAMPTZ, 6, 53);
+    (void)state;
+
+    for (size_t i = 0; i < sizeof far / sizeof far[0]; i++) {
+        const struct ls_value v = DATA(NATIVE, far[i]);
+
+        same(v, v, as);
+        below(TIME(TIMESTAMPTZ, LS_TIME_INFINITY - 1), v, as);
+        below(v, TIME(TIMESTAMPTZ, LS_TIME_INFINITY), as);
+        below(v, TEXT("infinity"), as);
+        if (i > 0)
+            below(DATA(NATIVE, far[i - 1]), v, as);
+    }
+}
+
 static void a_date_is_the_timestamp_of_its_midnight(void **state)
 {
     (void)state;
@@ -425,6 +448,7 @@ int main(void)
         cmocka_unit_test(native_values_are_equal_byte_by_byte),
         cmocka_unit_test(times_are_cut_to_the_coarser_precision),
         cmocka_unit_test(infinite_times_equal_themselves_and_stand_at_the_ends),
+        cmocka_unit_test(times_beyond_reach_stand_below_infinity),
         cmocka_unit_test(a_date_is_the_timestamp_of_its_midnight),
         cmocka_unit_test(a_time_without_zone_never_equals_an_absolute_one),
         cmocka_unit_test(json_is_equal_by_content),
