@@ -89,6 +89,7 @@ void free_settings(struct settings *set);
 void hide_passwords(int argc, char **argv);
 const char *nearest_word(const char *word, const char *const *words, size_t count);
 
+bool has_password(const char *url); /* in its user part or as an option */
 /* What may be printed of an argument: a URL without what may be its password. In one buffer of the caller. */
 const char *shown_argument(const char *argument, char out[SHOWN]);
 

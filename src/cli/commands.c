@@ -382,6 +382,9 @@ static int run_init(struct cli *cli)
     printf("wrote %s with %zu sync%s. Next: lockstep check%s%s, lockstep status%s%s\n", path, syncs,
            syncs == 1 ? "" : "s", cli->set.config ? " -c " : "", cli->set.config ? path : "",
            cli->set.config ? " -c " : "", cli->set.config ? path : "");
+    if (has_password(cli->set.args[0]) || has_password(cli->set.args[1]))
+        puts("Passwords were not written: set PGPASSWORD, use a pass file, or put ${VAR} into the "
+             "URLs there");
     return code;
 }
 

@@ -193,8 +193,8 @@ static int take_option(struct settings *set, const struct option_spec *spec, con
     if (strcmp(spec->name, "key") == 0)
         return take_key(set, value);
     status = take_number(spec->name, value, &n);
-    if (strcmp(spec->name, "limit") == 0 && status == 0 && n == 0)
-        return bad("--limit takes a number from 1 on");
+    if (status == 0 && n == 0)
+        return bad("--%s takes a number from 1 on", spec->name);
     if (strcmp(spec->name, "limit") == 0)
         set->limit = n;
     else
@@ -303,6 +303,13 @@ static bool find_password(const char *url, size_t *ret_from, size_t *ret_to)
     *ret_from = (size_t)(colon + 1 - url);
     *ret_to = (size_t)(at - url);
     return true;
+}
+
+bool has_password(const char *url)
+{
+    size_t from, to;
+
+    return find_password(url, &from, &to) || (strstr(url, "://") && strstr(url, "password="));
 }
 
 const char *shown_argument(const char *argument, char out[SHOWN])

@@ -357,6 +357,7 @@ test_passwords_are_in_no_output_state_plan_or_receipt() {
     lockstep receipt 1 >>printed 2>&1
     lockstep audit list --json >>printed 2>&1
     lockstep init "$s" "$t" >>printed 2>&1
+    says printed "Passwords were not written: set PGPASSWORD"
     sqlite3 state.db .dump >dump
     says printed "completed" items
     says dump items
@@ -605,6 +606,8 @@ test_only_that_meets_nothing_says_so() {
     says out "no record of either side is one of --only"
     status 2 lockstep diff customers --limit 0
     says err "--limit takes a number from 1 on"
+    status 2 lockstep prune --keep-days 0 # in the library 0 is the default
+    says err "--keep-days takes a number from 1 on"
 }
 test_keys_of_failed_records_read_as_in_diff() {
     sqlite3 a.db $'CREATE TABLE t (k TEXT NOT NULL, n INT NOT NULL, v INT, PRIMARY KEY (k, n)); INSERT INTO t VALUES (\'a"\\b, c:\t日本\', 1, 1)'
