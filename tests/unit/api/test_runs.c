@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_runs.c - what is told of a run: its verdict, what undo leaves of it, what the brakes make of it later. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api_fixture.h"
+#include "lib/testpg.h"
+#include "store/store.h"
 
 #define TABLE "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)"
 #define FIVE TABLE "; INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd'), (5, 'e')"
@@ -238,6 +241,22 @@ static void an_undo_that_took_nothing_back_does_not_count(void **state)
     lockstep_close(w->ls);
 }
 
+static void no_force_makes_an_undo_go_past_a_conflict(void **state)
+{
+    struct world *w = world_of(FIVE, TABLE, "");
+    const struct lockstep_run_options forced = {.force = ""};
+    struct lockstep_run *run = NULL;
+    int code;
+
+    (void)state;
+    sync(w, LOCKSTEP_OK, "completed 5+ 0~ 0- 0 failed 0 conflicts, verified");
+    api_exec(w->target, "UPDATE t SET v = 'mine' WHERE id = 3");
+    code = lockstep_undo(w->ls, "1", NULL, &forced, &run, &w->error);
+    end(w, code, LOCKSTEP_DIFFERENT, run, "partial_success 0+ 0~ 4- 0 failed 1 conflicts");
+    target_is(w, "3mine");
+    lockstep_close(w->ls);
+}
+
 static void an_undo_elsewhere_is_told_before_its_key_is_looked_for(void **state)
 {
     struct world *w = world_of(FIVE, TABLE, "");
@@ -280,6 +299,48 @@ static void a_run_of_one_record_does_not_disarm_the_brake_for_an_empty_source(vo
     lockstep_close(w->ls);
 }
 
+/* What another lockstep with a state of its own holds while it writes to a PostgreSQL target. */
+static void two_states_do_not_write_to_one_target_at_once(void **state)
+{
+    static const char *const places[] = {"t", "u"}; /* the same table, another one */
+    char *database = testpg_database("api_runs");
+    const char *source = api_sqlite(FIVE);
+    struct lockstep *ls = api_handle(NULL);
+    const struct lockstep_select select = {.source = api_text("%s#t", source),
+                                           .target = api_text("%s#t", database)};
+
+    (void)state;
+    testpg_exec(database, "DROP TABLE IF EXISTS t; CREATE TABLE t (id bigint PRIMARY KEY, v text)");
+    for (size_t i = 0; i < COUNT_OF(places); i++) {
+        const struct ls_store_options writable = {.writable = true};
+        struct ls_store *other = NULL;
+        struct lockstep_run *run = NULL;
+        struct lockstep_error error;
+        struct ls_arena mem;
+        struct ls_url url;
+        struct ls_error err = {0};
+        char *count;
+
+        ls_arena_init(&mem, 0);
+        assert_int_equal(ls_url_parse(database, &mem, &url, &err), LS_OK);
+        assert_int_equal(ls_store_open(&url, &writable, &other, &err), LS_OK);
+        assert_int_equal(ls_store_lock(other, api_text("lockstep public.%s", places[i]), &err),
+                         LS_OK);
+        assert_code(lockstep_sync(ls, &select, NULL, &run, &error),
+                    i == 0 ? LOCKSTEP_FAILED : LOCKSTEP_OK, &error);
+        if (i == 0)
+            assert_says(error.text, "t");
+        count = testpg_value(database, "SELECT count(*) FROM t");
+        assert_string_equal(count, i == 0 ? "0" : "5");
+        free(count);
+        lockstep_run_free(run);
+        ls_store_close(other);
+        ls_arena_done(&mem);
+    }
+    lockstep_close(ls);
+    free(database);
+}
+
 /* Two folders, one state, one name. */
 static void a_sync_of_the_same_name_elsewhere_trips_no_brake(void **state)
 {
@@ -319,9 +380,11 @@ int main(void)
         cmocka_unit_test_teardown(what_an_undo_of_an_undo_brought_again_can_be_taken_back_again,
                                   teardown),
         cmocka_unit_test_teardown(an_undo_that_took_nothing_back_does_not_count, teardown),
+        cmocka_unit_test_teardown(no_force_makes_an_undo_go_past_a_conflict, teardown),
         cmocka_unit_test_teardown(an_undo_elsewhere_is_told_before_its_key_is_looked_for, teardown),
         cmocka_unit_test_teardown(a_run_of_one_record_does_not_disarm_the_brake_for_an_empty_source,
                                   teardown),
+        cmocka_unit_test_teardown(two_states_do_not_write_to_one_target_at_once, teardown),
         cmocka_unit_test_teardown(a_sync_of_the_same_name_elsewhere_trips_no_brake, teardown),
     };
 

@@ -73,6 +73,40 @@ static void sync_expecting(const char *source, const char *target, size_t batch_
 
 /* ---- the plain way ---- */
 
+/* An insert has no before-image, however large its record is. */
+static void a_first_copy_journals_keys_and_hashes_alone(void **state)
+{
+    char long_text[2001];
+    struct ls_value records[200][2];
+    const struct ls_field fields[] = {fixture_field("id", LS_T_INT), fixture_field("v", LS_T_TEXT)};
+    const size_t key[] = {0};
+    const char *a = fixture_memory(), *b = in_sqlite("id:int* v:text\n");
+    struct fake_journal *j = fake_journal_new();
+    struct ls_job *job;
+    struct run *run;
+    size_t bytes = 0;
+
+    (void)state;
+    memset(long_text, 'x', sizeof long_text - 1);
+    long_text[sizeof long_text - 1] = '\0';
+    for (size_t i = 0; i < COUNT_OF(records); i++) {
+        records[i][0] = ls_value_int((int64_t)i);
+        records[i][1] = ls_value_text(long_text);
+    }
+    fixture_create(a, "t", 2, fields, 1, key);
+    fixture_insert(a, "t", COUNT_OF(records), records[0]);
+    job = job_of(fixture_url(a, "t"), b, 0);
+    run = runs_sync(job, &(struct run_options){.journal = &j->journal});
+    assert_run(run, "200 created, 0 updated, 0 deleted, 0 failed, 0 conflicts");
+    for (size_t i = 0; i < j->count; i++)
+        for (size_t k = 0; k < j->batches[i].blob_count; k++)
+            bytes += j->batches[i].blobs[k].size;
+    assert_in_range(bytes, 200 * (16 + 1), 200 * 64); /* a hash has 16 bytes, a record 2,000 */
+    run_free(run);
+    fake_journal_free(j);
+    ls_job_close(job);
+}
+
 static void a_plan_makes_the_target_match(void **state)
 {
     const char *a = in_memory("id:int* name:text\n1|one\n2|two\n3|three\n");
@@ -1138,6 +1172,7 @@ static void a_time_of_deletion_is_set_once_and_goes_when_the_record_comes_back(v
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_first_copy_journals_keys_and_hashes_alone, done),
         cmocka_unit_test_teardown(a_plan_makes_the_target_match, done),
         cmocka_unit_test_teardown(nothing_is_committed_before_the_journal_is_durable, done),
         cmocka_unit_test_teardown(a_batch_in_which_nothing_was_to_be_written_is_not_committed,
