@@ -162,6 +162,7 @@ static enum ls_code carry_out(struct session *s, struct ls_plan *plan, bool all,
         return rc;
     rc = ls_apply(s->job, s->writer, s->run.id, plan, &s->journal, &s->hooks, s->touched,
                   &s->applied, err);
+    s->refused = ls_code_refusal(rc);
     if (rc != LS_OK)
         return rc;
     if (s->applied.interrupted)
@@ -250,14 +251,16 @@ static int dry_run(struct session *s, const struct lockstep_run_options *options
     s->run.error = brake_ahead(s, &c, options->force);
     s->run.kind = "sync";
     s->run.mode = "dry-run";
-    s->run.source = s->job->source.identity;
-    s->run.target = s->job->target.identity;
     s->run.status = LS_RUN_COMPLETED;
     s->run.created = c.inserts;
     s->run.updated = c.updates;
     s->run.deleted = c.deletes;
     s->run.finished_us = ls_clock_now_us();
     *ret = ls_api_run(s->ls, &s->run);
+    if (!*ret) {
+        ls_error_nomem(err);
+        return ls_api_end(s->ls, err, error);
+    }
     return c.inserts + c.updates + c.deletes > 0 ? LOCKSTEP_DIFFERENT : LOCKSTEP_OK;
 }
 

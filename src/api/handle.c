@@ -69,10 +69,12 @@ int lockstep_open(const struct lockstep_options *options, struct lockstep **ret,
     ls->tracing = options->trace_sql && options->listener.log;
     if (ls->tracing)
         ls_log_to(on_trace, ls, LS_LOG_DEBUG);
-    if (options->config_path)
+    ls->state_url = ls_arena_text(&ls->mem, options->state_url);
+    if (!ls->actor || (options->state_url && !ls->state_url))
+        rc = ls_error_nomem(&err);
+    if (rc == LS_OK && options->config_path)
         rc = ls_config_read(options->config_path, &ls->config, &err);
     if (rc == LS_OK) {
-        ls->state_url = ls_arena_text(&ls->mem, options->state_url);
         if (!ls->state_url && ls->config)
             ls->state_url = ls->config->state_url;
         *ret = ls;
@@ -96,7 +98,8 @@ void lockstep_close(struct lockstep *ls)
 
 void lockstep_cancel(struct lockstep *ls)
 {
-    atomic_store(&ls->cancel.wanted, true);
+    if (ls)
+        atomic_store(&ls->cancel.wanted, true);
 }
 
 void lockstep_free(char *text)

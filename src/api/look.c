@@ -13,32 +13,14 @@
 
 /* ---- status and diff ---- */
 
-/* A side as people name it: store and collection. NULL when out of memory. */
-static char *side_name(const struct ls_side *side)
-{
-    struct ls_buf out;
-    char *ret = NULL;
-
-    ls_buf_init(&out, 0);
-    ls_buf_text(&out, side->identity);
-    if (side->schema->collection && *side->schema->collection) {
-        ls_buf_char(&out, '#');
-        ls_buf_text(&out, side->schema->collection);
-    }
-    if (!out.failed)
-        ret = strdup(ls_buf_str(&out));
-    ls_buf_done(&out);
-    return ret;
-}
-
 static enum ls_code fill_status(const struct ls_job *job, const struct ls_compare_result *r,
                                 int64_t started_us, bool explain, struct lockstep_status *ret,
                                 struct ls_error *err)
 {
     struct lockstep_status s = {
         .sync = strdup(job->name),
-        .source = side_name(&job->source),
-        .target = side_name(&job->target),
+        .source = strdup(job->source.place),
+        .target = strdup(job->target.place),
         .total = r->total,
         .in_sync = r->count[LS_IN_SYNC],
         .source_only = r->count[LS_SOURCE_ONLY],
@@ -237,6 +219,7 @@ int lockstep_verify(struct lockstep *ls, const struct lockstep_select *select,
                     struct lockstep_error *error)
 {
     const int64_t started_us = ls_clock_monotonic_us();
+    struct lockstep_status status = {0};
     struct ls_sync_config config;
     struct session s;
     struct ls_error err = {0};
@@ -256,12 +239,15 @@ int lockstep_verify(struct lockstep *ls, const struct lockstep_select *select,
         if (rc == LS_OK)
             rc = run_verify(&s, options && options->full, &err);
         if (rc == LS_OK)
-            rc =
-                fill_status(s.job, &s.verified, started_us, options && options->explain, ret, &err);
-        if (rc == LS_OK)
-            ret->run = s.run.number;
+            rc = fill_status(s.job, &s.verified, started_us, options && options->explain, &status,
+                             &err);
+        status.run = s.run.number;
         code = ls_session_end(&s, rc, &err, NULL, error);
     }
+    if (code == LOCKSTEP_OK || code == LOCKSTEP_DIFFERENT)
+        *ret = status;
+    else
+        lockstep_status_done(&status);
     ls_session_done(&s);
     return code;
 }
@@ -273,7 +259,7 @@ struct checker {
     lockstep_finding_fn *fn;
     void *ctx;
     int worst; /* public code of the worst error */
-    struct ls_error first;
+    struct ls_error why;
 };
 
 static void find(struct checker *c, int level, const char *sync, const char *what, const char *text)
@@ -281,16 +267,22 @@ static void find(struct checker *c, int level, const char *sync, const char *wha
     c->fn(c->ctx, &(struct lockstep_finding){level, sync, what, text});
 }
 
-static void find_error(struct checker *c, const char *sync, const char *what,
-                       const struct ls_error *err)
+/* Keeps the first of the worst errors. */
+static void keep_worst(struct checker *c, const struct ls_error *err)
 {
     const int code = ls_code_exit_status(err->code);
 
+    if (code <= c->worst)
+        return;
+    c->worst = code;
+    c->why = *err;
+}
+
+static void find_error(struct checker *c, const char *sync, const char *what,
+                       const struct ls_error *err)
+{
     find(c, 3, sync, what, err->text);
-    if (c->first.code == LS_OK)
-        c->first = *err;
-    if (code > c->worst)
-        c->worst = code;
+    keep_worst(c, err);
 }
 
 static void check_sync(struct checker *c, const struct ls_sync_config *config)
@@ -306,17 +298,17 @@ static void check_sync(struct checker *c, const struct ls_sync_config *config)
     ls_arena_init(&mem, 0);
     rc = ls_api_job(c->ls, config, false, &mem, &job, &err);
     if (rc == LS_OK) {
-        find(c, 0, name, "source",
-             ls_arena_printf(&mem, "%s#%s", job->source.identity, job->source.schema->collection));
-        find(c, 0, name, "target",
-             ls_arena_printf(&mem, "%s#%s", job->target.identity, job->target.schema->collection));
+        find(c, 0, name, "source", job->source.place);
+        find(c, 0, name, "target", job->target.place);
         rc = ls_job_check(job, &mem, &count, &findings, &err);
     }
     for (size_t i = 0; i < count; i++) {
         find(c, (int)findings[i].level, name, findings[i].what, findings[i].text);
-        if (findings[i].level == LS_FINDING_ERROR && c->worst < LOCKSTEP_USAGE) {
-            c->worst = LOCKSTEP_USAGE;
-            ls_error_set(&c->first, LS_CONFIG, "%s: %s", findings[i].what, findings[i].text);
+        if (findings[i].level == LS_FINDING_ERROR) {
+            struct ls_error one = {0};
+
+            ls_error_set(&one, LS_CONFIG, "%s: %s", findings[i].what, findings[i].text);
+            keep_worst(c, &one);
         }
     }
     if (rc != LS_OK)
@@ -376,6 +368,6 @@ int lockstep_check(struct lockstep *ls, const struct lockstep_select *select,
     }
     ls_arena_done(&mem);
     if (c.worst != LOCKSTEP_OK)
-        ls_api_fail(&c.first, error);
+        ls_api_fail(&c.why, error);
     return c.worst;
 }

@@ -23,7 +23,7 @@ static bool fill_errors(struct lockstep *ls, const struct ls_run *run, struct lo
     struct ls_run_line *lines = NULL;
     struct ls_arena mem;
     size_t count = 0;
-    struct ls_error err;
+    struct ls_error err = {0};
     bool ok = true;
 
     ret->errors_total = run->failed + run->conflicts;
@@ -256,6 +256,7 @@ int lockstep_show(struct lockstep *ls, const char *run, struct lockstep_run **re
     struct ls_run found;
     struct ls_run_line *lines = NULL;
     struct lockstep_run *public = NULL;
+    char *log = NULL;
     struct ls_arena mem;
     struct ls_error err = {0};
     size_t count = 0;
@@ -271,16 +272,19 @@ int lockstep_show(struct lockstep *ls, const char *run, struct lockstep_run **re
         see_whether_dead(ls, &found);
         public = ls_api_run(ls, &found);
         if (ret_log)
-            *ret_log = log_text(lines, count);
-        if (!public || (ret_log && !*ret_log))
+            log = log_text(lines, count);
+        if (!public || (ret_log && !log))
             rc = ls_error_nomem(&err);
     }
     ls_arena_done(&mem);
     if (rc == LS_OK) {
         *ret = public;
+        if (ret_log)
+            *ret_log = log;
         return LOCKSTEP_OK;
     }
     lockstep_run_free(public);
+    free(log);
     return ls_api_fail(&err, error);
 }
 
@@ -305,10 +309,8 @@ int lockstep_receipt(struct lockstep *ls, const char *run, char **ret_json,
     if (rc == LS_OK && !(text = strdup(json)))
         rc = ls_error_nomem(&err);
     ls_arena_done(&mem);
-    if (rc != LS_OK) {
-        free(text);
+    if (rc != LS_OK)
         return ls_api_fail(&err, error);
-    }
     *ret_json = text;
     return LOCKSTEP_OK;
 }
@@ -345,10 +347,12 @@ static void add_member(struct ls_buf *out, const char *name, const char *text)
     ls_text_json(out, text, strlen(text));
 }
 
-static void tell_entry(const struct ls_audit *a, lockstep_audit_fn *fn, void *ctx)
+static enum ls_code tell_entry(const struct ls_audit *a, lockstep_audit_fn *fn, void *ctx,
+                               struct ls_error *err)
 {
     struct lockstep_audit_entry entry = {a->seq,     a->at_us,       a->actor, a->action,
                                          a->subject, a->detail_json, NULL};
+    enum ls_code rc = LS_OK;
     struct ls_buf json;
     char at[25];
 
@@ -360,8 +364,12 @@ static void tell_entry(const struct ls_audit *a, lockstep_audit_fn *fn, void *ct
     add_member(&json, "subject", a->subject);
     ls_buf_printf(&json, ",\"detail\":%s}", a->detail_json);
     entry.json = ls_buf_str(&json);
-    fn(ctx, &entry);
+    if (json.failed)
+        rc = ls_error_nomem(err);
+    else
+        fn(ctx, &entry);
     ls_buf_done(&json);
+    return rc;
 }
 
 int lockstep_audit_list(struct lockstep *ls, size_t limit, lockstep_audit_fn *fn, void *ctx,
@@ -380,8 +388,8 @@ int lockstep_audit_list(struct lockstep *ls, size_t limit, lockstep_audit_fn *fn
                                  &err);
     else if (rc == LS_NOT_FOUND)
         rc = LS_OK;
-    for (size_t i = 0; i < count; i++)
-        tell_entry(&entries[i], fn, ctx);
+    for (size_t i = 0; i < count && rc == LS_OK; i++)
+        rc = tell_entry(&entries[i], fn, ctx, &err);
     ls_arena_done(&mem);
     return rc == LS_OK ? LOCKSTEP_OK : ls_api_fail(&err, error);
 }

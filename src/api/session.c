@@ -108,10 +108,8 @@ static enum ls_code settle_open_batches(struct session *s, struct ls_error *err)
 {
     struct ls_open_batch *open = NULL;
     size_t count = 0;
-    const char *target = ls_session_place(s, &s->job->target);
-    enum ls_code rc = target ? ls_state_open_batches(s->ls->state, s->job->name, target, &s->mem,
-                                                     &count, &open, err)
-                             : ls_error_nomem(err);
+    enum ls_code rc = ls_state_open_batches(s->ls->state, s->job->name, s->job->target.place,
+                                            &s->mem, &count, &open, err);
 
     for (size_t i = 0; i < count && rc == LS_OK; i++) {
         enum ls_outcome outcome = LS_OUTCOME_UNKNOWN;
@@ -141,14 +139,6 @@ static enum ls_code find_dead_runs(struct session *s, struct ls_error *err)
     return rc;
 }
 
-const char *ls_session_place(struct session *s, const struct ls_side *side)
-{
-    if (!side->store)
-        return s->run.source ? s->run.source : "";
-    return ls_arena_printf(&s->mem, "%s#%s", side->identity,
-                           side->schema->collection ? side->schema->collection : "");
-}
-
 /* The configuration's path; "" when there is none, or it is not there any more. */
 static const char *find_project(struct session *s)
 {
@@ -165,8 +155,9 @@ void ls_session_describe(struct session *s)
 
     run->sync = s->job->name;
     run->mode = s->job->partial ? LS_RUN_MODE_ONLY : "full";
-    run->source = ls_session_place(s, &s->job->source);
-    run->target = ls_session_place(s, &s->job->target);
+    if (s->job->source.store) /* an undo opens the target alone */
+        run->source = s->job->source.place;
+    run->target = s->job->target.place;
     run->project = find_project(s);
 }
 
@@ -343,6 +334,7 @@ int ls_session_end(struct session *s, enum ls_code rc, struct ls_error *err,
                    struct lockstep_run **ret, struct lockstep_error *error)
 {
     struct ls_error late = {0};
+    int code;
 
     if (ret)
         *ret = NULL;
@@ -358,10 +350,17 @@ int ls_session_end(struct session *s, enum ls_code rc, struct ls_error *err,
             *err = late.code != LS_OK ? late : s->kept;
             rc = err->code;
         }
-        if (ret)
-            *ret = ls_api_run(s->ls, &s->run);
+        if (ret && !(*ret = ls_api_run(s->ls, &s->run)) && rc == LS_OK)
+            rc = ls_error_nomem(err);
     }
-    return rc == LS_OK ? code_of(s) : ls_api_end(s->ls, err, error);
+    if (rc == LS_OK)
+        return code_of(s);
+    code = ls_api_end(s->ls, err, error);
+    if (!s->refused)
+        return code;
+    if (error) /* records failed, we did not */
+        error->code = LOCKSTEP_DIFFERENT;
+    return LOCKSTEP_DIFFERENT;
 }
 
 void ls_session_done(struct session *s)

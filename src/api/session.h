@@ -17,6 +17,7 @@ struct session {
     struct ls_journal journal;
     struct ls_run run;
     bool begun;           /* the run is in the state */
+    bool refused;         /* the target refused the whole repair, as an atomic run asks for */
     struct ls_error kept; /* a failure to note a failed record */
     struct ls_apply_result applied;
     struct ls_compare_result verified;
@@ -29,8 +30,6 @@ LS_MUST_CHECK enum ls_code ls_session_begin(struct session *s, const char *kind,
                                             struct ls_error *err);
 /* Fills what the run is called and where it is: sync, mode, places, project. The job is open. */
 void ls_session_describe(struct session *s);
-/* A side as runs record it: the store's identity and the collection; NULL when memory is short. In the session's arena. */
-const char *ls_session_place(struct session *s, const struct ls_side *side);
 /* Enters a phase: log line, run record. */
 void ls_session_phase(struct session *s, enum ls_phase phase, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

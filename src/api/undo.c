@@ -163,6 +163,7 @@ static enum ls_code take_back(struct session *s, const struct ls_run *old,
     ls_session_phase(s, LS_PHASE_REPAIR, "taking back run %" PRId64, old->number);
     rc = ls_undo(s->job, s->writer, s->run.id, &source, taken, &s->journal, &s->hooks, s->touched,
                  &s->applied, err);
+    s->refused = ls_code_refusal(rc);
     if (rc == LS_OK && s->applied.interrupted)
         rc = ls_error_set(err, LS_CANCELLED,
                           "cancelled after %" PRIu64 " batches. Run `lockstep undo %" PRId64

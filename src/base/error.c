@@ -174,3 +174,8 @@ int ls_code_exit_status(enum ls_code code)
 {
     return info(code)->exit_status;
 }
+
+bool ls_code_refusal(enum ls_code code)
+{
+    return code == LS_CONSTRAINT || code == LS_TYPE || code == LS_CONFLICT;
+}

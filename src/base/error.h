@@ -29,9 +29,9 @@
     X(BUSY, busy, "store is busy", 1, 3)                                             \
     X(LOCKED, locked, "another run holds the lock", 0, 3)                            \
     X(DATA, data, "bad data", 0, 3)                                                  \
-    X(CONSTRAINT, constraint, "a constraint of the target refuses the record", 0, 1) \
-    X(TYPE, type, "value does not fit the target", 0, 1)                             \
-    X(CONFLICT, conflict, "record changed since", 0, 1)                              \
+    X(CONSTRAINT, constraint, "a constraint of the target refuses the record", 0, 3) \
+    X(TYPE, type, "value does not fit the target", 0, 3)                             \
+    X(CONFLICT, conflict, "record changed since", 0, 3)                              \
     X(CORRUPT, corrupt, "damaged file", 0, 3)                                        \
     X(VERSION, version, "made by a newer version", 0, 3)                             \
     X(CHANGED, changed, "something changed since the plan", 0, 3)                    \
@@ -75,5 +75,7 @@ const char *ls_code_name(enum ls_code code);
 const char *ls_code_text(enum ls_code code);
 bool ls_code_retryable(enum ls_code code);
 int ls_code_exit_status(enum ls_code code);
+/* What a target answers to one record that it does not take: constraint, type, conflict. */
+bool ls_code_refusal(enum ls_code code);
 
 #endif

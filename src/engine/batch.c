@@ -353,12 +353,6 @@ size_t ls_batch_cut(const struct ls_writing *w, struct ls_item *const *items, si
     return cut;
 }
 
-/* Refusals of single records; everything else ends the batch. */
-static bool is_refusal(enum ls_code rc)
-{
-    return rc == LS_CONSTRAINT || rc == LS_TYPE || rc == LS_CONFLICT;
-}
-
 static void refuse(struct ls_item *item, enum ls_code code, const char *why, bool final)
 {
     item->state = LS_ITEM_REFUSED;
@@ -428,7 +422,7 @@ static enum ls_code write_items(const struct ls_batch *b, struct ls_item **items
     if (count == 0)
         return LS_OK;
     rc = write_at_once(b, items, count, &why);
-    if (!is_refusal(rc)) {
+    if (!ls_code_refusal(rc)) {
         if (rc != LS_OK && err)
             *err = why;
         return rc;
@@ -498,7 +492,7 @@ static enum ls_code write_new(const struct ls_batch *b, struct ls_item **sorted,
         return ls_error_nomem(err);
     rc = n ? write_at_once(b, some, n, err) : LS_OK;
     *ret_done = rc == LS_OK;
-    return is_refusal(rc) ? LS_OK : rc;
+    return ls_code_refusal(rc) ? LS_OK : rc;
 }
 
 /* Locks, reads and judges what was not refused yet, and writes what is as it is expected. */

@@ -79,9 +79,11 @@ static enum ls_code side_describe(struct ls_job *job, struct ls_side *side, stru
     struct ls_schema *schema = NULL;
     enum ls_code rc = ls_store_describe(side->store, side->url.collection, &job->mem, &schema, err);
 
-    if (rc == LS_OK)
-        side->schema = schema;
-    return rc;
+    if (rc != LS_OK)
+        return rc;
+    side->schema = schema;
+    side->place = ls_arena_printf(&job->mem, "%s#%s", side->identity, schema->collection);
+    return side->place ? LS_OK : ls_error_nomem(err);
 }
 
 /* Opens the session that the job reads with. */
@@ -244,10 +246,9 @@ static enum ls_code take_settings(struct ls_job *job, const struct ls_sync_confi
     job->owned = config->target_where != NULL || !job->filtered;
     job->batch_rows = config->batch_rows ? config->batch_rows : DEFAULT_BATCH_ROWS;
     job->insert_rows = config->batch_rows ? config->batch_rows : DEFAULT_INSERT_ROWS;
-    job->name = config->name ? ls_arena_text(&job->mem, config->name)
-                             : ls_arena_printf(&job->mem, "%s#%s -> %s#%s", job->source.identity,
-                                               job->source.schema->collection, job->target.identity,
-                                               job->target.schema->collection);
+    job->name = config->name
+                    ? ls_arena_text(&job->mem, config->name)
+                    : ls_arena_printf(&job->mem, "%s -> %s", job->source.place, job->target.place);
     job->fingerprint = ls_arena_printf(&job->mem, "%s | %s", job->source.schema->fingerprint,
                                        job->target.schema->fingerprint);
     return job->name && job->fingerprint ? LS_OK : ls_error_nomem(err);
@@ -323,19 +324,14 @@ enum ls_code ls_job_open(const struct ls_sync_config *config, bool writable, str
 }
 
 /* A run is taken back where it was made. Another table, given by mistake, may well hold the same records. */
-static enum ls_code check_place(struct ls_job *job, const char *place, struct ls_error *err)
+static enum ls_code check_place(const struct ls_job *job, const char *place, struct ls_error *err)
 {
-    const char *now =
-        ls_arena_printf(&job->mem, "%s#%s", job->target.identity, job->target.schema->collection);
-
-    if (!now)
-        return ls_error_nomem(err);
-    if (!place || strcmp(now, place) == 0)
+    if (!place || strcmp(job->target.place, place) == 0)
         return LS_OK;
     return ls_error_set(err, LS_USAGE,
                         "it changed %s, and %s is another place. Give the source and the target "
                         "of that run again",
-                        place, now);
+                        place, job->target.place);
 }
 
 enum ls_code ls_job_open_target(const char *name, const struct ls_side_config *target,
@@ -362,9 +358,7 @@ enum ls_code ls_job_open_target(const char *name, const struct ls_side_config *t
         job->brake_deletes = DEFAULT_BRAKE_DELETES;
         job->brake_changes = DEFAULT_BRAKE_CHANGES;
         job->owned = true;
-        job->name = name ? ls_arena_text(&job->mem, name)
-                         : ls_arena_printf(&job->mem, "%s#%s", job->target.identity,
-                                           job->target.schema->collection);
+        job->name = name ? ls_arena_text(&job->mem, name) : job->target.place;
         job->fingerprint = job->target.schema->fingerprint;
         if (!job->name)
             rc = ls_error_nomem(err);

@@ -50,6 +50,7 @@ struct ls_side {
     struct ls_store_options options;
     const struct ls_schema *schema;
     const char *identity;
+    const char *place; /* identity#collection, as people, plans and receipts name it */
     size_t field_count;
     const size_t *fields;
     size_t key_count;

@@ -54,13 +54,6 @@ static void add_field_list(struct ls_buf *out, const struct ls_layout *layout)
     ls_buf_text(out, "]");
 }
 
-/* What a plan calls a side: its store and the collection in it. In mem. */
-static const char *side_name(const struct ls_side *side, struct ls_arena *mem)
-{
-    return ls_arena_printf(mem, "%s#%s", side->identity,
-                           side->schema->collection ? side->schema->collection : "");
-}
-
 static void add_text_member(struct ls_buf *out, const char *name, const char *text)
 {
     ls_buf_printf(out, ",\"%s\":", name);
@@ -69,20 +62,16 @@ static void add_text_member(struct ls_buf *out, const char *name, const char *te
 
 /* Everything of the header but the counts. */
 static enum ls_code begin_header(struct ls_plan_file_writer *w, int64_t now_us,
-                                 struct ls_arena *mem, struct ls_error *err)
+                                 struct ls_error *err)
 {
     const struct ls_job *job = w->job;
-    const char *source = side_name(&job->source, mem), *target = side_name(&job->target, mem);
     char now[25];
-
-    if (!source || !target)
-        return ls_error_nomem(err);
 
     ls_clock_iso(now_us, now);
     ls_buf_printf(&w->header, BEGINNING "\"format\":%d", PLAN_FORMAT);
     add_text_member(&w->header, "sync", job->name);
-    add_text_member(&w->header, "source", source);
-    add_text_member(&w->header, "target", target);
+    add_text_member(&w->header, "source", job->source.place);
+    add_text_member(&w->header, "target", job->target.place);
     add_text_member(&w->header, "made_at", now);
     add_text_member(&w->header, "job", job->digest);
     add_text_member(&w->header, "fingerprint", job->fingerprint ? job->fingerprint : "");
@@ -154,20 +143,17 @@ static enum ls_code hash_file(const struct ls_plan_file_writer *w, char out[LS_S
 enum ls_code ls_plan_file_begin(struct ls_plan_file_writer *w, const struct ls_job *job,
                                 const char *path, int64_t now_us, struct ls_error *err)
 {
-    struct ls_arena mem;
     enum ls_code rc;
 
     *w = (struct ls_plan_file_writer){.job = job, .path = path};
     ls_buf_init(&w->line, 0);
     ls_buf_init(&w->header, 0);
-    ls_arena_init(&mem, 0);
     rc = ls_file_swap_open(&w->swap, path, "plan", 0600, err);
     if (rc == LS_OK)
-        rc = begin_header(w, now_us, &mem, err);
+        rc = begin_header(w, now_us, err);
     for (size_t i = 0; i < w->header_bytes && rc == LS_OK; i++)
         if (putc(i + 1 < w->header_bytes ? ' ' : '\n', w->swap.f) == EOF)
             rc = write_failed(w, err);
-    ls_arena_done(&mem);
     return rc;
 }
 
@@ -376,20 +362,11 @@ enum ls_code ls_plan_read_header(FILE *f, const char *shown, struct ls_arena *me
 static enum ls_code check_side(const struct ls_plan_file *plan, const char *what, const char *then,
                                const struct ls_side *side, struct ls_error *err)
 {
-    struct ls_arena mem;
-    const char *now;
-    enum ls_code rc = LS_OK;
-
-    ls_arena_init(&mem, 0);
-    now = side_name(side, &mem);
-    if (!now)
-        rc = ls_error_nomem(err);
-    else if (strcmp(then, now) != 0)
-        rc = ls_error_set(err, LS_CHANGED,
-                          "plan %s was made for the %s %s, not %s. Nothing was applied; " TAKE_TEXT,
-                          plan->shown, what, then, now);
-    ls_arena_done(&mem);
-    return rc;
+    if (strcmp(then, side->place) == 0)
+        return LS_OK;
+    return ls_error_set(err, LS_CHANGED,
+                        "plan %s was made for the %s %s, not %s. Nothing was applied; " TAKE_TEXT,
+                        plan->shown, what, then, side->place);
 }
 
 /* Is the plan still about this job? */

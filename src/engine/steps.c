@@ -136,11 +136,6 @@ static void take_pending(struct ls_steps *s)
     s->pending = (struct ls_apply_result){0};
 }
 
-static bool is_refusal(enum ls_code rc)
-{
-    return rc == LS_CONSTRAINT || rc == LS_TYPE || rc == LS_CONFLICT;
-}
-
 /* *ret_refused: the target said no to the commit itself. */
 static enum ls_code commit(struct ls_steps *s, bool *ret_refused, struct ls_error *err)
 {
@@ -156,7 +151,7 @@ static enum ls_code commit(struct ls_steps *s, bool *ret_refused, struct ls_erro
     }
     rc = ls_store_commit(s->writing.writer, err);
     if (rc != LS_OK) {
-        *ret_refused = is_refusal(rc);
+        *ret_refused = ls_code_refusal(rc);
         if (!*ret_refused)
             s->journaled = false; /* stays open: nobody knows yet */
         abandon(s);

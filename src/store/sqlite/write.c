@@ -482,7 +482,7 @@ static enum ls_code park_and_try(struct work *w, struct statement *st, struct pe
 
     if (rc == LS_OK)
         return try_while_it_helps(w, st, p, refused);
-    if (rc == LS_CONSTRAINT || rc == LS_TYPE)
+    if (ls_code_refusal(rc))
         return LS_OK;
     *refused = why;
     return rc;

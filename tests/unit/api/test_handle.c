@@ -262,6 +262,60 @@ static void verify_names_its_run_and_history_finds_it(void **state)
     lockstep_close(ls);
 }
 
+/* A value that the store itself cannot make has the same code as one that a target refuses. */
+static void a_source_that_cannot_be_read_is_no_difference(void **state)
+{
+    const char *a = api_sqlite("CREATE VIEW t AS SELECT 1 AS id, zeroblob(2000000000) AS v"),
+               *b = api_sqlite("CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB)");
+    const char *const key[] = {"id"};
+    const struct lockstep_select select = {
+        .source = api_text("%s#t", a),
+        .target = api_text("%s#t", b),
+        .key = key,
+        .key_count = 1,
+    };
+    struct lockstep *ls = api_handle(NULL);
+    struct lockstep_status status = {.total = 77};
+    struct lockstep_plan_info info;
+    struct lockstep_run *run = NULL;
+    struct lockstep_error error;
+
+    (void)state;
+    assert_code(lockstep_status(ls, &select, NULL, &status, &error), LOCKSTEP_FAILED, &error);
+    assert_string_equal(error.name, "type");
+    assert_int_equal(error.code, LOCKSTEP_FAILED);
+    assert_code(lockstep_verify(ls, &select, NULL, &status, &error), LOCKSTEP_FAILED, &error);
+    assert_int_equal(status.total, 77);
+    assert_code(lockstep_plan(ls, &select, NULL, api_file(""), &info, &error), LOCKSTEP_FAILED,
+                &error);
+    assert_code(lockstep_sync(ls, &select, NULL, &run, &error), LOCKSTEP_FAILED, &error);
+    assert_string_equal(run->status, "failed");
+    lockstep_run_free(run);
+    lockstep_close(ls);
+}
+
+static void a_verify_without_a_receipt_gives_no_status(void **state)
+{
+    const struct pair p = two_stores();
+    const char *where = api_sqlite(NULL);
+    struct lockstep *ls = NULL;
+    struct lockstep_status status = {.total = 77};
+    struct lockstep_error error;
+
+    (void)state;
+    assert_int_equal(lockstep_open(&(struct lockstep_options){.state_url = where}, &ls, &error), 0);
+    assert_code(lockstep_verify(ls, &p.select, NULL, &status, &error), LOCKSTEP_DIFFERENT, &error);
+    lockstep_status_done(&status);
+    api_exec(where, "CREATE TRIGGER no_more BEFORE INSERT ON receipts BEGIN SELECT RAISE(ABORT, "
+                    "'no more receipts'); END");
+    status.total = 77;
+    assert_code(lockstep_verify(ls, &p.select, NULL, &status, &error), LOCKSTEP_FAILED, &error);
+    assert_says(error.text, "no more receipts");
+    assert_int_equal(status.total, 77);
+    assert_null(status.sync);
+    lockstep_close(ls);
+}
+
 static void a_dry_run_tells_what_a_brake_would_say(void **state)
 {
     const char *a = api_sqlite(TABLE);
@@ -337,6 +391,26 @@ static void checking_nothing_is_a_mistake(void **state)
     lockstep_close(ls);
 }
 
+static void check_ends_with_the_worst_of_its_errors(void **state)
+{
+    const char *strict = api_sqlite(TABLE),
+               *wrong = api_sqlite("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, "
+                                   "w TEXT NOT NULL)");
+    struct lockstep *ls = api_handle(
+        api_text("syncs:\n  a: { source: \"%s#t\", target: \"%s#t\" }\n"
+                 "  b: { source: \"sqlite:%s#t\", target: \"%s#t\" }\n",
+                 strict, wrong, api_file("this is no database, however long it may be"), strict));
+    struct lockstep_error error;
+    int errors = 0;
+
+    (void)state;
+    assert_code(lockstep_check(ls, NULL, count_errors, &errors, &error), LOCKSTEP_FAILED, &error);
+    assert_int_equal(errors, 2);
+    assert_int_equal(error.code, LOCKSTEP_FAILED);
+    assert_says(error.text, "not a database");
+    lockstep_close(ls);
+}
+
 /* Destructors take what was never made. */
 static void nothing_can_be_freed(void **state)
 {
@@ -344,6 +418,7 @@ static void nothing_can_be_freed(void **state)
 
     (void)state;
     lockstep_close(NULL);
+    lockstep_cancel(NULL);
     lockstep_free(NULL);
     lockstep_run_free(NULL);
     lockstep_runs_free(NULL, 0);
@@ -368,8 +443,11 @@ int main(void)
         cmocka_unit_test_teardown(a_cancel_is_used_up_by_the_call_it_ends, teardown),
         cmocka_unit_test_teardown(a_reader_may_end_a_diff, teardown),
         cmocka_unit_test_teardown(verify_names_its_run_and_history_finds_it, teardown),
+        cmocka_unit_test_teardown(a_source_that_cannot_be_read_is_no_difference, teardown),
+        cmocka_unit_test_teardown(a_verify_without_a_receipt_gives_no_status, teardown),
         cmocka_unit_test_teardown(a_dry_run_tells_what_a_brake_would_say, teardown),
         cmocka_unit_test_teardown(an_undo_finds_its_target_from_another_folder, teardown),
+        cmocka_unit_test_teardown(check_ends_with_the_worst_of_its_errors, teardown),
         cmocka_unit_test_teardown(checking_nothing_is_a_mistake, teardown),
         cmocka_unit_test_teardown(nothing_can_be_freed, teardown),
     };

@@ -197,7 +197,8 @@ static void the_exit_status_and_the_retry_follow_from_the_code(void **state)
 {
     (void)state;
     assert_int_equal(ls_code_exit_status(LS_OK), 0);
-    assert_int_equal(ls_code_exit_status(LS_CONFLICT), 1);
+    for (enum ls_code code = LS_OK; code < LS_CODE_COUNT; code++)
+        assert_int_not_equal(ls_code_exit_status(code), 1); /* differences are no error */
     assert_int_equal(ls_code_exit_status(LS_USAGE), 2);
     assert_int_equal(ls_code_exit_status(LS_CONNECT), 3);
     assert_int_equal(ls_code_exit_status(LS_BRAKE), 4);
@@ -206,6 +207,8 @@ static void the_exit_status_and_the_retry_follow_from_the_code(void **state)
     assert_true(ls_code_retryable(LS_CONNECT));
     assert_false(ls_code_retryable(LS_OK));
     assert_false(ls_code_retryable(LS_DATA));
+    assert_true(ls_code_refusal(LS_CONSTRAINT) && ls_code_refusal(LS_TYPE));
+    assert_false(ls_code_refusal(LS_DATA) || ls_code_refusal(LS_OK));
 }
 
 static void a_number_that_is_no_code_is_an_internal_error(void **state)
