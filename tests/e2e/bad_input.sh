@@ -35,6 +35,13 @@ test_a_file_that_is_not_there() {
     status 2 lockstep status sqlite:nowhere.db#t $T
     says err nowhere.db
 }
+test_a_folder_of_a_file_that_is_not_there() {
+    two_tables
+    status 2 lockstep status $S file:nowhere/t.csv
+    says err nowhere/t.csv folder
+    status 2 lockstep status file:t.txt $T
+    says err t.txt .csv
+}
 test_a_file_that_is_no_database() {
     two_tables
     head -c 5000 /dev/urandom >noise.db

@@ -92,32 +92,56 @@ static const struct file_format *format_of(const char *path, size_t *ret_stem)
     return NULL;
 }
 
-/* The real path, also of a file that is not there yet. In mem; NULL when its folder is not there. */
-static const char *real_path(const char *path, struct ls_arena *mem)
+/* The real path, also of a file that is not there yet; its folder has to be. In mem. */
+static enum ls_code real_path(const struct ls_url *url, struct ls_arena *mem, const char **ret,
+                              struct ls_error *err)
 {
-    char *real = realpath(path, NULL), *copy = NULL;
-    const char *ret = NULL;
+    char *real = realpath(url->location, NULL), *copy;
+    enum ls_code rc = LS_OK;
 
     if (real) {
-        ret = ls_arena_text(mem, real);
-        free(real);
-        return ret;
+        *ret = ls_arena_text(mem, real);
+    } else if (errno == ENOMEM || !(copy = ls_arena_text(mem, url->location))) {
+        *ret = NULL;
+    } else if ((real = realpath(dirname(copy), NULL))) {
+        copy = ls_arena_text(mem, url->location);
+        *ret =
+            copy ? ls_arena_printf(mem, "%s/%s", strcmp(real, "/") == 0 ? "" : real, basename(copy))
+                 : NULL;
+    } else if (errno == ENOMEM) {
+        *ret = NULL;
+    } else {
+        rc = ls_error_set(err, LS_NOT_FOUND, "%s: its folder is not there. Check the path",
+                          url->shown);
     }
-    copy = ls_arena_text(mem, path);
-    real = copy ? realpath(dirname(copy), NULL) : NULL;
-    copy = ls_arena_text(mem, path);
-    if (real && copy)
-        ret = ls_arena_printf(mem, "%s/%s", strcmp(real, "/") == 0 ? "" : real, basename(copy));
     free(real);
-    return ret;
+    return rc == LS_OK && !*ret ? ls_error_nomem(err) : rc;
+}
+
+/* What names the file and what lies beside it. */
+static enum ls_code name_all(struct file_store *s, const struct ls_url *url, struct ls_error *err)
+{
+    const char *slash;
+    size_t stem = 0;
+    enum ls_code rc = real_path(url, &s->mem, &s->path, err);
+
+    if (rc != LS_OK)
+        return rc;
+    slash = strrchr(s->path, '/');
+    format_of(s->path, &stem);
+    s->name = ls_arena_text_n(&s->mem, slash + 1, stem - (size_t)(slash + 1 - s->path));
+    s->identity = ls_arena_printf(&s->mem, "file:%s", s->path);
+    s->lock_path = ls_arena_printf(&s->mem, "%.*s/.%s.lockstep-lock", (int)(slash - s->path),
+                                   s->path, slash + 1);
+    return s->name && s->identity && s->lock_path ? LS_OK : ls_error_nomem(err);
 }
 
 static enum ls_code file_open(const struct ls_url *url, const struct ls_store_options *options,
                               struct ls_store **ret, struct ls_error *err)
 {
     struct file_store *s = calloc(1, sizeof *s);
-    const char *slash;
     size_t stem = 0;
+    enum ls_code rc;
 
     if (!s)
         return ls_error_nomem(err);
@@ -125,32 +149,19 @@ static enum ls_code file_open(const struct ls_url *url, const struct ls_store_op
     s->writing = LS_FILE_UNLOCKED;
     s->lock_timeout_ms = options->lock_timeout_ms ? options->lock_timeout_ms : LOCK_TIMEOUT_MS;
     s->format = format_of(url->location, &stem);
-    if (!s->format) {
-        ls_error_set(err, LS_USAGE,
-                     "%s: the name must end in .csv, .jsonl or .ndjson, to tell what it holds",
-                     url->shown);
-        goto failed;
-    }
-    s->path = real_path(url->location, &s->mem);
-    if (!s->path) {
-        ls_error_set(err, LS_NOT_FOUND, "%s: its folder is not there. Check the path", url->shown);
-        goto failed;
-    }
-    slash = strrchr(s->path, '/');
-    format_of(s->path, &stem);
-    s->name = ls_arena_text_n(&s->mem, slash + 1, stem - (size_t)(slash + 1 - s->path));
-    s->identity = ls_arena_printf(&s->mem, "file:%s", s->path);
-    s->lock_path = ls_arena_printf(&s->mem, "%.*s/.%s.lockstep-lock", (int)(slash - s->path),
-                                   s->path, slash + 1);
-    if (s->name && s->identity && s->lock_path) {
+    rc = s->format
+             ? name_all(s, url, err)
+             : ls_error_set(err, LS_USAGE,
+                            "%s: the name must end in .csv, .jsonl or .ndjson, to tell what it "
+                            "holds",
+                            url->shown);
+    if (rc == LS_OK) {
         *ret = &s->base;
         return LS_OK;
     }
-    ls_error_nomem(err);
-failed:
     ls_arena_done(&s->mem);
     free(s);
-    return err ? err->code : LS_USAGE;
+    return rc;
 }
 
 /* Lets go of the new file, which stays where it is, whatever its name is by now. */
@@ -205,14 +216,9 @@ static enum ls_code file_list(struct ls_store *store, struct ls_arena *mem, size
     return LS_OK;
 }
 
-static bool may_write(const struct file_store *s)
+static bool may_write(const struct file_store *s, const char *folder)
 {
-    char *copy = strdup(s->path);
-    const bool may = copy && access(dirname(copy), W_OK) == 0 &&
-                     (access(s->path, F_OK) != 0 || access(s->path, W_OK) == 0);
-
-    free(copy);
-    return may;
+    return access(folder, W_OK) == 0 && (access(s->path, F_OK) != 0 || access(s->path, W_OK) == 0);
 }
 
 static enum ls_code file_describe(struct ls_store *store, const char *collection,
@@ -223,12 +229,13 @@ static enum ls_code file_describe(struct ls_store *store, const char *collection
     struct file_input in;
     struct ls_field *fields = NULL;
     struct ls_schema *schema = ls_arena_alloc(mem, sizeof *schema);
+    char *folder = ls_arena_text(mem, s->path); /* dirname() cuts it */
     size_t count = 0;
     enum ls_code rc;
 
     if (collection && strcmp(collection, s->name) != 0)
         return ls_store_no_collection(store, collection, 1, &s->name, err);
-    if (!schema)
+    if (!schema || !folder)
         return ls_error_nomem(err);
     rc = file_input_open(&in, s->path, err);
     if (rc != LS_OK)
@@ -243,7 +250,7 @@ static enum ls_code file_describe(struct ls_store *store, const char *collection
         .fields = fields,
         .rows_estimate = -1,
         .fingerprint = "",
-        .flags = store->writable && may_write(s) ? 0 : LS_SCHEMA_READ_ONLY,
+        .flags = store->writable && may_write(s, dirname(folder)) ? 0 : LS_SCHEMA_READ_ONLY,
     };
     *ret = schema;
     return schema->collection ? LS_OK : ls_error_nomem(err);
