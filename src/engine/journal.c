@@ -125,13 +125,15 @@ void ls_journal_encode(struct ls_buf *out, const struct ls_whole *whole,
     }
 }
 
+/* false on damage, which sets rd->failed, and out of memory. */
 static bool decode_entry(struct ls_reader *rd, uint8_t format, const struct ls_whole *whole,
                          struct ls_arena *mem, struct ls_journal_entry *ret)
 {
     const uint8_t kind = ls_reader_u8(rd);
     struct ls_value *key = ls_arena_array(mem, whole->key_count, sizeof *key), *before = NULL;
 
-    if (rd->failed || kind > LS_DELETE || !key || !ls_values_decode(rd, mem, key, whole->key_count))
+    rd->failed |= kind > LS_DELETE;
+    if (rd->failed || !key || !ls_values_decode(rd, mem, key, whole->key_count))
         return false;
     if (ls_reader_u8(rd)) {
         before = ls_arena_array(mem, whole->field_count, sizeof *before);
@@ -143,7 +145,13 @@ static bool decode_entry(struct ls_reader *rd, uint8_t format, const struct ls_w
     ret->left.low = ls_reader_u64(rd);
     if (format != FORMAT_PLAIN)
         ret->takes_back = ls_reader_u64(rd);
-    return !rd->failed && !before == (kind == LS_INSERT);
+    rd->failed |= !before != (kind == LS_INSERT);
+    return !rd->failed;
+}
+
+static enum ls_code damaged(struct ls_error *err)
+{
+    return ls_error_set(err, LS_CORRUPT, "a journal entry is damaged");
 }
 
 enum ls_code ls_journal_decode(const void *blob, size_t size, const struct ls_whole *whole,
@@ -176,9 +184,9 @@ enum ls_code ls_journal_decode(const void *blob, size_t size, const struct ls_wh
         return ls_error_nomem(err);
     for (uint32_t i = 0; i < count; i++)
         if (!decode_entry(&rd, format, whole, mem, &entries[i]))
-            return ls_error_set(err, LS_CORRUPT, "a journal entry is damaged");
+            return rd.failed ? damaged(err) : ls_error_nomem(err);
     if (rd.at != rd.size)
-        return ls_error_set(err, LS_CORRUPT, "a journal entry is damaged");
+        return damaged(err);
     *ret = entries;
     *ret_count = count;
     return LS_OK;

@@ -270,7 +270,9 @@ static enum ls_code next_spooled(struct ls_plan *plan, struct ls_arena *mem, str
         ok = (ret->before = spooled_values(&rd, mem, layout->field_count)) != NULL;
     if (ok && ret->kind != LS_DELETE)
         ok = (ret->after = spooled_values(&rd, mem, layout->field_count)) != NULL;
-    if (!ok || rd.failed || rd.at != rd.size)
+    if (!ok && !rd.failed)
+        return ls_error_nomem(err);
+    if (rd.failed || rd.at != rd.size)
         return ls_error_set(err, LS_IO, "a change in a temporary file cannot be read back");
     *ret_bytes = mem->used_bytes - used;
     return LS_OK;

@@ -331,7 +331,10 @@ static enum ls_code header_from_json(const json_t *json, const char *shown, stru
     config = json_dumps(json_object_get(json, "config"), JSON_COMPACT);
     ret->config_json = ls_arena_text(mem, config ? config : "{}");
     free(config);
-    return ret->config_json ? LS_OK : ls_error_nomem(err);
+    return ret->sync && ret->source && ret->target && ret->made_at && ret->job &&
+                   ret->fingerprint && ret->config_json
+               ? LS_OK
+               : ls_error_nomem(err);
 }
 
 enum ls_code ls_plan_read_header(FILE *f, const char *shown, struct ls_arena *mem,
@@ -351,9 +354,12 @@ enum ls_code ls_plan_read_header(FILE *f, const char *shown, struct ls_arena *me
             err, LS_CORRUPT,
             "%s is not a plan file of lockstep. Make one with `lockstep plan -o FILE`", shown);
     rewind(f);
-    if (getline(&line, &room, f) > 0)
+    if (getline(&line, &room, f) < 0 && !feof(f)) {
+        rc = ls_error_errno(err, errno, "cannot read plan %s", shown);
+    } else {
         json = json_loads(line, 0, NULL);
-    rc = header_from_json(json, shown, mem, ret, err);
+        rc = header_from_json(json, shown, mem, ret, err);
+    }
     json_decref(json);
     free(line);
     return rc;
@@ -411,7 +417,8 @@ enum ls_code ls_plan_file_open(const struct ls_job *job, FILE *f, const char *sh
     if (rc == LS_OK) {
         rewind(f);
         if (getline(&plan->line, &plan->line_room, f) < 0) /* past the header */
-            rc = damaged(err, plan->shown, "it is empty");
+            rc = feof(f) ? damaged(err, plan->shown, "it is empty")
+                         : ls_error_errno(err, errno, "cannot read plan %s", plan->shown);
     }
     if (rc == LS_OK)
         *ret = plan;
@@ -490,6 +497,7 @@ enum ls_code ls_plan_file_next(struct ls_plan_file *plan, struct ls_arena *mem,
                                struct ls_change *ret, size_t *ret_bytes, struct ls_error *err)
 {
     const ssize_t n = plan->ended ? 0 : getline(&plan->line, &plan->line_room, plan->f);
+    const int errnum = errno;
     json_t *json = n > 0 ? json_loadb(plan->line, (size_t)n, JSON_ALLOW_NUL, NULL) : NULL;
     const json_t *end = json_object_get(json, "end");
     enum ls_code rc = LS_OK;
@@ -498,7 +506,9 @@ enum ls_code ls_plan_file_next(struct ls_plan_file *plan, struct ls_arena *mem,
     if (plan->ended)
         return LS_OK;
     plan->ended = end != NULL;
-    if (!json)
+    if (n < 0 && !feof(plan->f))
+        rc = ls_error_errno(err, errnum, "cannot read plan %s", plan->shown);
+    else if (!json)
         rc = damaged(err, plan->shown, "a line is not JSON");
     else if (!end)
         rc = read_change(plan, json, mem, ret, err);

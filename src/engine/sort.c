@@ -290,6 +290,14 @@ static bool at_end(const struct head *h)
     return h->used == h->filled && h->at == h->end;
 }
 
+static enum ls_code unreadable(const struct ls_reader *rd, struct ls_error *err)
+{
+    return rd->failed
+               ? ls_error_set(err, LS_IO,
+                              "cannot sort: a record in the temporary file cannot be read back")
+               : ls_error_nomem(err);
+}
+
 /* Moves a head to its next record; *ret_any false when the run is at its end. */
 static enum ls_code advance(struct ls_sorter *s, struct head *h, bool *ret_any,
                             struct ls_error *err)
@@ -317,8 +325,7 @@ static enum ls_code advance(struct ls_sorter *s, struct head *h, bool *ret_any,
         return ls_error_nomem(err);
     ls_reader_init(&rd, h->blob, h->size);
     if (!ls_values_decode(&rd, &h->mem, h->key, s->layout->key_count))
-        return ls_error_set(err, LS_IO,
-                            "cannot sort: a record in the temporary file cannot be read back");
+        return unreadable(&rd, err);
     return LS_OK;
 }
 
@@ -451,7 +458,7 @@ static enum ls_code decode(const struct ls_sorter *s, const char *blob, size_t s
     ls_reader_init(&rd, blob, size);
     if (!ls_values_decode(&rd, mem, record, s->layout->key_count) ||
         !ls_values_decode(&rd, mem, record, s->layout->field_count))
-        return ls_error_nomem(err);
+        return unreadable(&rd, err);
     return LS_OK;
 }
 

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "model/decimal.h"
 
 static const char *const delete_words[] = {"remove", "keep", "soft"};
 
@@ -110,82 +111,144 @@ char *ls_url_without_password(const char *url, struct ls_arena *mem)
 
 /* ---- writing ---- */
 
-static json_t *side_to_json(const struct ls_side_config *side, struct ls_arena *mem)
-{
-    char *url = ls_url_without_password(side->url, mem);
+/* By hand: jansson can lose a part of a document on its way to text when memory is short, and says nothing. A buffer does. */
 
-    if (!url)
-        return NULL;
-    return json_pack("{s:s, s:s?, s:s?}", "url", url, "collection", side->collection, "timezone",
-                     side->zone);
+/* The next member's name. */
+static void add_name(struct ls_buf *out, const char *name)
+{
+    if (out->size && out->data[out->size - 1] != '{')
+        ls_buf_char(out, ',');
+    ls_buf_printf(out, "\"%s\":", name);
 }
 
-static json_t *texts_to_json(const char *const *texts, size_t count)
+static void add_text(struct ls_buf *out, const char *text)
 {
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(array, json_string(texts[i]));
-    return array;
+    if (text)
+        ls_text_json(out, text, strlen(text));
+    else
+        ls_buf_text(out, "null");
 }
 
-static json_t *fields_to_json(const struct ls_field_config *fields, size_t count)
+static void add_member(struct ls_buf *out, const char *name, const char *text)
 {
-    json_t *array = json_array();
+    add_name(out, name);
+    add_text(out, text);
+}
 
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(array, json_pack("[s, s]", fields[i].target, fields[i].expression));
-    return array;
+static void add_side(struct ls_buf *out, const char *name, const struct ls_side_config *side,
+                     struct ls_arena *mem)
+{
+    const char *url = ls_url_without_password(side->url, mem);
+
+    out->failed |= !url;
+    add_name(out, name);
+    ls_buf_char(out, '{');
+    add_member(out, "url", url);
+    add_member(out, "collection", side->collection);
+    add_member(out, "timezone", side->zone);
+    ls_buf_char(out, '}');
+}
+
+static void add_texts(struct ls_buf *out, const char *name, const char *const *texts, size_t count)
+{
+    add_name(out, name);
+    for (size_t i = 0; i < count; i++) {
+        ls_buf_char(out, i ? ',' : '[');
+        add_text(out, texts[i]);
+    }
+    ls_buf_text(out, count ? "]" : "[]");
+}
+
+static void add_fields(struct ls_buf *out, const char *name, const struct ls_field_config *fields,
+                       size_t count)
+{
+    add_name(out, name);
+    for (size_t i = 0; i < count; i++) {
+        ls_buf_text(out, i ? ",[" : "[[");
+        add_text(out, fields[i].target);
+        ls_buf_char(out, ',');
+        add_text(out, fields[i].expression ? fields[i].expression : fields[i].target);
+        ls_buf_char(out, ']');
+    }
+    ls_buf_text(out, count ? "]" : "[]");
+}
+
+static void add_number(struct ls_buf *out, const char *name, double number)
+{
+    add_name(out, name);
+    ls_decimal_from_double(out, number, 53);
+}
+
+static void add_bool(struct ls_buf *out, const char *name, bool yes)
+{
+    add_name(out, name);
+    ls_buf_text(out, yes ? "true" : "false");
 }
 
 const char *ls_sync_config_to_json(const struct ls_sync_config *c, struct ls_arena *mem)
 {
-    const char *ret = NULL;
-    char *text = NULL;
-    json_t *json = json_pack(
-        "{s:s?, s:o, s:o, s:o, s:o, s:s?, s:s?, s:o, s:s, s:o, s:f, s:f, s:b, s:b, s:i}", "name",
-        c->name, "source", side_to_json(&c->source, mem), "target", side_to_json(&c->target, mem),
-        "key", texts_to_json(c->key, c->key_count), "fields",
-        fields_to_json(c->fields, c->field_count), "where", c->where, "target_where",
-        c->target_where, "only", texts_to_json(c->only, c->only_count), "deletes",
-        delete_words[c->deletes], "soft", fields_to_json(c->soft, c->soft_count), "brake_deletes",
-        c->brake_deletes, "brake_changes", c->brake_changes, "atomic", c->atomic, "cascades",
-        c->cascades_accept, "batch_rows", (int)c->batch_rows);
+    const char *ret;
+    struct ls_buf out;
 
-    if (json)
-        text = json_dumps(json, JSON_COMPACT);
-    if (text)
-        ret = ls_arena_text(mem, text);
-    free(text);
-    json_decref(json);
+    ls_buf_init(&out, 0);
+    ls_buf_char(&out, '{');
+    add_member(&out, "name", c->name);
+    add_side(&out, "source", &c->source, mem);
+    add_side(&out, "target", &c->target, mem);
+    add_texts(&out, "key", c->key, c->key_count);
+    add_fields(&out, "fields", c->fields, c->field_count);
+    add_member(&out, "where", c->where);
+    add_member(&out, "target_where", c->target_where);
+    add_texts(&out, "only", c->only, c->only_count);
+    add_member(&out, "deletes", delete_words[c->deletes]);
+    add_fields(&out, "soft", c->soft, c->soft_count);
+    add_number(&out, "brake_deletes", c->brake_deletes);
+    add_number(&out, "brake_changes", c->brake_changes);
+    add_bool(&out, "atomic", c->atomic);
+    add_bool(&out, "cascades", c->cascades_accept);
+    add_name(&out, "batch_rows");
+    ls_buf_printf(&out, "%zu}", c->batch_rows);
+    ret = out.failed ? NULL : ls_arena_text(mem, ls_buf_str(&out));
+    ls_buf_done(&out);
     return ret;
 }
 
 /* ---- reading ---- */
 
-static const char *text_member(const json_t *json, const char *name, struct ls_arena *mem)
+/* A text in mem; *nomem when there is one and no memory for it. */
+static const char *text_of(const json_t *json, struct ls_arena *mem, bool *nomem)
 {
-    return ls_arena_text(mem, json_string_value(json_object_get(json, name)));
+    const char *text = json_string_value(json), *copy = ls_arena_text(mem, text);
+
+    *nomem |= text && !copy;
+    return copy;
 }
 
-static struct ls_side_config side_from_json(const json_t *json, struct ls_arena *mem)
+static const char *text_member(const json_t *json, const char *name, struct ls_arena *mem,
+                               bool *nomem)
+{
+    return text_of(json_object_get(json, name), mem, nomem);
+}
+
+static struct ls_side_config side_from_json(const json_t *json, struct ls_arena *mem, bool *nomem)
 {
     return (struct ls_side_config){
-        .url = text_member(json, "url", mem),
-        .collection = text_member(json, "collection", mem),
-        .zone = text_member(json, "timezone", mem),
+        .url = text_member(json, "url", mem, nomem),
+        .collection = text_member(json, "collection", mem, nomem),
+        .zone = text_member(json, "timezone", mem, nomem),
     };
 }
 
 /* An array of texts; false when one is none. */
-static bool texts_from_json(const json_t *array, struct ls_arena *mem, size_t *ret_count,
-                            const char *const **ret)
+static bool texts_from_json(const json_t *array, struct ls_arena *mem, bool *nomem,
+                            size_t *ret_count, const char *const **ret)
 {
     const size_t count = json_array_size(array);
     const char **texts = ls_arena_array(mem, count, sizeof *texts);
 
+    *nomem |= !texts;
     for (size_t i = 0; texts && i < count; i++) {
-        texts[i] = ls_arena_text(mem, json_string_value(json_array_get(array, i)));
+        texts[i] = text_of(json_array_get(array, i), mem, nomem);
         if (!texts[i])
             return false;
     }
@@ -194,17 +257,18 @@ static bool texts_from_json(const json_t *array, struct ls_arena *mem, size_t *r
     return texts != NULL;
 }
 
-static bool fields_from_json(const json_t *array, struct ls_arena *mem, size_t *ret_count,
-                             const struct ls_field_config **ret)
+static bool fields_from_json(const json_t *array, struct ls_arena *mem, bool *nomem,
+                             size_t *ret_count, const struct ls_field_config **ret)
 {
     const size_t count = json_array_size(array);
     struct ls_field_config *fields = ls_arena_array(mem, count, sizeof *fields);
 
+    *nomem |= !fields;
     for (size_t i = 0; fields && i < count; i++) {
         const json_t *pair = json_array_get(array, i);
 
-        fields[i].target = ls_arena_text(mem, json_string_value(json_array_get(pair, 0)));
-        fields[i].expression = ls_arena_text(mem, json_string_value(json_array_get(pair, 1)));
+        fields[i].target = text_of(json_array_get(pair, 0), mem, nomem);
+        fields[i].expression = text_of(json_array_get(pair, 1), mem, nomem);
         if (!fields[i].target || !fields[i].expression)
             return false;
     }
@@ -223,12 +287,14 @@ static bool deletes_from_word(const char *word, enum ls_deletes *ret)
     return false;
 }
 
-static bool lists_from_json(const json_t *json, struct ls_arena *mem, struct ls_sync_config *c)
+static bool lists_from_json(const json_t *json, struct ls_arena *mem, bool *nomem,
+                            struct ls_sync_config *c)
 {
-    return texts_from_json(json_object_get(json, "key"), mem, &c->key_count, &c->key) &&
-           texts_from_json(json_object_get(json, "only"), mem, &c->only_count, &c->only) &&
-           fields_from_json(json_object_get(json, "fields"), mem, &c->field_count, &c->fields) &&
-           fields_from_json(json_object_get(json, "soft"), mem, &c->soft_count, &c->soft);
+    return texts_from_json(json_object_get(json, "key"), mem, nomem, &c->key_count, &c->key) &&
+           texts_from_json(json_object_get(json, "only"), mem, nomem, &c->only_count, &c->only) &&
+           fields_from_json(json_object_get(json, "fields"), mem, nomem, &c->field_count,
+                            &c->fields) &&
+           fields_from_json(json_object_get(json, "soft"), mem, nomem, &c->soft_count, &c->soft);
 }
 
 enum ls_code ls_sync_config_from_json(const char *text, struct ls_arena *mem,
@@ -237,20 +303,24 @@ enum ls_code ls_sync_config_from_json(const char *text, struct ls_arena *mem,
     json_t *json = json_loads(text, 0, NULL);
     const json_int_t rows = json_integer_value(json_object_get(json, "batch_rows"));
     struct ls_sync_config c = {0};
+    bool nomem = false, whole;
     enum ls_code rc = LS_OK;
 
-    c.name = text_member(json, "name", mem);
-    c.source = side_from_json(json_object_get(json, "source"), mem);
-    c.target = side_from_json(json_object_get(json, "target"), mem);
-    c.where = text_member(json, "where", mem);
-    c.target_where = text_member(json, "target_where", mem);
+    c.name = text_member(json, "name", mem, &nomem);
+    c.source = side_from_json(json_object_get(json, "source"), mem, &nomem);
+    c.target = side_from_json(json_object_get(json, "target"), mem, &nomem);
+    c.where = text_member(json, "where", mem, &nomem);
+    c.target_where = text_member(json, "target_where", mem, &nomem);
     c.brake_deletes = json_number_value(json_object_get(json, "brake_deletes"));
     c.brake_changes = json_number_value(json_object_get(json, "brake_changes"));
     c.atomic = json_is_true(json_object_get(json, "atomic"));
     c.cascades_accept = json_is_true(json_object_get(json, "cascades"));
     c.batch_rows = rows > 0 ? (size_t)rows : 0;
-    if (!c.source.url || !c.target.url || !lists_from_json(json, mem, &c) ||
-        !deletes_from_word(json_string_value(json_object_get(json, "deletes")), &c.deletes))
+    whole = lists_from_json(json, mem, &nomem, &c) && c.source.url && c.target.url &&
+            deletes_from_word(json_string_value(json_object_get(json, "deletes")), &c.deletes);
+    if (nomem)
+        rc = ls_error_nomem(err);
+    else if (!whole)
         rc = ls_error_set(err, LS_DATA, "the recorded configuration of the sync is incomplete");
     else
         *ret = c;

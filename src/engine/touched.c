@@ -75,7 +75,9 @@ enum ls_code ls_touched_next(struct ls_touched *t, size_t max, struct ls_arena *
             break;
         ls_reader_init(&rd, blob, size);
         if (!ls_values_decode(&rd, mem, keys + n * t->key_count, t->key_count))
-            return ls_error_set(err, LS_INTERNAL, "a key in a temporary file is damaged");
+            return rd.failed
+                       ? ls_error_set(err, LS_IO, "a key in a temporary file in TMPDIR is damaged")
+                       : ls_error_nomem(err);
         n++;
     }
     *ret = keys;

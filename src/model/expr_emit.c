@@ -461,7 +461,9 @@ const char *ls_expr_emit(struct ls_expr_parser *p, const struct ls_expr *expr, b
 
     ls_buf_init(&em.out, MAX_SQL_BYTES);
     value(&em, expr->root, 1);
-    if (p->rc == LS_OK && em.out.failed)
+    if (p->rc == LS_OK && em.out.failed && em.out.size < MAX_SQL_BYTES / 2)
+        ls_expr_nomem(p);
+    else if (p->rc == LS_OK && em.out.failed)
         ls_expr_fail(p, 0, "", "an expression too long when written out");
     if (p->rc == LS_OK)
         sql = ls_arena_text_n(p->mem, ls_buf_str(&em.out), em.out.size);

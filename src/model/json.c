@@ -311,8 +311,7 @@ static bool decode_data(struct ls_reader *in, struct ls_arena *mem, enum ls_type
     const void *data = ls_reader_bytes(in, &size);
     const struct ls_value v = ls_value_data(type, data, size);
 
-    if (type == LS_T_UUID && size != 16)
-        return false;
+    in->failed |= type == LS_T_UUID && size != 16;
     if (!mem)
         *ret = v;
     return !in->failed && (!mem || ls_value_copy(mem, &v, ret));
@@ -323,16 +322,16 @@ static bool decode_value(struct ls_reader *in, struct ls_arena *mem, struct ls_v
     struct ls_value v = {.type = (enum ls_type)ls_reader_u8(in)};
     uint64_t bits;
 
-    if (in->failed || v.type >= LS_TYPE_COUNT)
+    in->failed |= v.type >= LS_TYPE_COUNT;
+    if (in->failed)
         return false;
     if (ls_type_has_data(v.type))
         return decode_data(in, mem, v.type, ret);
     if (v.type == LS_T_BOOL) {
         uint8_t truth = ls_reader_u8(in);
 
-        if (truth > 1)
-            return false;
-        v.b = truth;
+        in->failed |= truth > 1;
+        v.b = truth != 0;
     } else if (v.type != LS_T_NULL) {
         bits = ls_reader_u64(in);
         if (v.type == LS_T_DOUBLE)

@@ -29,7 +29,7 @@ LS_MUST_CHECK enum ls_code ls_record_from_json(const json_t *json, const struct 
                                                struct ls_error *err);
 /* Compact binary form of a row of values (type, then the bytes), for journals and sort runs. Exact. */
 void ls_values_encode(struct ls_buf *out, const struct ls_value *values, size_t count);
-/* false on damage and out of memory. data is copied into mem; mem NULL: it stays borrowed from what is read. */
+/* false on damage, which sets in->failed, and out of memory, which does not. data is copied into mem; mem NULL: it stays borrowed from what is read. */
 bool ls_values_decode(struct ls_reader *in, struct ls_arena *mem, struct ls_value *ret,
                       size_t count);
 

@@ -167,7 +167,9 @@ static enum ls_code decode(struct file_work *w, int column, struct ls_sql_stmt *
         return ls_error_nomem(err);
     ls_reader_init(&rd, blob, size);
     if (!ls_values_decode(&rd, mem, record, w->schema->field_count))
-        return ls_error_set(err, LS_INTERNAL, "a record in a temporary file is damaged");
+        return rd.failed
+                   ? ls_error_set(err, LS_IO, "a record in a temporary file in TMPDIR is damaged")
+                   : ls_error_nomem(err);
     *ret = record;
     return LS_OK;
 }
@@ -178,7 +180,7 @@ enum ls_code file_work_find(struct file_work *w, const struct ls_value *key, str
     struct ls_sql_stmt *stmt = w->stmt[FIND];
     const struct ls_value param = key_bytes(w, key);
     bool row = false;
-    enum ls_code rc = ls_sql_run(stmt, &param, 1, false, err);
+    enum ls_code rc = w->k.failed ? ls_error_nomem(err) : ls_sql_run(stmt, &param, 1, false, err);
 
     *ret = NULL;
     if (rc == LS_OK)
@@ -234,7 +236,9 @@ enum ls_code file_work_write(struct file_work *w, const struct file_format *form
     for (rc = ls_sql_run(stmt, NULL, 0, true, err); rc == LS_OK && row;) {
         struct ls_value *record = NULL;
 
-        if (out.size && fwrite(out.data, out.size, 1, f) != 1)
+        if (out.failed) /* the head; a file without it would be another one */
+            rc = ls_error_nomem(err);
+        else if (out.size && fwrite(out.data, out.size, 1, f) != 1)
             rc = ls_error_errno(err, errno, "cannot write the file");
         ls_buf_reset(&out);
         if (rc == LS_OK)
@@ -243,7 +247,7 @@ enum ls_code file_work_write(struct file_work *w, const struct file_format *form
             rc = decode(w, 0, stmt, &mem, &record, err);
         if (record)
             format->write(&out, w->schema, record, style);
-        if (out.failed)
+        if (rc == LS_OK && out.failed)
             rc = ls_error_nomem(err);
         ls_arena_reset(&mem);
     }

@@ -143,10 +143,15 @@ static enum ls_code keep_place(struct ls_sqlite_cursor *c, struct ls_error *err)
 static enum ls_code decode(struct ls_sqlite_cursor *c, struct ls_error *err)
 {
     const struct ls_scan *scan = c->scan;
+    bool failed = false;
 
     ls_sql_values(c->stmt, c->lead, c->column_count, c->stored);
-    for (size_t i = 0; i < c->column_count; i++)
+    for (size_t i = 0; i < c->column_count; i++) {
         c->record[c->columns[i]] = ls_sqlite_decode(&c->codecs[i], &c->stored[i]);
+        failed |= c->codecs[i].text.failed;
+    }
+    if (failed)
+        return ls_error_nomem(err);
     for (size_t i = 0; scan->ordered && i < scan->key_count; i++)
         if (c->record[scan->fields[scan->key[i]]].type != ls_sqlite_key_field(scan, i)->type)
             return ls_error_set(

@@ -40,7 +40,8 @@ struct ls_sqlite_codec {
 };
 void ls_sqlite_codec_init(struct ls_sqlite_codec *codec, const struct ls_field *field);
 void ls_sqlite_codec_done(struct ls_sqlite_codec *codec);
-/* As the field's type where writing that back would store the same again; else as it is stored. */
+/* As the field's type where writing that back would store the same again; else as it is stored. Out of memory codec->text.failed is set,
+ * and stays set until something is encoded: whoever decodes looks once a record. */
 struct ls_value ls_sqlite_decode(struct ls_sqlite_codec *codec, const struct ls_value *stored);
 /* NULL, INT, DOUBLE, TEXT or BYTES. LS_TYPE where SQLite would store another value. */
 LS_MUST_CHECK enum ls_code ls_sqlite_encode(struct ls_sqlite_codec *codec, const struct ls_value *v,

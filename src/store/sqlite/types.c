@@ -141,7 +141,7 @@ static struct ls_value decode_decimal(struct ls_sqlite_codec *c, const struct ls
         return plain_decimal(stored->data, stored->size)
                    ? ls_value_data(LS_T_DECIMAL, stored->data, stored->size)
                    : *stored;
-    ls_buf_reset(&c->text);
+    ls_buf_cut(&c->text, 0);
     if (stored->type == LS_T_INT) {
         ls_buf_i64(&c->text, stored->i);
     } else if (stored->type == LS_T_DOUBLE && isfinite(stored->d) && c->affinity != LS_AFF_BLOB) {
@@ -155,7 +155,7 @@ static struct ls_value decode_decimal(struct ls_sqlite_codec *c, const struct ls
         if (stored->d == 0 ||
             memchr(c->text.data, 'e', n)) { /* written as doubles are, not decimals */
             memcpy(digits, c->text.data, n);
-            ls_buf_reset(&c->text);
+            ls_buf_cut(&c->text, 0);
             ls_decimal_canon(&c->text, digits, n);
         }
     } else {
@@ -331,8 +331,12 @@ static bool number_of(struct ls_sqlite_codec *c, const char *text, size_t size,
     return same;
 }
 
-static enum ls_code refuse(const struct ls_field *field, const char *why, struct ls_error *err)
+/* A value that is refused; or there was no memory to find out. */
+static enum ls_code refuse(const struct ls_sqlite_codec *c, const struct ls_field *field,
+                           const char *why, struct ls_error *err)
 {
+    if (c->text.failed)
+        return ls_error_nomem(err);
     return ls_error_set(err, LS_TYPE, "a value does not fit: %s (field=%s, type=%s)", why,
                         field->name, field->native);
 }
@@ -378,13 +382,14 @@ static enum ls_code encode_text(struct ls_sqlite_codec *c, const struct ls_value
     same = number_of(c, text, size, &number);
     if (same && v->type == LS_T_TEXT) {
         ls_value_to_text(&shown, &number);
-        same = shown.size == v->size && !memcmp(shown.data, v->data, v->size);
+        c->text.failed |= shown.failed;
+        same = !shown.failed && shown.size == v->size && !memcmp(shown.data, v->data, v->size);
     }
     ls_buf_done(&shown);
     if (same)
         *ret = number;
     return same ? LS_OK
-                : refuse(field,
+                : refuse(c, field,
                          "SQLite keeps numbers in this column as numbers and would change it. "
                          "Declare the "
                          "column as text (DECIMAL_TEXT, JSON_TEXT, TEXT)",
@@ -401,7 +406,7 @@ static enum ls_code encode_decimal(struct ls_sqlite_codec *c, const struct ls_va
     if (number_of(c, v->data, v->size, ret))
         return LS_OK;
     return refuse(
-        field,
+        c, field,
         "SQLite keeps decimals in this column as 64-bit floating point, which has not that many "
         "digits. Declare the column DECIMAL_TEXT",
         err);
@@ -412,7 +417,7 @@ static enum ls_code encode_double(struct ls_sqlite_codec *c, const struct ls_val
                                   struct ls_error *err)
 {
     if (isnan(v->d))
-        return refuse(field, "SQLite has no NaN and would store NULL", err);
+        return refuse(c, field, "SQLite has no NaN and would store NULL", err);
     *ret = *v;
     if (c->affinity != LS_AFF_TEXT)
         return LS_OK;

@@ -212,6 +212,7 @@ static enum ls_code bind(struct work *w, const struct statement *st, const struc
 static enum ls_code read_record(struct work *w, struct statement *st, struct ls_arena *mem,
                                 struct ls_value *to, bool *ret_row, struct ls_error *err)
 {
+    bool failed = false;
     enum ls_code rc = ls_sql_run(st->stmt, w->params, st->count, true, err);
 
     if (rc == LS_OK)
@@ -219,9 +220,12 @@ static enum ls_code read_record(struct work *w, struct statement *st, struct ls_
     if (rc != LS_OK || !*ret_row)
         return rc;
     ls_sql_values(st->stmt, 0, w->field_count, to);
-    for (size_t i = 0; i < w->field_count; i++)
+    for (size_t i = 0; i < w->field_count; i++) {
         to[i] = ls_sqlite_decode(&w->codecs[i], &to[i]);
-    return ls_values_copy(mem, to, w->field_count, to, NULL) ? LS_OK : ls_error_nomem(err);
+        failed |= w->codecs[i].text.failed;
+    }
+    return !failed && ls_values_copy(mem, to, w->field_count, to, NULL) ? LS_OK
+                                                                        : ls_error_nomem(err);
 }
 
 /* A key that SQLite cannot hold names no record. Outside of a transaction each key would lock and unlock the file,
