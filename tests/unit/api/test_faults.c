@@ -35,6 +35,7 @@
 struct pair {
     const char *config, *source, *target, *state;
     const char *target_path, *target_kept; /* files */
+    const char *plan; /* a file: what is synced goes through it; NULL: a sync */
 };
 
 static unsigned long long draws;
@@ -141,17 +142,22 @@ static int open_handle(const struct pair *p, struct lockstep **ret, struct locks
     return lockstep_open(&options, ret, error);
 }
 
-/* All of a sync, as a program does it. */
+/* All of a sync, or of a plan and its apply, as a program does it. */
 static int sync_once(const struct pair *p, struct lockstep_error *error)
 {
     const struct lockstep_select one = {.sync = "one"};
     const struct lockstep_run_options force = {.force = ""};
     struct lockstep *ls = NULL;
     struct lockstep_run *run = NULL;
+    struct lockstep_plan_info info;
     int code = open_handle(p, &ls, error);
 
-    if (code == LOCKSTEP_OK)
+    if (code == LOCKSTEP_OK && !p->plan)
         code = lockstep_sync(ls, &one, &force, &run, error);
+    if (code == LOCKSTEP_OK && p->plan)
+        code = lockstep_plan(ls, &one, NULL, p->plan, &info, error);
+    if (code == LOCKSTEP_DIFFERENT && p->plan)
+        code = lockstep_apply(ls, p->plan, NULL, &force, &run, error);
     lockstep_run_free(run);
     lockstep_close(ls);
     return code;
@@ -312,6 +318,12 @@ static void init_sqlite(struct pair *p)
     init_pair(p, api_sqlite(TARGET), ".u");
 }
 
+static void init_planned(struct pair *p)
+{
+    init_sqlite(p);
+    p->plan = api_text("%s/plan", testdir());
+}
+
 static void init_file(struct pair *p, const char *ending, const char *text)
 {
     static unsigned made;
@@ -353,7 +365,9 @@ static void init_jsonl(struct pair *p)
 
 SWEEP(a_sync_to_sqlite_survives_each_failing_allocation, init_sqlite, FAULT_MEMORY, 0)
 SWEEP(a_sync_to_sqlite_survives_sqlite_without_memory, init_sqlite, FAULT_SQLITE, 0)
-SWEEP(a_sync_to_sqlite_survives_jansson_without_memory, init_sqlite, FAULT_JSON, 0)
+SWEEP(a_plan_and_its_apply_survive_each_failing_allocation, init_planned, FAULT_MEMORY, 0)
+SWEEP(a_plan_and_its_apply_survive_jansson_without_memory, init_planned, FAULT_JSON, 0)
+SWEEP(a_plan_and_its_apply_survive_each_failing_write, init_planned, FAULT_WRITE, EIO)
 SWEEP(a_sync_to_csv_survives_each_failing_allocation, init_csv, FAULT_MEMORY, 0)
 SWEEP(a_sync_to_json_lines_survives_each_failing_allocation, init_jsonl, FAULT_MEMORY, 0)
 SWEEP(a_sync_to_sqlite_survives_each_failing_write, init_sqlite, FAULT_WRITE, EIO)
@@ -375,7 +389,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_sync_to_sqlite_survives_each_failing_allocation, teardown),
         cmocka_unit_test_teardown(a_sync_to_sqlite_survives_sqlite_without_memory, teardown),
-        cmocka_unit_test_teardown(a_sync_to_sqlite_survives_jansson_without_memory, teardown),
+        cmocka_unit_test_teardown(a_plan_and_its_apply_survive_each_failing_allocation, teardown),
+        cmocka_unit_test_teardown(a_plan_and_its_apply_survive_jansson_without_memory, teardown),
+        cmocka_unit_test_teardown(a_plan_and_its_apply_survive_each_failing_write, teardown),
         cmocka_unit_test_teardown(a_sync_to_csv_survives_each_failing_allocation, teardown),
         cmocka_unit_test_teardown(a_sync_to_json_lines_survives_each_failing_allocation, teardown),
         cmocka_unit_test_teardown(a_sync_to_sqlite_survives_each_failing_write, teardown),
