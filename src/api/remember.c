@@ -173,7 +173,7 @@ static enum ls_code check_name(struct lockstep *ls, const char *name, struct ls_
 }
 
 /* A run whose process was killed still says `running`, until the next run of its sync finds it. Who looks before that
- * is told what it is: nobody holds its lock, and it has not ended meanwhile. */
+ * is told what it is, and what its batches did as far as that is known: nobody holds its lock, and it has not ended meanwhile. */
 static void see_whether_dead(struct lockstep *ls, struct ls_run *run)
 {
     struct ls_run again = {0};
@@ -184,7 +184,7 @@ static void see_whether_dead(struct lockstep *ls, struct ls_run *run)
         return;
     ls_arena_init(&mem, 0);
     if (ls_state_run_find(ls->state, run->id, &mem, &again, &err) == LS_OK &&
-        again.status == LS_RUN_RUNNING)
+        again.status == LS_RUN_RUNNING && ls_state_run_count(ls->state, run, &err) == LS_OK)
         run->status = LS_RUN_INTERRUPTED;
     ls_arena_done(&mem);
 }

@@ -640,9 +640,7 @@ enum ls_code ls_state_run_add(struct ls_state *state, int64_t run,
     return rc;
 }
 
-/* What a dead run did, by what it left: its committed batches and the records it reported. Batches that are still open count once
- * they are settled. */
-static enum ls_code count_again(struct ls_state *state, struct ls_run *run, struct ls_error *err)
+enum ls_code ls_state_run_count(struct ls_state *state, struct ls_run *run, struct ls_error *err)
 {
     struct ls_batch_counts counts;
     enum ls_code rc = ls_journal_counts(state, run->number, &counts, err);
@@ -680,7 +678,7 @@ static enum ls_code interrupt_locked(struct ls_state *state, const char *sync, s
         row.run.status = LS_RUN_INTERRUPTED;
         row.run.finished_us = ls_clock_now_us();
         row.run.error = "its process ended before the run did";
-        rc = count_again(state, &row.run, err);
+        rc = ls_state_run_count(state, &row.run, err);
         if (rc == LS_OK)
             rc = update_row(state, &row, err);
         if (rc != LS_OK)

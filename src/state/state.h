@@ -73,6 +73,10 @@ LS_MUST_CHECK enum ls_code ls_state_run_begin(struct ls_state *state, struct ls_
 /* Writes counts, status, times, error. LS_INTERNAL for a move that the table does not allow. */
 LS_MUST_CHECK enum ls_code ls_state_run_save(struct ls_state *state, const struct ls_run *run,
                                              struct ls_error *err);
+/* Counts what a run that died did, by what it left: its committed batches and the records it reported. Batches that are
+ * still open count once they are settled. */
+LS_MUST_CHECK enum ls_code ls_state_run_count(struct ls_state *state, struct ls_run *run,
+                                              struct ls_error *err);
 /* A line of the run's log: phase words, counts, verdicts (U1, U15). At most 10 000 a run. */
 LS_MUST_CHECK enum ls_code ls_state_run_log(struct ls_state *state, const char *run_id,
                                             const char *text, struct ls_error *err);

@@ -257,6 +257,24 @@ static void a_run_that_died_has_the_counts_of_its_committed_batches(void **state
     assert_counts(f, 3, 2, 1);
 }
 
+/* For who looks before the next run finds it. */
+static void a_run_that_died_can_be_counted_as_it_lies(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_run run;
+
+    (void)died(f);
+    run = found(f, "1");
+    assert_int_equal(run.created, 0);
+    assert_ok(f, ls_state_run_count(f->state, &run, &f->err));
+    assert_int_equal(run.created, 6);
+    assert_int_equal(run.updated, 4);
+    assert_int_equal(run.deleted, 2);
+    assert_int_equal(run.failed, 2);
+    assert_int_equal(run.conflicts, 1);
+    assert_int_equal(found(f, "1").status, LS_RUN_RUNNING);
+}
+
 static void a_batch_that_was_not_committed_does_not_count(void **state)
 {
     struct fixture *f = *state;
@@ -510,6 +528,7 @@ int main(void)
         ON_BOTH(a_move_that_is_not_in_the_table_is_refused),
         ON_BOTH(runs_whose_process_is_gone_become_interrupted),
         ON_BOTH(a_run_that_died_has_the_counts_of_its_committed_batches),
+        ON_BOTH(a_run_that_died_can_be_counted_as_it_lies),
         ON_BOTH(a_batch_that_was_not_committed_does_not_count),
         ON_BOTH(a_batch_settled_after_the_end_of_its_run_still_counts),
         ON_BOTH(only_a_finished_run_that_compared_moves_the_memory),
