@@ -7,9 +7,15 @@
  *   postgres://user@host/db#schema.table     sqlite:shop.db#customers
  *   file:customers.csv    file:customers.jsonl
  *
- * A handle is used by one thread at a time; any thread (and a signal handler) may lockstep_cancel() it. Strings handed in are
- * borrowed for the call. What a function gives through ret_ is the caller's and is freed with the function named beside it; outputs are set on
- * success unless said otherwise. Every function returns a LOCKSTEP_ code and, when that is not LOCKSTEP_OK, fills error (which may be NULL). */
+ * Threads: a handle is used by one thread at a time, different handles by different ones; any thread, and a signal handler, may
+ * lockstep_cancel() it. Callbacks run on the thread that called in, unless said otherwise, and may not call in again.
+ *
+ * Memory: strings and structs handed in are borrowed for the call. What a function gives through ret is the caller's and is freed with
+ * the function named beside it; ret is set on success only, unless said otherwise. What a callback gets is gone when it returns.
+ *
+ * Errors: a call returns an enum lockstep_code. LOCKSTEP_OK and LOCKSTEP_DIFFERENT are both an answer; every other code says that there is
+ * none, and fills error (which may be NULL). Structs that are handed in start as {0}: a member's zero is its default, and so
+ * is NULL for a whole lockstep_run_options. All text is UTF-8. Times are microseconds since 1970 in UTC. */
 #ifndef LOCKSTEP_H
 #define LOCKSTEP_H
 
@@ -27,8 +33,9 @@ extern "C" {
 /* How a call ended: the exit statuses of the command line. */
 enum lockstep_code {
     LOCKSTEP_OK = 0, /* done, or in sync */
-    LOCKSTEP_DIFFERENT =
-        1, /* differences, conflicts, failed records, a failed verify: the result is there */
+    /* Differences, conflicts, failed records, a failed verify: the result is there. error is filled as well
+     * when records that the target refused made an atomic run fail. */
+    LOCKSTEP_DIFFERENT = 1,
     LOCKSTEP_USAGE = 2,      /* wrong usage or configuration */
     LOCKSTEP_FAILED = 3,     /* could not: connection, permission, state */
     LOCKSTEP_BRAKE = 4,      /* stopped by a brake: nothing was changed */
@@ -54,25 +61,27 @@ struct lockstep_listener {
 
 struct lockstep_options {
     const char *config_path; /* YAML; NULL: none */
-    const char
-        *state_url; /* NULL: the configuration's, then LOCKSTEP_STATE, then the user's default */
+    /* Where runs are remembered. NULL: the configuration's, then LOCKSTEP_STATE, then the user's default. */
+    const char *state_url;
     struct lockstep_listener listener;
-    bool
-        trace_sql; /* SQL statements as log lines of level 0, from any thread, one at a time; of one handle a process */
+    /* SQL statements as log lines of level 0, one at a time but from any thread. One handle of a process may ask for it. */
+    bool trace_sql;
     const char *actor; /* for the audit log; NULL: cli:USER@HOST */
 };
 
-/* Reads the configuration; opens nothing yet. Free with lockstep_close(). */
+/* Reads the configuration; opens no store and no state yet. Free with lockstep_close(). LOCKSTEP_USAGE: the configuration is
+ * not there or wrong. */
 LOCKSTEP_API int lockstep_open(const struct lockstep_options *options, struct lockstep **ret,
                                struct lockstep_error *error);
+/* Frees the handle and what was borrowed from it. No call may be running. NULL is fine. */
 LOCKSTEP_API void lockstep_close(struct lockstep *ls);
 /* Ends the running call after its batch, or the next one when none is running; that call returns LOCKSTEP_CANCELLED and the
- * one after it runs again. Any thread, signal handlers too. */
+ * one after it runs again. Any thread, signal handlers too. NULL is fine. */
 LOCKSTEP_API void lockstep_cancel(struct lockstep *ls);
-/* Frees text that a function gave. NULL is fine. */
+/* Frees a text that a function gave: JSON, a log. NULL is fine. */
 LOCKSTEP_API void lockstep_free(char *text);
 
-/* Names of the configured syncs: *ret_names[i], i < return; borrowed from ls. */
+/* How many syncs the configuration has; their names, in its order, are (*ret_names)[i]. Borrowed until lockstep_close(). */
 LOCKSTEP_API size_t lockstep_syncs(struct lockstep *ls, const char *const **ret_names);
 
 /* Which sync a call is about: a configured name, or two URLs with what else a configuration would say. */
@@ -85,6 +94,7 @@ struct lockstep_select {
     size_t only_count;
 };
 
+/* How a call goes about it; members that a call does not know are ignored. */
 struct lockstep_run_options {
     bool full;         /* compare and verify everything, trust nothing remembered */
     bool dry_run;      /* sync: plan only */
@@ -96,23 +106,31 @@ struct lockstep_run_options {
 
 /* ---- looking ---------------------------------------------------------------------------------------------------------------- */
 
+/* How two places compare: each key of either side is in one of the counts, and total is their sum. */
 struct lockstep_status {
     char *sync, *source, *target; /* names for people: identities with collection */
-    uint64_t total, in_sync, source_only, target_only, inconsistent, moving, conflict;
+    uint64_t total, in_sync;
+    uint64_t source_only, target_only; /* one side has it */
+    uint64_t inconsistent;             /* both have it, some fields differ */
+    uint64_t moving;                   /* it changed while it was being looked at */
+    uint64_t conflict;                 /* 0: comparing two sides finds none */
     uint64_t source_count, target_count;
     int64_t duration_ms;
     char *path;    /* "digest" or "merge" */
     char *explain; /* why; "" unless asked for */
     int64_t run;   /* lockstep_verify(): the run that has the receipt; else 0 */
 };
-/* LOCKSTEP_OK in sync, LOCKSTEP_DIFFERENT not (both fill ret; done with lockstep_status_done()). */
+/* Compares, changes nothing and remembers nothing. LOCKSTEP_OK in sync, LOCKSTEP_DIFFERENT not: both fill *ret, to be emptied with
+ * lockstep_status_done(). Moving records do not count as different. */
 LOCKSTEP_API int lockstep_status(struct lockstep *ls, const struct lockstep_select *select,
                                  const struct lockstep_run_options *options,
                                  struct lockstep_status *ret, struct lockstep_error *error);
 LOCKSTEP_API void lockstep_status_done(struct lockstep_status *status);
-/* One JSON object, documented in docs/json.md. Free with lockstep_free(). */
+/* One JSON object, documented in docs/json.md. Free with lockstep_free(). NULL: out of memory, as for every function that ends in
+ * _json. */
 LOCKSTEP_API char *lockstep_status_json(const struct lockstep_status *status);
 
+/* A field of a record that differs; name: as the target calls it. */
 struct lockstep_field {
     const char *name;
     const char *source, *target; /* text for people; NULL: null, or no record on that side */
@@ -127,6 +145,8 @@ struct lockstep_difference {
 };
 /* Borrowed until it returns; false ends the diff, which then returns LOCKSTEP_CANCELLED and leaves *ret alone. */
 typedef bool lockstep_difference_fn(void *ctx, const struct lockstep_difference *difference);
+/* Like lockstep_status(), and hands every record that is not in sync to fn. options->limit bounds how many are handed out,
+ * not what is counted. */
 LOCKSTEP_API int lockstep_diff(struct lockstep *ls, const struct lockstep_select *select,
                                const struct lockstep_run_options *options,
                                lockstep_difference_fn *fn, void *ctx, struct lockstep_status *ret,
@@ -138,7 +158,8 @@ struct lockstep_finding {
     const char *sync, *what, *text;
 };
 typedef void lockstep_finding_fn(void *ctx, const struct lockstep_finding *finding);
-/* Configuration, connections, keys, types, what lockstep puts where; select NULL: every configured sync, the state too. LOCKSTEP_USAGE or LOCKSTEP_FAILED when an error was found. */
+/* Says what it finds about configuration, state, connections, keys, types, and what lockstep puts where; changes nothing. select
+ * NULL: every configured sync. Goes on after an error; code and error are those of the worst. */
 LOCKSTEP_API int lockstep_check(struct lockstep *ls, const struct lockstep_select *select,
                                 lockstep_finding_fn *fn, void *ctx, struct lockstep_error *error);
 
@@ -149,30 +170,36 @@ LOCKSTEP_API int lockstep_init(const char *source_url, const char *target_url, c
 
 /* ---- changing --------------------------------------------------------------------------------------------------------------- */
 
+/* What a plan would do. kept: records of the target alone that are not to be deleted. */
 struct lockstep_plan_info {
     uint64_t inserts, updates, deletes, unchanged, moving, kept;
 };
-/* Writes the plan file; LOCKSTEP_DIFFERENT when it has changes. */
+/* Compares and writes the changes that would make the target match into the file path (docs/plan-format.md). The target is not
+ * touched. LOCKSTEP_DIFFERENT when there are changes; *ret is filled then too. */
 LOCKSTEP_API int lockstep_plan(struct lockstep *ls, const struct lockstep_select *select,
                                const struct lockstep_run_options *options, const char *path,
                                struct lockstep_plan_info *ret, struct lockstep_error *error);
 
+/* A record that failed or was a conflict. */
 struct lockstep_run_error {
     char *key, *error; /* key: JSON object */
 };
+/* What a run did. No text is NULL; kind, mode and status are the words of docs/json.md. */
 struct lockstep_run {
     int64_t number; /* 0: a dry run */
-    char id[37];
+    char id[37];    /* UUID */
     char *sync, *kind, *mode, *source, *target, *status;
-    uint64_t created, updated, deleted, unchanged, failed, conflicts;
-    bool verified;
+    uint64_t created, updated, deleted, unchanged;
+    uint64_t failed;    /* refused by the target */
+    uint64_t conflicts; /* changed since the comparison, and left alone */
+    bool verified;      /* what it wrote was read back and is the same on both sides */
     int64_t duration_ms;
     int64_t started_us, finished_us; /* Unix time; finished 0: not yet */
-    int64_t undoes,
-        undone_by;       /* run numbers, 0: none; undone_by: the last that took back some of it */
-    bool undone_in_part; /* some of it is left, and can be undone again */
-    char *reason;        /* why it failed or stopped; "" */
-    size_t error_count;  /* in errors: at most 100 */
+    int64_t undoes;                  /* the run that this one took back; 0: none */
+    int64_t undone_by;               /* the last run that took back some of this one; 0: none */
+    bool undone_in_part;             /* some of it is left, and can be undone again */
+    char *reason;                    /* why it failed or stopped; "" */
+    size_t error_count;              /* in errors: at most 100 */
     struct lockstep_run_error *errors;
     uint64_t errors_total;
 };
@@ -181,7 +208,8 @@ struct lockstep_run {
 LOCKSTEP_API int lockstep_sync(struct lockstep *ls, const struct lockstep_select *select,
                                const struct lockstep_run_options *options,
                                struct lockstep_run **ret, struct lockstep_error *error);
-/* select: NULL, or the two URLs again (passwords) or the sync's name. */
+/* Carries out a plan file; brakes, verification, receipt and *ret are as for lockstep_sync(). A plan that was changed, or does not
+ * fit its stores any more, is refused. select: NULL, or the two URLs again (passwords) or the sync's name. */
 LOCKSTEP_API int lockstep_apply(struct lockstep *ls, const char *plan_path,
                                 const struct lockstep_select *select,
                                 const struct lockstep_run_options *options,
@@ -191,10 +219,13 @@ LOCKSTEP_API int lockstep_undo(struct lockstep *ls, const char *run,
                                const struct lockstep_select *select,
                                const struct lockstep_run_options *options,
                                struct lockstep_run **ret, struct lockstep_error *error);
+/* NULL is fine. */
 LOCKSTEP_API void lockstep_run_free(struct lockstep_run *run);
+/* One JSON object. Free with lockstep_free(). */
 LOCKSTEP_API char *lockstep_run_json(const struct lockstep_run *run);
 
-/* Compares without changing and writes a receipt of it (status with proof): every record read on both sides when full. */
+/* Compares without changing and writes a receipt of it (status with proof): every record read on both sides when full. Returns
+ * and fills *ret like lockstep_status(). */
 LOCKSTEP_API int lockstep_verify(struct lockstep *ls, const struct lockstep_select *select,
                                  const struct lockstep_run_options *options,
                                  struct lockstep_status *ret, struct lockstep_error *error);
@@ -209,7 +240,8 @@ LOCKSTEP_API int lockstep_history(struct lockstep *ls, const struct lockstep_sel
 LOCKSTEP_API void lockstep_runs_free(struct lockstep_run **runs, size_t count);
 /* The documented history entry. */
 LOCKSTEP_API char *lockstep_history_json(const struct lockstep_run *run);
-/* One run; *ret_log (may be NULL) gets its log lines as text, one a line. */
+/* One run, by number or UUID; free with lockstep_run_free(). *ret_log gets its log, one entry a line; free with lockstep_free().
+ * ret_log may be NULL. */
 LOCKSTEP_API int lockstep_show(struct lockstep *ls, const char *run, struct lockstep_run **ret,
                                char **ret_log, struct lockstep_error *error);
 /* The receipt as JSON, chain checked. Free with lockstep_free(). */
@@ -220,13 +252,16 @@ LOCKSTEP_API int lockstep_receipt(struct lockstep *ls, const char *run, char **r
 LOCKSTEP_API int lockstep_prune(struct lockstep *ls, int keep_days, int64_t keep_bytes,
                                 uint64_t *ret_runs, int64_t *ret_bytes,
                                 struct lockstep_error *error);
+/* What was done, by whom, to what. json: the documented line. */
 struct lockstep_audit_entry {
     int64_t seq, at_us;
     const char *actor, *action, *subject, *detail_json, *json;
 };
 typedef void lockstep_audit_fn(void *ctx, const struct lockstep_audit_entry *entry);
+/* Newest first; limit 0: 50. None when there is no state yet. */
 LOCKSTEP_API int lockstep_audit_list(struct lockstep *ls, size_t limit, lockstep_audit_fn *fn,
                                      void *ctx, struct lockstep_error *error);
+/* Checks the chain of hashes over the audit log; *ret_count: how many entries were checked. */
 LOCKSTEP_API int lockstep_audit_verify(struct lockstep *ls, uint64_t *ret_count,
                                        struct lockstep_error *error);
 
