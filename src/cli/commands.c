@@ -36,6 +36,14 @@ int select_from(const struct cli *cli, size_t first, struct lockstep_select *ret
         fputs("lockstep: a second store URL is needed, for the target: SOURCE TARGET\n", stderr);
         return LOCKSTEP_USAGE;
     }
+    for (size_t i = 0; count == 2 && i < 2; i++)
+        if (!is_url(cli, set->args[first + i])) {
+            fprintf(stderr,
+                    "lockstep: \"%s\" is no store URL. Name one sync, or two stores such as "
+                    "sqlite:shop.db#customers and file:customers.csv\n",
+                    set->args[first + i]);
+            return LOCKSTEP_USAGE;
+        }
     if (count == 1)
         ret->sync = set->args[first];
     if (count == 2) {

@@ -598,6 +598,13 @@ test_findings_and_help_fit_the_terminal() {
     status 0 lockstep check customers
     says out "marks of its batches in a table lockstep_batches, by which they are known"
 }
+test_two_names_of_syncs_are_too_many() {
+    two_stores
+    status 2 lockstep sync customers orders
+    says err '"customers" is no store URL. Name one sync, or two stores'
+    status 2 lockstep status sqlite:shop.db#customers orders
+    says err '"orders" is no store URL'
+}
 test_only_that_meets_nothing_says_so() {
     two_stores
     status 0 lockstep status customers --only id=77
