@@ -24,6 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #define POISON(at, size) ASAN_POISON_MEMORY_REGION(at, size)
@@ -49,6 +52,13 @@ struct ls_arena_chunk {
 void ls_arena_init(struct ls_arena *mem, size_t max_bytes)
 {
     *mem = (struct ls_arena){.max_bytes = max_bytes ? max_bytes : LS_ARENA_DEFAULT_MAX};
+}
+
+void ls_memory_trim(void)
+{
+#if defined(__GLIBC__)
+    (void)malloc_trim(0);
+#endif
 }
 
 static void chunk_free(struct ls_arena_chunk *chunk)

@@ -25,6 +25,10 @@ void ls_arena_reset(struct ls_arena *mem);
 /* Gives all memory back; the arena may be used again. NULL is fine. */
 void ls_arena_done(struct ls_arena *mem);
 
+/* Gives what was freed back to the system, where the C library would keep it: between the phases of a run, whose peaks would add up
+ * otherwise. */
+void ls_memory_trim(void);
+
 /* Zeroed memory aligned for any type; NULL when out of memory or over max_bytes.
  * size 0 gives a valid pointer. ls_arena_array() checks count * size for overflow. */
 void *ls_arena_alloc(struct ls_arena *mem, size_t size);

@@ -107,6 +107,7 @@ enum ls_code ls_apply(struct ls_job *job, struct ls_store *writer, const char *r
     if (rc == LS_OK)
         rc = ls_steps_finish(steps, err);
     ls_steps_close(steps);
+    ls_memory_trim();
     return rc;
 }
 

@@ -215,6 +215,7 @@ enum ls_code ls_compare(struct ls_job *job, const struct ls_compare_options *opt
                                     : scan_and_compare(&cmp, &c, fn, ctx, err);
     }
     ls_arena_done(&cmp.mem);
+    ls_memory_trim();
     return rc;
 }
 

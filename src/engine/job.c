@@ -22,7 +22,7 @@
 
 #define JOB_MAX_BYTES ((size_t)64 << 20) /* schemas, names, expressions: far below in practice */
 #define DEFAULT_BATCH_ROWS 1000
-#define DEFAULT_INSERT_ROWS 10000 /* nobody waits for records that are not there yet */
+#define DEFAULT_INSERT_ROWS 5000 /* nobody waits for records that are not there yet */
 #define DEFAULT_BRAKE_DELETES 0.20
 #define DEFAULT_BRAKE_CHANGES 0.50
 

@@ -40,7 +40,7 @@ struct ls_sync_config {
     bool atomic;                         /* the run is one transaction */
     bool cascades_accept; /* write although deletes reach other tables or triggers fire */
     bool create;          /* make a missing target collection */
-    size_t batch_rows;    /* 0: 1000, and 10 000 where all are inserts */
+    size_t batch_rows;    /* 0: 1000, and 5000 where all are inserts */
 };
 
 /* A side of a job. fields: what is read of it, as schema indexes; key and key_as likewise, positions in fields. */
