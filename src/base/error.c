@@ -177,5 +177,5 @@ int ls_code_exit_status(enum ls_code code)
 
 bool ls_code_refusal(enum ls_code code)
 {
-    return code == LS_CONSTRAINT || code == LS_TYPE || code == LS_CONFLICT;
+    return code == LS_CONSTRAINT || code == LS_TYPE || code == LS_CONFLICT || code == LS_HELD;
 }

@@ -32,6 +32,7 @@
     X(CONSTRAINT, constraint, "a constraint of the target refuses the record", 0, 3) \
     X(TYPE, type, "value does not fit the target", 0, 3)                             \
     X(CONFLICT, conflict, "record changed since", 0, 3)                              \
+    X(HELD, held, "record is locked by another session", 1, 3)                       \
     X(CORRUPT, corrupt, "damaged file", 0, 3)                                        \
     X(VERSION, version, "made by a newer version", 0, 3)                             \
     X(CHANGED, changed, "something changed since the plan", 0, 3)                    \

@@ -13,6 +13,9 @@
  * is still held by a refused record is not even tried. What waits.c cannot see (references among the records, for one) is why
  * the cut moves from round to round.
  *
+ * A record that another session has locked is refused like any other: the store says so after a short wait (LS_HELD), and the
+ * transaction goes on. How often a run cuts because of locks is limited (waits); then it refuses the rest of a part as it is.
+ *
  * In a first pass only some records are refused alone (patience); then the rest of a refused part is set
  * aside as it is. A table whose every record waits for one of a later batch would cost two statements a
  * record otherwise, and then succeed at once when it is tried from the other end.
@@ -408,6 +411,15 @@ static enum ls_code write_at_once(const struct ls_batch *b, struct ls_item **ite
     return ls_store_write(w->writer, &write, err);
 }
 
+/* Whether a refused part may be cut. Each cut because of a lock may mean to wait for one twice more. */
+static bool may_cut(struct ls_writing *w, enum ls_code rc)
+{
+    if (rc != LS_HELD)
+        return true;
+    w->waits -= w->waits > 0;
+    return w->waits > 0;
+}
+
 /* Writes of these what the target takes. ordered: ls_batch_order() was done. */
 static enum ls_code write_items(const struct ls_batch *b, struct ls_item **items, size_t count,
                                 bool ordered, struct ls_error *err)
@@ -427,7 +439,7 @@ static enum ls_code write_items(const struct ls_batch *b, struct ls_item **items
             *err = why;
         return rc;
     }
-    if (count > 1 && w->patience > 0) {
+    if (count > 1 && w->patience > 0 && may_cut(w, rc)) {
         rc = ordered ? LS_OK : ls_batch_order(b, items, count, err);
         cut = ls_batch_cut(w, items, count);
         if (rc == LS_OK)
@@ -444,6 +456,33 @@ static enum ls_code write_items(const struct ls_batch *b, struct ls_item **items
 }
 
 /* ---- all of it ---- */
+
+/* Locks and reads these, sorted by key. Those that another session has locked are refused, for now. */
+static enum ls_code lock_items(const struct ls_batch *b, struct ls_item **sorted, size_t count,
+                               struct ls_error *err)
+{
+    struct ls_error why = {0};
+    const char *text;
+    enum ls_code rc = fetch(b, sorted, count, true, got_before, &why);
+
+    if (rc != LS_HELD) {
+        if (rc != LS_OK && err)
+            *err = why;
+        return rc;
+    }
+    if (count > 1 && may_cut(b->writing, rc)) {
+        rc = lock_items(b, sorted, count / 2, err);
+        return rc == LS_OK ? lock_items(b, sorted + count / 2, count - count / 2, err) : rc;
+    }
+    text = count == 1 ? ls_arena_text(b->mem, why.text)
+                      : ls_arena_printf(b->mem, "one of %zu records written together: %s", count,
+                                        why.text);
+    if (!text)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        refuse(sorted[i], LS_HELD, text, false);
+    return LS_OK;
+}
 
 /* Fills sorted with the items whose key the target can hold, by key. */
 static enum ls_code make_keys(const struct ls_batch *b, struct ls_item **sorted, size_t *ret_count,
@@ -502,7 +541,7 @@ static enum ls_code look_and_write(const struct ls_batch *b, struct ls_item **so
     struct ls_writing *w = b->writing;
     struct ls_item **some;
     size_t n = 0;
-    enum ls_code rc = fetch(b, sorted, count, true, got_before, err);
+    enum ls_code rc = lock_items(b, sorted, count, err);
 
     for (size_t i = 0; i < count && rc == LS_OK; i++) {
         if (sorted[i]->state == LS_ITEM_REFUSED)

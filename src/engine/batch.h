@@ -18,6 +18,7 @@ struct ls_writing {
     const size_t *fields_in_whole; /* likewise of the fields that are written */
     size_t
         patience; /* so many more records may be refused alone, then the rest of a part is set aside untried */
+    size_t waits; /* so often more a part is cut because of locks that others hold */
     unsigned cut; /* a refused part is cut at (cut + 1) / (cut + 2) */
     struct ls_buf scratch;
 };

@@ -40,6 +40,7 @@
 #define IDLE_ROUNDS 3     /* from the end, from the beginning, from the end; cut at 1/2, 2/3, 3/4 */
 #define FIRST_REFUSALS 16 /* in a first pass: more in one batch have a common reason */
 #define BUSY_TRIES 3
+#define LOCK_CUTS 1000 /* of a run: at 10 ms or so each */
 #define RETRY_ROWS 10000u
 #define RETRY_BYTES ((size_t)4 << 20)
 #define BLOB_BYTES ((size_t)1 << 20) /* a piece of the journal ends at about this size */
@@ -532,7 +533,8 @@ enum ls_code ls_steps_open(struct ls_job *job, struct ls_store *writer, const ch
 
     if (!s)
         return ls_error_nomem(err);
-    s->writing = (struct ls_writing){.job = job, .writer = writer, .fields = fields};
+    s->writing =
+        (struct ls_writing){.job = job, .writer = writer, .fields = fields, .waits = LOCK_CUTS};
     s->run = run;
     s->journal = journal;
     s->hooks = hooks;

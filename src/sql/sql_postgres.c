@@ -8,7 +8,8 @@
  * the transaction, so it happens on the way out only, and rollback does it too.
  *
  * Error texts keep what the server says first, its names of constraint and column, and never
- * DETAIL or CONTEXT, which quote records. The messages of class 22 ("invalid input syntax for
+ * DETAIL or CONTEXT, which quote records. (Of the context only the name of the function is taken, where a name was not found in
+ * it: triggers of the user's may count on a search_path that our sessions do not have.) The messages of class 22 ("invalid input syntax for
  * type integer: ...") quote the value itself: what stands between their first and last
  * quotation mark is left out, and a text of that class that is not plain ASCII (a server with
  * translated messages, other quotation marks) is replaced as a whole.
@@ -155,16 +156,54 @@ static void describe(struct ls_pq *db, const PGresult *res, char *out, size_t si
     add_names(res, out, size);
 }
 
+/* The innermost function that was at work, with its arguments' types, from the context: `PL/pgSQL function f(integer) line 3 at ...`
+ * or `SQL function "f" statement 1`. */
+static void function_of(const PGresult *res, char *out, size_t size)
+{
+    const char *context = field(res, PG_DIAG_CONTEXT), *at = strstr(context, "PL/pgSQL function ");
+    const char *end = at ? strstr(at, ") ") : NULL;
+
+    *out = '\0';
+    if (end) {
+        at += strlen("PL/pgSQL function ");
+        end++;
+    } else if ((at = strstr(context, "SQL function \"")) != NULL) {
+        at += strlen("SQL function \"");
+        end = strchr(at, '"');
+    }
+    if (at && end && end > at && !memchr(at, '\n', (size_t)(end - at)))
+        snprintf(out, size, "%.*s", (int)(end - at), at);
+}
+
+/* A name that was not found inside a function of the database: see the essay. */
+static void add_function(const PGresult *res, const char *state, char *text, size_t size)
+{
+    static const char *const not_found[] = {"42P01", "42883", "42704", "3F000"};
+    const size_t used = strlen(text);
+    char name[200];
+
+    function_of(res, name, sizeof(name));
+    for (size_t i = 0; *name && i < sizeof(not_found) / sizeof(not_found[0]); i++)
+        if (strcmp(state, not_found[i]) == 0)
+            snprintf(
+                text + used, size - used,
+                " (in the function %s of the database). It names things without their schema, "
+                "and sessions of lockstep have an empty search_path: name the schema there, or "
+                "run ALTER FUNCTION %s SET search_path = public (or where they are)",
+                name, name);
+}
+
 static enum ls_code report(struct ls_pq *db, const PGresult *res, struct ls_error *err)
 {
     const char *state = field(res, PG_DIAG_SQLSTATE);
     struct ls_sql_meaning m;
-    char text[700];
+    char text[900];
 
     if (PQstatus(db->conn) == CONNECTION_BAD)
         return lost(db, res, err);
     describe(db, res, text, sizeof(text));
     m = meaning_of(db, state, text);
+    add_function(res, state, text, sizeof(text));
     if (ls_sql_about_record(m.code))
         ls_error_set(err, m.code, "%s", text);
     else

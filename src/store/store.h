@@ -189,9 +189,10 @@ void ls_store_cancel(struct ls_store *store);
 bool ls_store_orders(struct ls_store *store, const struct ls_scan *scan);
 
 /* A batch is one transaction: begin, mark, fetch for update, write, fetch again, commit. write() is all or nothing and may be called
- * several times in one transaction; after LS_CONSTRAINT, LS_TYPE or LS_CONFLICT it has changed nothing and the transaction
+ * several times in one transaction; after LS_CONSTRAINT, LS_TYPE, LS_CONFLICT or LS_HELD it has changed nothing and the transaction
  * goes on (a savepoint inside), after any other error the caller rolls back and begins again. write() It deletes, then updates (all of `fields` but the key), then
  * inserts, set-wise; LS_CONFLICT when a record to update or delete is not there or one to insert is;
+ * LS_HELD: another session has locked a record for longer than the store waits; a fetch for update says so too, and goes on likewise;
  * unique values that change places among the records of one write are written in two steps. LS_CONSTRAINT, LS_TYPE: a record is refused. */
 LS_MUST_CHECK enum ls_code ls_store_begin(struct ls_store *store, struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_store_write(struct ls_store *store, const struct ls_write *write,

@@ -72,4 +72,69 @@ test_a_view_as_target_is_called_a_view() {
     is "$(sqlite3 b.db "SELECT * FROM t")" "1|x"
 }
 
+# hold DATABASE SQL: another session runs it in a transaction and keeps that open until `let_go`.
+hold() {
+    coproc HOLDER { exec env PGAPPNAME=somebody psql -qXAt "$1" 2>&1; }
+    printf 'BEGIN;\n%s;\n\\echo held\n' "$2" >&"${HOLDER[1]}"
+    local line
+    while read -r line <&"${HOLDER[0]}"; do [ "$line" != held ] || return 0; done
+    die "no lock was taken"
+}
+let_go() {
+    printf 'ROLLBACK;\n\\q\n' >&"${HOLDER[1]}"
+    wait "$HOLDER_PID" || true
+}
+
+locked_table() {
+    db=$(pg_database "$1")
+    pg "$db" -c "CREATE TABLE a (id int PRIMARY KEY, v text UNIQUE); CREATE TABLE b (LIKE a INCLUDING ALL);
+        INSERT INTO a SELECT i, 'v' || i FROM generate_series(1, 300) i; INSERT INTO b SELECT id, 'old' || id FROM a WHERE id <= 200"
+}
+
+test_a_record_that_another_session_locks_fails_alone_and_is_named() {
+    locked_table held
+    hold "$db" "SELECT 1 FROM b WHERE id IN (7, 150) FOR UPDATE; INSERT INTO b VALUES (250, 'theirs')"
+    status 1 lockstep sync "$db#a" "$db#b" --force --json
+    let_go
+    says out '"status":"partial_success"' '"failed":3' '"key":{"id":"7"}' '"key":{"id":"150"}' '"key":{"id":"250"}' "locked by another session (pid=" "application=somebody" "pg_terminate_backend"
+    is "$(pg "$db" -c "SELECT string_agg(id::text, ' ' ORDER BY id) FROM b WHERE v LIKE 'old%'")" "7 150"
+    status 0 lockstep sync "$db#a" "$db#b"
+    is "$(pg "$db" -c "SELECT count(*) FROM (TABLE a EXCEPT TABLE b) d")" 0
+}
+
+test_a_table_that_another_session_locks_is_named_with_the_session() {
+    locked_table whole
+    hold "$db" "LOCK TABLE b IN EXCLUSIVE MODE"
+    status 3 lockstep sync "$db#a" "$db#b" --force
+    let_go
+    says err "public.b: the table is locked by another session (pid=" "application=somebody"
+    is "$(pg "$db" -c "SELECT count(*) FROM b WHERE v LIKE 'old%'")" 200
+}
+
+test_a_trigger_that_does_not_find_its_tables_is_named() {
+    db=$(pg_database trigger)
+    pg "$db" -c "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); CREATE TABLE audit (id int); INSERT INTO a VALUES (1)" \
+        -c 'CREATE FUNCTION note_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit VALUES (NEW.id); RETURN NEW; END $$' \
+        -c "CREATE TRIGGER t BEFORE INSERT ON b FOR EACH ROW EXECUTE FUNCTION note_it()"
+    printf 'stores: { db: "%s" }\nsyncs: { s: { source: db.a, target: db.b, cascades: accept } }\n' "$db" >lockstep.yaml
+    status 2 lockstep sync s
+    says err "public.note_it()" "ALTER FUNCTION public.note_it() SET search_path"
+    pg "$db" -c "ALTER FUNCTION public.note_it() SET search_path = public"
+    status 0 lockstep sync s
+    is "$(pg "$db" -c "SELECT count(*) FROM audit")" 1
+}
+
+test_values_under_an_exclude_constraint_change_places() {
+    db=$(pg_database exclude)
+    for t in a b; do
+        pg "$db" -c "CREATE TABLE $t (id int PRIMARY KEY, room int NOT NULL, during int4range NOT NULL, spare int4range, EXCLUDE USING gist (during WITH &&), EXCLUDE USING gist (spare WITH &&))"
+    done
+    pg "$db" -c "INSERT INTO a SELECT i, i, int4range(i * 10, i * 10 + 10), int4range(i * 5, i * 5 + 5) FROM generate_series(1, 9) i" \
+        -c "INSERT INTO b SELECT id, room, int4range((id % 9 + 1) * 10, (id % 9 + 1) * 10 + 7), int4range((id % 9 + 1) * 5, (id % 9 + 1) * 5 + 3) FROM a"
+    status 0 lockstep sync "$db#a" "$db#b" --force
+    is "$(pg "$db" -c "SELECT count(*) FROM (TABLE a EXCEPT TABLE b) d")" 0
+    status 0 lockstep undo 1 "$db#a" "$db#b"
+    is "$(pg "$db" -c "SELECT during || ' ' || spare FROM b WHERE id = 1")" "[20,27) [10,13)"
+}
+
 run_tests

@@ -319,10 +319,11 @@ static void take_column(struct draft *d, struct ls_sql_stmt *stmt, size_t i)
     d->schema->field_count = i + 1;
 }
 
-/* Columns of a unique index: those of its key, then all it looks at. %s: NULLS NOT DISTINCT came with version 15. */
+/* Columns of a unique index or an EXCLUDE constraint: those of its key, then all it looks at. %s: NULLS NOT DISTINCT came with version 15. */
 static const char uniques_sql[] =
     "SELECT coalesce(k.conname, ic.relname), i.indisprimary,"
-    "  i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL, i.indimmediate, %s,"
+    "  i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL, "
+    "i.indimmediate, %s,"
     "  EXISTS (SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = i.indrelid"
     "   AND f.conindid = i.indexrelid),"
     "  (SELECT string_agg(u.n::text, ' ' ORDER BY u.place)"
@@ -333,10 +334,11 @@ static const char uniques_sql[] =
     "   UNION SELECT p.refobjsubid FROM pg_depend p WHERE p.classid = 'pg_class'::regclass"
     "    AND p.objid = i.indexrelid AND p.refclassid = 'pg_class'::regclass"
     "    AND p.refobjid = i.indrelid AND p.refobjsubid > 0) z(n) WHERE z.n > 0),"
-    "  count(*) OVER ()"
+    "  i.indisexclusion, count(*) OVER ()"
     " FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid"
-    " LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u')"
-    " WHERE i.indrelid = ?::oid AND i.indisunique ORDER BY i.indisprimary DESC, 1";
+    " LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')"
+    " WHERE i.indrelid = ?::oid AND (i.indisunique OR i.indisexclusion) ORDER BY i.indisprimary "
+    "DESC, 1";
 
 static void start_uniques(struct draft *d, size_t count)
 {
@@ -387,6 +389,7 @@ static void take_unique(struct draft *d, struct ls_sql_stmt *stmt, size_t i)
     unique->immediate = ls_sql_i64(stmt, 3) != 0;
     unique->one_null = ls_sql_i64(stmt, 4) != 0;
     unique->referenced = ls_sql_i64(stmt, 5) != 0;
+    unique->excludes = ls_sql_i64(stmt, 8) != 0;
     unique->fields = take_list(d, ls_sql_is_null(stmt, 7) ? "" : ls_sql_text(stmt, 7, NULL),
                                &unique->field_count);
     d->table->unique_count = i + 1;

@@ -10,6 +10,8 @@
  * points at the column: with ON UPDATE CASCADE the referring records would lose their reference for good, where a
  * value that changes twice takes them along.
  *
+ * An EXCLUDE constraint is parked like an index: NULL is in nobody's way there either, and a range may be empty.
+ *
  * Only the index that was violated is parked, and with it the next one that turns out to be, so that no other constraint
  * is met without need. One column an index is enough, and it may be one of its expression or predicate: a record whose predicate is no longer true
  * is out of the index. Limits: a CHECK that no free value meets, a foreign key without CASCADE, a type without free
@@ -45,6 +47,13 @@ static const char *free_value(enum ls_type type)
     return NULL;
 }
 
+/* The empty range overlaps nothing, and may be there many times. */
+static bool parks_empty(const struct ls_pgs_column *col, enum ls_type type,
+                        const struct ls_pgs_unique *unique)
+{
+    return unique->excludes && type == LS_T_NATIVE && col->catalog && strstr(col->base, "range");
+}
+
 static int64_t greatest(const struct ls_pgs_column *col)
 {
     return col->type->oid == 21 ? INT16_MAX : col->type->oid == 23 ? INT32_MAX : INT64_MAX;
@@ -59,6 +68,10 @@ static void parked(struct ls_buf *sql, const struct ls_pgs_table *table,
 
     if (col->nullable && !unique->one_null && !unique->referenced) {
         ls_buf_text(sql, "NULL");
+        return;
+    }
+    if (parks_empty(col, field->type, unique)) {
+        ls_buf_printf(sql, "'empty'::%s", col->base);
         return;
     }
     if (field->type ==
@@ -101,7 +114,8 @@ static int choose(const struct ls_pgs_table *table, const struct ls_write *write
                 continue;
             if (null)
                 return (int)i;
-            if (best < 0 && (type == LS_T_INT || free_value(type)))
+            if (best < 0 &&
+                (type == LS_T_INT || free_value(type) || parks_empty(col, type, unique)))
                 best = (int)i;
         }
     return best;

@@ -6,7 +6,8 @@
  *   select.c   text of the queries                     binary.c  COPY's binary format
  *   scan.c     reading records                         digest.c  checksums on the server
  *   bounds.c   where to cut a table into segments      write.c   a set of changes
- *   park.c     unique values that change places        create.c  a missing table */
+ *   park.c     unique values that change places        held.c    records that others have locked
+ *   create.c   a missing table */
 #ifndef LS_STORE_POSTGRES_POSTGRES_H
 #define LS_STORE_POSTGRES_POSTGRES_H
 
@@ -54,6 +55,7 @@ struct ls_pgs_unique {
     size_t field_count;
     const size_t *fields; /* every column it looks at, in expressions and predicates too */
     bool immediate;
+    bool excludes;   /* an EXCLUDE constraint: not only equal values are in each other's way */
     bool one_null;   /* NULLS NOT DISTINCT */
     bool referenced; /* a foreign key points at it */
 };
@@ -73,6 +75,7 @@ struct ls_pgs {
     struct ls_store base;
     struct ls_sql *db;
     int version, lock_timeout_ms;
+    int wait_ms;         /* for the next lock: less after one that was not to be had */
     bool md5;            /* digests by md5: servers before 14, or forced */
     bool check_utf8;     /* the database's encoding is SQL_ASCII: text may be anything */
     struct ls_arena mem; /* as long as the session */
@@ -224,6 +227,15 @@ bool ls_pgs_park_named(const struct ls_pgs_table *table, const char *why, bool *
 LS_MUST_CHECK enum ls_code ls_pgs_park(struct ls_pgs *pg, const struct ls_pgs_table *table,
                                        const struct ls_write *write, const bool *parked,
                                        struct ls_error *err);
+
+/* held.c: locks that were not to be had in time. */
+bool ls_pgs_is_held(enum ls_code rc, const struct ls_error *err);
+/* After a rollback to a savepoint: LS_HELD, or LS_BUSY when the whole table is locked, with who holds it; the session waits
+ * less from now on. */
+LS_MUST_CHECK enum ls_code ls_pgs_held(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                                       const char *collection, struct ls_error *err);
+/* Tells a transaction that has begun how long the session waits for locks. */
+LS_MUST_CHECK enum ls_code ls_pgs_wait_less(struct ls_pgs *pg, struct ls_error *err);
 
 /* create.c */
 LS_MUST_CHECK enum ls_code ls_pgs_create(struct ls_store *store, const char *collection,

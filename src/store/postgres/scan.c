@@ -456,22 +456,36 @@ enum ls_code ls_pgs_fetch(struct ls_store *store, const struct ls_scan *what, si
                           const struct ls_value *keys, bool for_update, struct ls_arena *mem,
                           struct ls_rows *ret, struct ls_error *err)
 {
+    struct ls_pgs *pg = ls_pgs_of(store);
     struct ls_rows rows = {.width = what->field_count};
+    const bool locks = for_update && store->in_transaction;
     const struct ls_pgs_table *table;
+    struct ls_error own = {0};
     size_t capacity = key_count + 1, some;
-    enum ls_code rc = ls_pgs_table(ls_pgs_of(store), what->schema, &table, err);
+    enum ls_code rc = ls_pgs_table(pg, what->schema, &table, err);
 
     if (rc != LS_OK)
         return rc;
     rows.values = ls_arena_array(mem, capacity * rows.width, sizeof(*rows.values));
     if (!rows.values)
         return ls_error_nomem(err);
+    if (locks)
+        rc = ls_sql_exec(pg->db, "SAVEPOINT lockstep_lock", &own);
     for (size_t done = 0; done < key_count && rc == LS_OK; done += some) {
         some = key_count - done < LS_PGS_KEYS_A_CALL ? key_count - done : LS_PGS_KEYS_A_CALL;
-        rc = fetch_some(ls_pgs_of(store), table, what, some, keys + done * what->key_count,
-                        for_update, mem, &rows, &capacity, err);
+        rc = fetch_some(pg, table, what, some, keys + done * what->key_count, for_update, mem,
+                        &rows, &capacity, &own);
     }
+    if (rc == LS_OK && locks)
+        rc = ls_sql_exec(pg->db, "RELEASE SAVEPOINT lockstep_lock", &own);
+    else if (locks && ls_pgs_is_held(rc, &own) && ls_sql_alive(pg->db) &&
+             ls_sql_exec(pg->db,
+                         "ROLLBACK TO SAVEPOINT lockstep_lock; RELEASE SAVEPOINT lockstep_lock",
+                         &own) == LS_OK)
+        rc = ls_pgs_held(pg, table, what->schema->collection, &own);
     if (rc == LS_OK)
         *ret = rows;
+    else if (err)
+        *err = own;
     return rc;
 }

@@ -120,6 +120,7 @@ static enum ls_code open_store(const struct ls_url *url, const struct ls_store_o
         return ls_error_nomem(err);
     ls_arena_init(&pg->mem, 0);
     pg->lock_timeout_ms = options->lock_timeout_ms ? options->lock_timeout_ms : LOCK_TIMEOUT_MS;
+    pg->wait_ms = pg->lock_timeout_ms;
     rc = ls_sql_open(url, &sql, &pg->db, err);
     if (rc == LS_OK) {
         pg->version = ls_sql_version(pg->db);
@@ -152,7 +153,10 @@ static void cancel(struct ls_store *store)
 
 static enum ls_code begin(struct ls_store *store, struct ls_error *err)
 {
-    return ls_sql_begin(ls_pgs_of(store)->db, true, err);
+    struct ls_pgs *pg = ls_pgs_of(store);
+    enum ls_code rc = ls_sql_begin(pg->db, true, err);
+
+    return rc == LS_OK ? ls_pgs_wait_less(pg, err) : rc;
 }
 
 static enum ls_code commit(struct ls_store *store, struct ls_error *err)

@@ -372,6 +372,12 @@ static bool is_duplicate(enum ls_code rc, const struct ls_error *err)
     return rc == LS_CONSTRAINT && strcmp(err->native, "23505") == 0;
 }
 
+/* Values that another record has, or that an EXCLUDE constraint keeps out. */
+static bool may_change_places(enum ls_code rc, const struct ls_error *err)
+{
+    return is_duplicate(rc, err) || (rc == LS_CONSTRAINT && strcmp(err->native, "23P01") == 0);
+}
+
 static enum ls_code update_all(struct ls_pgs *pg, const struct ls_pgs_table *table,
                                const struct ls_write *write, size_t expected, struct ls_error *err)
 {
@@ -391,7 +397,7 @@ static enum ls_code update_all(struct ls_pgs *pg, const struct ls_pgs_table *tab
         rc = update_once(pg, table, write, expected, &own);
         if (rc != LS_OK && err)
             *err = own;
-        if (rc == LS_OK || !may_park || !is_duplicate(rc, &own) ||
+        if (rc == LS_OK || !may_park || !may_change_places(rc, &own) ||
             !ls_pgs_park_named(table, own.text, parked))
             break;
         rc = ls_sql_exec(pg->db, "ROLLBACK TO SAVEPOINT lockstep_update", err);
@@ -552,6 +558,17 @@ static enum ls_code write_sets(struct ls_pgs *pg, const struct ls_pgs_table *tab
     return rc == LS_OK ? run_steps(pg, table, write, other, err) : rc;
 }
 
+/* Back to where the write began, if the session still can. */
+static bool go_back(struct ls_pgs *pg)
+{
+    struct ls_error ignored;
+
+    return ls_sql_alive(pg->db) &&
+           ls_sql_exec(pg->db,
+                       "ROLLBACK TO SAVEPOINT lockstep_write; RELEASE SAVEPOINT lockstep_write",
+                       &ignored) == LS_OK;
+}
+
 /* COPY knows no rules and no row security, and does not say how many records a trigger dropped. */
 static bool goes_direct(const struct ls_pgs_table *table, const struct ls_write *write)
 {
@@ -564,7 +581,7 @@ enum ls_code ls_pgs_write(struct ls_store *store, const struct ls_write *write,
 {
     struct ls_pgs *pg = ls_pgs_of(store);
     const struct ls_pgs_table *table;
-    struct ls_error own = {0}, ignored;
+    struct ls_error own = {0}, absent = {0};
     bool direct;
     enum ls_code rc = ls_pgs_table(pg, write->schema, &table, err);
 
@@ -581,13 +598,13 @@ enum ls_code ls_pgs_write(struct ls_store *store, const struct ls_write *write,
         rc = direct ? write_direct(pg, table, write, &own) : write_sets(pg, table, write, &own);
     if (rc == LS_OK)
         return ls_sql_exec(pg->db, "RELEASE SAVEPOINT lockstep_write", err);
-    if (ls_sql_alive(pg->db) &&
-        ls_sql_exec(pg->db,
-                    "ROLLBACK TO SAVEPOINT lockstep_write; RELEASE SAVEPOINT lockstep_write",
-                    &ignored) == LS_OK &&
-        is_duplicate(rc, &own) && check_absent(pg, write, &ignored) == LS_CONFLICT) {
-        own = ignored;
-        rc = LS_CONFLICT;
+    if (go_back(pg)) {
+        if (ls_pgs_is_held(rc, &own)) {
+            rc = ls_pgs_held(pg, table, write->schema->collection, &own);
+        } else if (is_duplicate(rc, &own) && check_absent(pg, write, &absent) == LS_CONFLICT) {
+            own = absent;
+            rc = LS_CONFLICT;
+        }
     }
     if (err)
         *err = own;

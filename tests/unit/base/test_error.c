@@ -208,6 +208,7 @@ static void the_exit_status_and_the_retry_follow_from_the_code(void **state)
     assert_false(ls_code_retryable(LS_OK));
     assert_false(ls_code_retryable(LS_DATA));
     assert_true(ls_code_refusal(LS_CONSTRAINT) && ls_code_refusal(LS_TYPE));
+    assert_true(ls_code_refusal(LS_HELD) && !ls_code_refusal(LS_BUSY));
     assert_false(ls_code_refusal(LS_DATA) || ls_code_refusal(LS_OK));
 }
 
