@@ -117,8 +117,7 @@ static void a_missing_collection_is_answered_with_the_nearest_one(void **state)
     assert_non_null(strstr(err.text, "things1"));
     assert_code(LS_NOT_FOUND,
                 ls_store_describe(place->store, "quite another", &place->conf->mem, &schema, &err));
-    assert_code(LS_USAGE,
-                ls_store_describe(place->store, "", &place->conf->mem, &schema, &err));
+    assert_code(LS_USAGE, ls_store_describe(place->store, "", &place->conf->mem, &schema, &err));
 }
 
 static void collections_are_listed_by_the_names_that_describe_takes(void **state)
