@@ -263,9 +263,12 @@ void render_status(struct cli *cli, const struct lockstep_status *list, size_t c
     if (table)
         print_table(table, NARROW_BLOCKS);
     for (size_t i = 0; i < count; i++)
-        if (*list[i].explain)
-            printf("%s: %s\n", sync_label(list[i].sync, list[i].source, list[i].target, label),
-                   list[i].explain);
+        if (*list[i].explain) {
+            print_clean(stdout, sync_label(list[i].sync, list[i].source, list[i].target, label));
+            fputs(": ", stdout);
+            print_clean(stdout, list[i].explain);
+            putchar('\n');
+        }
     if (several)
         print_sum(cli, list, count, missing);
     else
@@ -466,9 +469,11 @@ static void render_dry_run(struct cli *cli, const struct lockstep_run *run, cons
     printf("%sdry run%s of %s: nothing was changed; a sync would make\n", paint(cli, BOLD),
            paint(cli, PLAIN), label);
     print_counts(run);
-    if (*run->reason)
-        printf("  %sa brake would stop it%s: %s\n", paint(cli, YELLOW), paint(cli, PLAIN),
-               run->reason);
+    if (*run->reason) {
+        printf("  %sa brake would stop it%s: ", paint(cli, YELLOW), paint(cli, PLAIN));
+        print_clean(stdout, run->reason);
+        putchar('\n');
+    }
 }
 
 /* The first line of a run, and its counts. */
@@ -536,8 +541,11 @@ void render_show(struct cli *cli, const struct lockstep_run *run, const char *lo
     if (run->undone_by)
         printf("  was undone%s by run %" PRId64 "\n", run->undone_in_part ? " in part" : "",
                run->undone_by);
-    printf("  id       %s\n  source   %s\n  target   %s\n  started  %s UTC\n", run->id, run->source,
-           run->target, utc_time(run->started_us, time));
+    printf("  id       %s\n  source   ", run->id);
+    print_clean(stdout, run->source);
+    fputs("\n  target   ", stdout);
+    print_clean(stdout, run->target);
+    printf("\n  started  %s UTC\n", utc_time(run->started_us, time));
     if (*run->reason) {
         fputs("  reason   ", stdout);
         print_clean(stdout, run->reason);
@@ -649,13 +657,17 @@ static void print_sync_heading(struct cli *cli, const char *sync)
 
 static void print_finding(const struct cli *cli, const struct lockstep_finding *f, size_t level)
 {
-    char *text = clean_text(f->text);
-    const size_t used = WORD_COLUMN + line_width(f->what, strlen(f->what)) + 1;
+    char *text = clean_text(f->text), *what = clean_text(f->what);
 
-    printf("%s%-*s%s%s:", paint(cli, levels[level].colour), WORD_COLUMN, levels[level].word,
-           paint(cli, PLAIN), f->what);
-    print_wrapped(stdout, text ? text : "", used, WORD_COLUMN, terminal_width(STDOUT_FILENO));
+    if (text && what) {
+        const size_t used = WORD_COLUMN + line_width(what, strlen(what)) + 1;
+
+        printf("%s%-*s%s%s:", paint(cli, levels[level].colour), WORD_COLUMN, levels[level].word,
+               paint(cli, PLAIN), what);
+        print_wrapped(stdout, text, used, WORD_COLUMN, terminal_width(STDOUT_FILENO));
+    }
     free(text);
+    free(what);
 }
 
 void render_finding(struct cli *cli, const struct lockstep_finding *f)

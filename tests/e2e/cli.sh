@@ -634,6 +634,16 @@ test_tables_lose_no_column_on_a_narrow_terminal() {
     no_wider_than 60
 }
 
+test_names_of_a_database_do_not_steer_the_terminal() {
+    local field=$'red\e[31m'
+
+    sqlite3 a.db 'CREATE TABLE t (id INTEGER PRIMARY KEY, v INT)'
+    sqlite3 b.db "CREATE TABLE t (id INTEGER PRIMARY KEY, v INT, \"$field\" INT NOT NULL)"
+    lockstep check sqlite:a.db#t sqlite:b.db#t >out 2>err || true
+    says out 'red'
+    is "$(grep -c $'\e' out)" 0
+}
+
 test_a_reader_that_leaves_ends_a_diff_cleanly() {
     long_sync
     set +e
