@@ -125,9 +125,10 @@ static void check_native(struct trip *t)
 static void check_dynamic(struct trip *t)
 {
     if ((t->from->flags & LS_FIELD_DYNAMIC) && !(t->to->flags & LS_FIELD_DYNAMIC))
-        say(t, LS_TRIP_CHECKED,
-            "SQLite columns hold values of any type (0000-00-00 in a date); those that are no %s "
-            "are refused.",
+        say(t, LS_TRIP_CHECKED, "%s; those that are no %s are refused.",
+            is_engine(t->from, "sqlite")
+                ? "SQLite columns hold values of any type (0000-00-00 in a date)"
+                : "The values of this field are of any type",
             name_of(t->to));
 }
 

@@ -436,9 +436,12 @@ static void check_names_what_cannot_make_the_round_trip(void **state)
     const struct ls_field tz = postgres(LS_T_TIMESTAMPTZ, "timestamp with time zone", -1, 6);
     struct ls_field folds = postgres(LS_T_TEXT, "citext", -1, -1),
                     padded = postgres(LS_T_TEXT, "character(3)", 3, -1);
-    struct ls_field identity = big;
+    struct ls_field identity = big, mixed = {.name = "f", .type = LS_T_TEXT, .engine = ""};
     (void)state;
 
+    mixed.native = ""; /* of a JSON Lines file */
+    mixed.flags = LS_FIELD_DYNAMIC;
+    says(mixed, stamp, NULL, false, LS_TRIP_CHECKED, "The values of this field are of any type");
     folds.flags = LS_FIELD_FOLDS;
     padded.flags = LS_FIELD_PADDED;
     identity.flags = LS_FIELD_IDENTITY;
