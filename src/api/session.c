@@ -222,21 +222,24 @@ static enum ls_run_status status_of(const struct session *s, enum ls_code rc)
     return done > 0 || run->unchanged > 0 ? LS_RUN_PARTIAL : LS_RUN_FAILED;
 }
 
+static void add_text(struct ls_buf *out, const char *name, const char *text)
+{
+    ls_buf_printf(out, ",\"%s\":", name);
+    ls_text_json(out, text, strlen(text));
+}
+
 static void add_side(struct ls_buf *out, const char *name, uint64_t count, uint64_t digest,
-                     int64_t as_of_us)
+                     int64_t as_of_us, const char *position)
 {
     char as_of[25];
 
     ls_clock_iso(as_of_us, as_of);
     ls_buf_printf(out,
-                  ",\"%s\":{\"count\":%" PRIu64 ",\"digest\":\"%016" PRIx64 "\",\"as_of\":\"%s\"}",
+                  ",\"%s\":{\"count\":%" PRIu64 ",\"digest\":\"%016" PRIx64 "\",\"as_of\":\"%s\"",
                   name, count, digest, as_of);
-}
-
-static void add_text(struct ls_buf *out, const char *name, const char *text)
-{
-    ls_buf_printf(out, ",\"%s\":", name);
-    ls_text_json(out, text, strlen(text));
+    if (*position)
+        add_text(out, "position", position);
+    ls_buf_text(out, "}");
 }
 
 static void build_receipt(const struct session *s, struct ls_buf *out)
@@ -264,8 +267,10 @@ static void build_receipt(const struct session *s, struct ls_buf *out)
         add_text(out, "family", v->family);
         ls_buf_printf(out, ",\"seeds\":[\"%016" PRIx64 "\",\"%016" PRIx64 "\"]", v->seeds[0],
                       v->seeds[1]);
-        add_side(out, "source_side", v->source_count, v->source_digest, v->source_as_of_us);
-        add_side(out, "target_side", v->target_count, v->target_digest, v->target_as_of_us);
+        add_side(out, "source_side", v->source_count, v->source_digest, v->source_as_of_us,
+                 v->source_position);
+        add_side(out, "target_side", v->target_count, v->target_digest, v->target_as_of_us,
+                 v->target_position);
     }
     ls_buf_text(out, "}");
 }

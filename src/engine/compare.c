@@ -9,6 +9,8 @@
  * without a zone) is refused here rather than shown as a table in which everything differs. */
 #include "engine/compare.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "engine/compare_keys.h"
 #include "engine/compare_path.h"
@@ -193,6 +195,29 @@ static void begin(struct ls_compare_result *ret, const struct ls_compare_options
     ret->source_as_of_us = ret->target_as_of_us = ls_clock_now_us();
 }
 
+static enum ls_code position_of(struct ls_store *store, struct ls_arena *mem, char *text,
+                                size_t size, struct ls_error *err)
+{
+    const char *position = "";
+    enum ls_code rc = ls_store_position(store, mem, &position, err);
+
+    /* A snapshot with many open transactions is long; the position in the log comes first and is never cut. */
+    snprintf(text, size, "%s", position);
+    return rc;
+}
+
+/* Asked before the first record is read, so that what was committed up to there is in the verdict. */
+static enum ls_code note_positions(const struct ls_job *job, struct ls_arena *mem,
+                                   struct ls_compare_result *ret, struct ls_error *err)
+{
+    enum ls_code rc =
+        position_of(job->source.store, mem, ret->source_position, sizeof ret->source_position, err);
+
+    return rc == LS_OK ? position_of(job->target.store, mem, ret->target_position,
+                                     sizeof ret->target_position, err)
+                       : rc;
+}
+
 enum ls_code ls_compare(struct ls_job *job, const struct ls_compare_options *options,
                         const struct ls_hooks *hooks, ls_difference_fn *fn, void *ctx,
                         struct ls_compare_result *ret, struct ls_error *err)
@@ -206,6 +231,8 @@ enum ls_code ls_compare(struct ls_job *job, const struct ls_compare_options *opt
     ls_arena_init(&cmp.mem, 0);
     begin(ret, &cmp.options);
     rc = refuse_never(job, &cmp.mem, err);
+    if (rc == LS_OK)
+        rc = note_positions(job, &cmp.mem, ret, err);
     if (rc == LS_OK) {
         ls_compare_choose(job, &cmp.options, &cmp.mem, &c);
         ls_compare_say_choice(&c, ret);
@@ -259,7 +286,9 @@ enum ls_code ls_compare_keys(struct ls_job *job, size_t key_count, const struct 
     begin(ret, &o);
     ret->path = "keys";
     ls_compare_set_family(&c, ret);
-    rc = ls_compare_some_keys(job, key_count, keys, false, hooks, fn, ctx, ret, err);
+    rc = note_positions(job, &mem, ret, err);
+    if (rc == LS_OK)
+        rc = ls_compare_some_keys(job, key_count, keys, false, hooks, fn, ctx, ret, err);
     ls_arena_done(&mem);
     return rc;
 }

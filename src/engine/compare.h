@@ -42,6 +42,8 @@ struct ls_compare_result {
     char family[200];                         /* how records were hashed: digest family */
     char explain[1000];                       /* sentences: which path and why */
     int64_t source_as_of_us, target_as_of_us; /* when each side's reading began */
+    /* Where each store stood then (ls_store_position()): a log position and a snapshot; "" where the kind has none. */
+    char source_position[128], target_position[128];
 };
 
 /* Compares. fn may be NULL (status: only counts; the digest path still finds out which records differ, to count them).

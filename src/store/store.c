@@ -404,6 +404,15 @@ enum ls_code ls_store_create(struct ls_store *store, const char *collection,
     return store->ops->create(store, collection, like, key_count, key, err);
 }
 
+enum ls_code ls_store_position(struct ls_store *store, struct ls_arena *mem, const char **ret,
+                               struct ls_error *err)
+{
+    enum ls_code rc = need_idle(store, "position", err);
+
+    *ret = "";
+    return rc == LS_OK && store->ops->position ? store->ops->position(store, mem, ret, err) : rc;
+}
+
 enum ls_code ls_store_lock(struct ls_store *store, const char *name, struct ls_error *err)
 {
     if (!ls_store_can(store, LS_CAP_LOCK))

@@ -114,6 +114,10 @@ struct ls_store_ops {
     /* LS_CAP_ORDER: whether this scan can come in key order as ls_value_order() has it. NULL: always. */
     bool (*orders)(struct ls_store *store, const struct ls_scan *scan);
 
+    /* Where the store stands, as text for people and receipts. NULL: it has no such thing. */
+    enum ls_code (*position)(struct ls_store *store, struct ls_arena *mem, const char **ret,
+                             struct ls_error *err);
+
     /* LS_CAP_WRITE */
     enum ls_code (*begin)(struct ls_store *store, struct ls_error *err);
     enum ls_code (*write)(struct ls_store *store, const struct ls_write *write,
@@ -187,6 +191,10 @@ LS_MUST_CHECK enum ls_code ls_store_fetch(struct ls_store *store, const struct l
                                           struct ls_rows *ret, struct ls_error *err);
 void ls_store_cancel(struct ls_store *store);
 bool ls_store_orders(struct ls_store *store, const struct ls_scan *scan);
+/* Where the store stands: everything committed up to there is seen by a scan that begins after this call. On PostgreSQL
+ * "lsn=0/1A2B3C4, snapshot=730:735:731"; "" for a kind that keeps no such position. In mem. */
+LS_MUST_CHECK enum ls_code ls_store_position(struct ls_store *store, struct ls_arena *mem,
+                                             const char **ret, struct ls_error *err);
 
 /* A batch is one transaction: begin, mark, fetch for update, write, fetch again, commit. write() is all or nothing and may be called
  * several times in one transaction; after LS_CONSTRAINT, LS_TYPE, LS_CONFLICT or LS_HELD it has changed nothing and the transaction

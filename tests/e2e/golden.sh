@@ -26,6 +26,7 @@ normalise() {
         -e 's#STARTED \(UTC\) *#STARTED (UTC)  #; s# +TIME\b#  TIME#; s# +[0-9.]+ (ms|s)\b#  DURATION#g' \
         -e 's#"duration_ms":[0-9]+#"duration_ms":0#g' \
         -e 's#\b[0-9a-f]{64}\b#SHA256#g; s#"digest":( ?)"[0-9a-f]{16}"#"digest":\1"DIGEST"#g' \
+        -e 's#lsn=[0-9A-F/]*, snapshot=[0-9:,]*#lsn=LSN, snapshot=SNAPSHOT#g' \
         -e 's#"seeds":( ?)\["[0-9a-f]{16}",( ?)"[0-9a-f]{16}"\]#"seeds":\1["SEED",\2"SEED"]#g' \
         -e 's#cli:tester@[^ "]+#cli:tester@HOST#g; s#HOST +#HOST  #g'
 }

@@ -134,4 +134,17 @@ test_what_others_do_meanwhile_does_not_spoil_the_verdict_over_all() {
         status 1 lockstep sync t && is "$(how_verified)" 'touched false'
 }
 
+test_a_receipt_says_where_both_servers_stood_when_they_were_read() {
+    make_sides
+    before=$(pg "$source" -c 'SELECT pg_current_wal_lsn()')
+    status 0 lockstep verify one
+    pg "$source" -c 'UPDATE items SET n = 1 WHERE id = 1' # so that the log moves on
+    after=$(pg "$source" -c 'SELECT pg_current_wal_lsn()')
+    lockstep receipt 1 --json >receipt
+    for side in source_side target_side; do
+        lsn=$(jq -r ".$side.position" receipt | sed -n 's/^lsn=\([0-9A-F/]*\), snapshot=[0-9]*:[0-9]*:[0-9,]*$/\1/p')
+        is "$(pg "$source" -c "SELECT '$lsn'::pg_lsn >= '$before' AND '$lsn'::pg_lsn < '$after'")" t
+    done
+}
+
 run_tests

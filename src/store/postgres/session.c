@@ -330,6 +330,21 @@ static enum ls_code settle(struct ls_store *store, const struct ls_schema *schem
     return rc;
 }
 
+/* Where the log ends, on a replica where it was replayed to, and which transactions a snapshot of now sees. */
+static enum ls_code position(struct ls_store *store, struct ls_arena *mem, const char **ret,
+                             struct ls_error *err)
+{
+    struct ls_pgs *pg = ls_pgs_of(store);
+    const char *sql =
+        pg->version >= 130000
+            ? "SELECT 'lsn=' || CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
+              " ELSE pg_current_wal_lsn() END || ', snapshot=' || pg_current_snapshot()"
+            : "SELECT 'lsn=' || CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
+              " ELSE pg_current_wal_lsn() END || ', snapshot=' || txid_current_snapshot()";
+
+    return ls_pgs_ask(pg, sql, NULL, 0, mem, ret, err);
+}
+
 /* Who holds it, as far as this role may see. Never fails: it only adds to a message. */
 static const char *holder(struct ls_pgs *pg, uint64_t key, struct ls_arena *mem)
 {
@@ -394,6 +409,7 @@ const struct ls_store_ops ls_postgres_ops = {
     .fetch = ls_pgs_fetch,
     .cancel = cancel,
     .orders = ls_pgs_orders,
+    .position = position,
     .begin = begin,
     .write = ls_pgs_write,
     .mark = mark,
