@@ -413,19 +413,20 @@ static enum ls_code read_soft(struct loader *l, const struct yaml_node *node, st
 static enum ls_code read_deletes(struct loader *l, const struct yaml_node *node,
                                  struct ls_error *err)
 {
-    static const char *const words[] = {"remove", "keep"};
+    enum word { REMOVE, KEEP, SOFT };
+    static const char *const words[] = {[REMOVE] = "remove", [KEEP] = "keep", [SOFT] = "soft"};
     static const struct entry entries[] = {{"soft", read_soft}};
     size_t word = 0;
     enum ls_code rc;
 
     if (node->kind == YAML_MAP)
         return READ_MAP(l, node, entries, "deletes", err);
-    if (node->kind == YAML_TEXT && strcmp(node->text, "soft") == 0)
-        return ls_yaml_error(
+    rc = need_word(l, node, words, COUNT(words), &word, err);
+    if (rc == LS_OK && word == SOFT)
+        rc = ls_yaml_error(
             err, l->path, node,
             "soft deletes say which field they set: deletes: { soft: { deleted_at: now } }");
-    rc = need_word(l, node, words, COUNT(words), &word, err);
-    l->sync->deletes = word == 0 ? LS_DELETES_REMOVE : LS_DELETES_KEEP;
+    l->sync->deletes = word == KEEP ? LS_DELETES_KEEP : LS_DELETES_REMOVE;
     return rc;
 }
 

@@ -263,8 +263,6 @@ enum ls_code ls_job_check(struct ls_job *job, struct ls_arena *mem, size_t *ret_
         check_left_out(&f, LS_SIDE_SOURCE);
         check_left_out(&f, LS_SIDE_TARGET);
         check_filters(&f);
-    }
-    if (job->source.schema) {
         check_flags(&f);
         check_access(&f);
     }

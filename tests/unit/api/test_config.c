@@ -246,11 +246,11 @@ static const struct {
     {A_SYNC "    where: [a]\n", ":6:12: ", {"a text is expected", ""}},
     {A_SYNC "    target_where: {}\n", ":6:19: ", {"a text is expected", ""}},
     /* words, numbers, shares */
-    {A_SYNC "    deletes: sometimes\n", ":6:14: ", {"remove or keep is expected", ""}},
+    {A_SYNC "    deletes: sometimes\n", ":6:14: ", {"remove, keep or soft is expected", ""}},
     {A_SYNC "    deletes: soft\n", ":6:14: ", {"soft: { deleted_at: now }", ""}},
     {A_SYNC "    deletes: { soft: {} }\n", ":6:22: ", {"at least one field", ""}},
     {A_SYNC "    deletes: { soft: now }\n", ":6:22: ", {"soft (field: now", ""}},
-    {A_SYNC "    deletes: [remove]\n", ":6:14: ", {"remove or keep", ""}},
+    {A_SYNC "    deletes: [remove]\n", ":6:14: ", {"remove, keep or soft", ""}},
     {A_SYNC "    brakes: 20%\n", ":6:13: ", {"brakes is expected here", ""}},
     {A_SYNC "    brakes: { deletes: many }\n", ":6:24: ", {"20%, 0.2 or off", ""}},
     {A_SYNC "    brakes: { deletes: 120% }\n", ":6:24: ", {"20%, 0.2 or off", ""}},
