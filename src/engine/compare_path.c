@@ -44,7 +44,7 @@ static bool marks_deleted(struct ls_compare_choice *c)
 
 static bool key_not_enforced(struct ls_compare_choice *c)
 {
-    return !c->job->key_enforced;
+    return !c->job->key_unique;
 }
 
 static bool converts(struct ls_compare_choice *c)

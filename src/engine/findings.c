@@ -170,6 +170,12 @@ static void check_key(struct findings *f)
         add(f, LS_FINDING_OK, "key",
             ls_arena_printf(f->mem, "%s: unique and never NULL on both sides.",
                             names.failed ? "many fields" : ls_buf_str(&names)));
+    else if (f->job->key_unique)
+        add(f, LS_FINDING_NOTE, "key",
+            ls_arena_printf(f->mem,
+                            "%s: unique on both sides, but may be NULL, and a record whose key is "
+                            "ends a compare. Declare its fields NOT NULL on both sides.",
+                            names.failed ? "many fields" : ls_buf_str(&names)));
     else
         add(f, LS_FINDING_NOTE, "key",
             ls_arena_printf(f->mem,

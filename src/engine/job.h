@@ -84,8 +84,9 @@ struct ls_job {
     bool partial;  /* --only: some records alone */
     bool owned;    /* target_where is set, or not filtered: records may be deleted */
     bool created;  /* the target was made by this open */
-    /* Both sides enforce that the key is unique and not NULL; else reading checks it. */
-    bool key_enforced;
+    /* Both sides enforce that no two records have the same key, NULLs apart: digests refuse those. Else reading checks it. */
+    bool key_unique;
+    bool key_enforced; /* and that it is never NULL */
     /* --only names whole keys: these, layout key values one after the other; else 0. */
     size_t only_key_count;
     const struct ls_value *only_keys;

@@ -165,10 +165,7 @@ static enum ls_code null_key(const struct ls_job *job, enum ls_side_name side, s
                            ? job->source.schema->fields[job->mapping->fields[at].source].name
                            : job->layout.fields[at].name;
 
-    return ls_error_set(err, LS_DATA,
-                        "key field %s of %s is NULL in a record. Fill it, leave such records out "
-                        "by a filter, or name another key",
-                        name, ls_job_side(job, side)->schema->collection);
+    return ls_store_null_key(ls_job_side(job, side)->schema->collection, name, err);
 }
 
 enum ls_code ls_job_check_key(const struct ls_job *job, enum ls_side_name side,

@@ -22,8 +22,14 @@ LS_MUST_CHECK enum ls_code ls_resolve_like(const struct ls_schema *source,
                                            struct ls_schema **ret, size_t *ret_key_count,
                                            const size_t **ret_key, struct ls_error *err);
 
-/* Whether the store keeps these fields (schema indexes) together unique. strict: and never NULL in any of them. */
+/* What a store keeps true of the fields of a key. */
+enum ls_key_rule {
+    LS_KEY_ONCE,   /* no two records have the same values, NULLs apart */
+    LS_KEY_SERVES, /* and a primary key says so, or one that is never NULL */
+    LS_KEY_STRICT  /* and none of the fields is ever NULL */
+};
+/* Whether the store keeps the rule for these fields (schema indexes). */
 bool ls_schema_enforces(const struct ls_schema *schema, const size_t *fields, size_t count,
-                        bool strict);
+                        enum ls_key_rule rule);
 
 #endif

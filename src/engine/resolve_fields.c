@@ -18,11 +18,16 @@ bool ls_set_has(const size_t *set, size_t count, size_t field)
 }
 
 bool ls_schema_enforces(const struct ls_schema *schema, const size_t *fields, size_t count,
-                        bool strict)
+                        enum ls_key_rule rule)
 {
+    for (size_t i = 0; i < count && rule == LS_KEY_STRICT; i++) {
+        if (!(schema->fields[fields[i]].flags & LS_FIELD_NOT_NULL))
+            return false;
+    }
     for (size_t i = 0; i < schema->key_count; i++) {
         const struct ls_key *key = &schema->keys[i];
-        bool within = key->field_count > 0 && (key->not_null || (!strict && key->primary));
+        bool within =
+            key->field_count > 0 && (key->not_null || key->primary || rule == LS_KEY_ONCE);
 
         for (size_t j = 0; j < key->field_count && within; j++)
             within = ls_set_has(fields, count, key->fields[j]);

@@ -76,7 +76,8 @@ static bool take_key(struct ls_resolver *r, const struct ls_key *key, bool of_so
     }
     r->key_count = key->field_count;
     key_fields(r, !of_source, scratch);
-    if (!ls_schema_constrained(other) || ls_schema_enforces(other, scratch, r->key_count, false))
+    if (!ls_schema_constrained(other) ||
+        ls_schema_enforces(other, scratch, r->key_count, LS_KEY_SERVES))
         return true;
     r->key_count = 0;
     return false;
@@ -141,6 +142,16 @@ static enum ls_code shared_key(struct ls_resolver *r, struct ls_error *err)
     return no_key(r, err);
 }
 
+/* Whether a side keeps the rule for the key, by constraints that we are told of. */
+static bool keeps(const struct ls_resolver *r, bool of_source, enum ls_key_rule rule,
+                  size_t *scratch)
+{
+    const struct ls_schema *schema = of_source ? r->source : r->target;
+
+    key_fields(r, of_source, scratch);
+    return ls_schema_constrained(schema) && ls_schema_enforces(schema, scratch, r->key_count, rule);
+}
+
 enum ls_code ls_resolve_key(struct ls_resolver *r, struct ls_error *err)
 {
     enum ls_code rc = r->config->key_count ? named_key(r, err) : shared_key(r, err);
@@ -151,11 +162,9 @@ enum ls_code ls_resolve_key(struct ls_resolver *r, struct ls_error *err)
     scratch = ls_arena_array(r->mem, r->key_count, sizeof *scratch);
     if (!scratch)
         return ls_error_nomem(err);
-    key_fields(r, true, scratch);
-    r->job->key_enforced = ls_schema_constrained(r->source) &&
-                           ls_schema_enforces(r->source, scratch, r->key_count, true);
-    key_fields(r, false, scratch);
-    r->job->key_enforced = r->job->key_enforced && ls_schema_constrained(r->target) &&
-                           ls_schema_enforces(r->target, scratch, r->key_count, true);
+    r->job->key_unique =
+        keeps(r, true, LS_KEY_ONCE, scratch) && keeps(r, false, LS_KEY_ONCE, scratch);
+    r->job->key_enforced =
+        keeps(r, true, LS_KEY_STRICT, scratch) && keeps(r, false, LS_KEY_STRICT, scratch);
     return LS_OK;
 }

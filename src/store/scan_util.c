@@ -141,9 +141,17 @@ struct digest {
     struct ls_buf canon;
 };
 
-/* false: out of memory. */
-static bool digest_rows(struct digest *d, const struct ls_rows *rows, const uint64_t seeds[2],
-                        struct ls_segment *ret)
+enum ls_code ls_store_null_key(const char *collection, const char *field, struct ls_error *err)
+{
+    return ls_error_set(err, LS_DATA,
+                        "key field %s of %s is NULL in a record. Fill it, leave such records out "
+                        "by a filter, or name another key",
+                        field, collection);
+}
+
+static enum ls_code digest_rows(struct digest *d, const struct ls_rows *rows,
+                                const uint64_t seeds[2], struct ls_segment *ret,
+                                struct ls_error *err)
 {
     const struct ls_scan *scan = d->scan;
 
@@ -151,17 +159,22 @@ static bool digest_rows(struct digest *d, const struct ls_rows *rows, const uint
         const struct ls_value *row = ls_row(rows, r);
         size_t segment;
 
-        for (size_t i = 0; i < scan->key_count; i++)
+        for (size_t i = 0; i < scan->key_count; i++) {
             d->key[i] = row[scan->key[i]];
+            if (d->key[i].type == LS_T_NULL)
+                return ls_store_null_key(scan->schema->collection,
+                                         scan->schema->fields[scan->fields[scan->key[i]]].name,
+                                         err);
+        }
         segment = ls_partition_of(scan->partition, d->key, d->key_as, scan->key_count, &d->canon);
         ls_buf_reset(&d->canon);
         ls_values_canon(&d->canon, row, d->as, scan->field_count);
         if (d->canon.failed)
-            return false;
+            return ls_error_nomem(err);
         ret[segment].count++;
         ret[segment].sum += ls_record_hash(d->canon.data, d->canon.size, seeds);
     }
-    return true;
+    return LS_OK;
 }
 
 enum ls_code ls_store_digest_by_scan(struct ls_store *store, const struct ls_scan *scan,
@@ -193,8 +206,7 @@ enum ls_code ls_store_digest_by_scan(struct ls_store *store, const struct ls_sca
         rc = ls_cursor_next(cursor, &batch, &rows, err);
         if (rc != LS_OK || !rows.count)
             break;
-        if (!digest_rows(&d, &rows, seeds, ret))
-            rc = ls_error_nomem(err);
+        rc = digest_rows(&d, &rows, seeds, ret, err);
     }
 done:
     ls_cursor_end(cursor);

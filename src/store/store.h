@@ -224,7 +224,8 @@ void ls_store_forget(struct ls_store *store, const char *tag);
 const char *ls_store_digest_family(struct ls_store *store, const struct ls_scan *scan,
                                    struct ls_arena *mem, struct ls_error *err);
 /* Digests of all wanted segments of scan->partition into ret[partition->count]; those not wanted get zeros. Fields hashed:
- * all of scan->fields. Hashes are seeded with both seeds (never 0 or 1). */
+ * all of scan->fields. Hashes are seeded with both seeds (never 0 or 1). LS_DATA: a record in them has a NULL in its key
+ * (ls_store_null_key()): the sums would not tell how many have. */
 LS_MUST_CHECK enum ls_code ls_store_digest(struct ls_store *store, const struct ls_scan *scan,
                                            const uint64_t seeds[2], struct ls_segment *ret,
                                            struct ls_error *err);
@@ -282,6 +283,9 @@ LS_MUST_CHECK enum ls_code ls_store_bounds_by_scan(struct ls_store *store,
                                                    const struct ls_scan *scan, size_t wanted,
                                                    struct ls_arena *mem, size_t *ret_count,
                                                    struct ls_value **ret, struct ls_error *err);
+/* LS_DATA: a record of the collection has a NULL in this field of its key. */
+LS_MUST_CHECK enum ls_code ls_store_null_key(const char *collection, const char *field,
+                                             struct ls_error *err);
 /* LS_NOT_FOUND that names the store and the nearest of these collections. */
 LS_MUST_CHECK enum ls_code ls_store_no_collection(struct ls_store *store, const char *collection,
                                                   size_t count, const char *const *names,

@@ -388,6 +388,40 @@ static void an_empty_collection_has_no_bounds(void **state)
     assert_int_equal(count, 0);
 }
 
+/* Whatever the segments are cut by: as one, by ranges, by hash. */
+static void a_null_in_the_key_is_refused(void **state)
+{
+    struct place *place = make_simple(*state);
+    const struct ls_value bound = value_for(place, 2, "5");
+    const struct ls_partition ps[] = {
+        {.count = 1}, {.count = 2, .by_range = true, .bounds = &bound}, {.count = 4, .seed = 77}};
+    const size_t amount_first[] = {2, 0}, amount_last[] = {0, 2};
+    struct ls_scan scan = scan_all(place);
+    struct ls_segment segments[4];
+    struct ls_error err = {0};
+
+    put_many(place, 9);
+    scan.key_count = 2;
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t i = 0; i < 2 * COUNT(ps); i++) {
+            scan.key = i % 2 ? amount_first : amount_last;
+            scan.partition = &ps[i / 2];
+            if (round == 0) {
+                assert_ls(ls_store_digest(place->store, &scan, seeds, segments, &err));
+                continue;
+            }
+            assert_code(LS_DATA, ls_store_digest(place->store, &scan, seeds, segments, &err));
+            assert_non_null(strstr(err.text, "key field amount of "));
+            assert_non_null(strstr(err.text, " is NULL in a record"));
+        }
+        if (round == 0)
+            put(place, 1, (const char *const[]){"10", "n10", NULL});
+    }
+    scan.key = place->key;
+    scan.key_count = place->key_count; /* and in any other field it is a value */
+    assert_ls(ls_store_digest(place->store, &scan, seeds, segments, &err));
+}
+
 static void a_seed_of_zero_or_one_is_refused(void **state)
 {
     struct place *place = make_simple(*state);
@@ -420,6 +454,7 @@ const struct conf_test conf_digest_tests[] = {
     {T(bounds_cut_into_parts_of_about_the_same_count), LS_CAP_DIGEST, false, false},
     {T(bounds_cut_the_wanted_segments_alone), LS_CAP_DIGEST, false, false},
     {T(an_empty_collection_has_no_bounds), LS_CAP_DIGEST, false, false},
+    {T(a_null_in_the_key_is_refused), LS_CAP_DIGEST, false, false},
     {T(a_seed_of_zero_or_one_is_refused), LS_CAP_DIGEST, false, false},
     {NULL, NULL, 0, false, false},
 };

@@ -10,6 +10,8 @@
  * A segment's digest is its count and the sum of its hashes modulo 2^64. sum(bigint) adds up in 128 bits inside the server and
  * gives a numeric at the end; only that is brought to 64 bits, here.
  *
+ * The fields of the key that may be NULL are counted beside the records: a segment that has fewer of them has a NULL in a key.
+ *
  * Segments are grouped by HashAggregate: a sort of all records costs as much again as hashing them, so
  * sorting is switched off for the query, and jit, which costs more than it saves.
  *
@@ -176,6 +178,16 @@ static enum ls_code md5_hash(struct ls_buf *sql, const struct ls_pgs_table *tabl
     return rc;
 }
 
+static const struct ls_field *key_field(const struct ls_scan *scan, size_t i)
+{
+    return &scan->schema->fields[scan->fields[scan->key[i]]];
+}
+
+static bool may_be_null(const struct ls_scan *scan, size_t i)
+{
+    return !(key_field(scan, i)->flags & LS_FIELD_NOT_NULL);
+}
+
 enum ls_code ls_pgs_digest_query(struct ls_pgs *pg, const struct ls_scan *scan,
                                  const uint64_t seeds[2], struct ls_buf *sql, struct ls_error *err)
 {
@@ -194,7 +206,15 @@ enum ls_code ls_pgs_digest_query(struct ls_pgs *pg, const struct ls_scan *scan,
                  : record_hash(sql, table, scan, seeds, err);
     if (rc != LS_OK)
         return rc;
-    ls_buf_printf(sql, "), 0) FROM %s AS t", table->ident);
+    ls_buf_text(sql, "), 0)");
+    for (size_t i = 0; i < scan->key_count; i++) {
+        if (!may_be_null(scan, i))
+            continue;
+        ls_buf_text(sql, ", count(");
+        ls_pgs_column_ref(sql, table, scan->fields[scan->key[i]]);
+        ls_buf_char(sql, ')');
+    }
+    ls_buf_printf(sql, " FROM %s AS t", table->ident);
     rc = ls_pgs_where(sql, table, scan, err);
     if (rc == LS_OK && grouped)
         ls_buf_text(sql, " GROUP BY 1");
@@ -212,9 +232,22 @@ static uint64_t modulo(const char *text)
     return negative ? 0 - ret : ret;
 }
 
-static enum ls_code run(struct ls_pgs *pg, const char *sql, size_t count, struct ls_segment *ret,
-                        struct ls_error *err)
+/* LS_DATA when a key field has fewer values than the segment has records. */
+static enum ls_code check_keys(struct ls_sql_stmt *stmt, const struct ls_scan *scan,
+                               uint64_t records, struct ls_error *err)
 {
+    int column = 3;
+
+    for (size_t i = 0; i < scan->key_count; i++)
+        if (may_be_null(scan, i) && (uint64_t)ls_sql_i64(stmt, column++) != records)
+            return ls_store_null_key(scan->schema->collection, key_field(scan, i)->name, err);
+    return LS_OK;
+}
+
+static enum ls_code run(struct ls_pgs *pg, const char *sql, const struct ls_scan *scan,
+                        struct ls_segment *ret, struct ls_error *err)
+{
+    const size_t count = scan->partition ? scan->partition->count : 1;
     struct ls_sql_stmt *stmt = NULL;
     bool row = false;
     enum ls_code rc = ls_sql_prepare(pg->db, sql, &stmt, err);
@@ -231,6 +264,9 @@ static enum ls_code run(struct ls_pgs *pg, const char *sql, size_t count, struct
         }
         ret[at].count = (uint64_t)ls_sql_i64(stmt, 1);
         ret[at].sum = modulo(ls_sql_text(stmt, 2, NULL));
+        rc = check_keys(stmt, scan, ret[at].count, err);
+        if (rc != LS_OK)
+            break;
     }
     ls_sql_finish(stmt);
     return rc;
@@ -257,7 +293,7 @@ enum ls_code ls_pgs_digest(struct ls_store *store, const struct ls_scan *scan,
         goto done;
     rc = ls_sql_exec(pg->db, LS_PGS_DIGEST_SETTINGS, err);
     if (rc == LS_OK)
-        rc = run(pg, ls_buf_str(&sql), count, ret, err);
+        rc = run(pg, ls_buf_str(&sql), scan, ret, err);
     if (!inside)
         ls_sql_rollback(pg->db);
     else if (rc == LS_OK)

@@ -17,7 +17,8 @@
  * An ordered scan promises the model's order (order.c has checked it). A value that appears between the
  * check and the scan, and breaks the order, ends the scan with LS_CHANGED.
  *
- * A digest is a scan whose values are hashed where SQLite has them: nothing is copied. */
+ * A digest is a scan whose values are hashed where SQLite has them: nothing is copied. SQLite keeps a primary key unique but
+ * for NULLs, unless its columns say NOT NULL, so a NULL in the key ends the digest: equal ones on both sides would pass unseen. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -257,6 +258,17 @@ enum ls_code ls_sqlite_next(struct ls_cursor *base, struct ls_arena *mem, struct
     return rc;
 }
 
+/* LS_DATA when the record has a NULL in its key. */
+static enum ls_code check_key(const struct ls_scan *scan, const struct ls_value *record,
+                              struct ls_error *err)
+{
+    for (size_t i = 0; i < scan->key_count; i++)
+        if (record[scan->fields[scan->key[i]]].type == LS_T_NULL)
+            return ls_store_null_key(scan->schema->collection, ls_sqlite_key_field(scan, i)->name,
+                                     err);
+    return LS_OK;
+}
+
 static enum ls_code digest_all(struct ls_sqlite_cursor *c, const struct ls_as *as,
                                const uint64_t seeds[2], struct ls_segment *ret,
                                struct ls_error *err)
@@ -269,6 +281,9 @@ static enum ls_code digest_all(struct ls_sqlite_cursor *c, const struct ls_as *a
 
     ls_buf_init(&canon, 0);
     while ((rc = advance(c, SLICE_ROWS, &row, &segment, err)) == LS_OK && row) {
+        rc = check_key(scan, c->record, err);
+        if (rc != LS_OK)
+            break;
         ls_buf_reset(&canon);
         for (size_t i = 0; i < scan->field_count; i++)
             ls_value_canon(&canon, &c->record[scan->fields[i]], &as[i]);

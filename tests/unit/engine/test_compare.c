@@ -456,6 +456,50 @@ static void swapped_values_are_found_by_digest(void **state)
     done(&s);
 }
 
+/* The usual key of an SQLite table after the integer one, which SQLite lets be NULL, any number of times. */
+static void a_primary_key_that_may_be_null_is_digested_and_a_null_refused(void **state)
+{
+    static const struct {
+        const char *more_a, *more_b;
+        const char *side; /* that is refused, whichever comes first; NULL: none */
+    } cases[] = {
+        {"", "", NULL},
+        {"INSERT INTO t VALUES(NULL, 'x')", "INSERT INTO t VALUES(NULL, 'x')", ""},
+        {"INSERT INTO t VALUES(NULL, 'x'), (NULL, 'x')", "", "source: "},
+        {"", "INSERT INTO t VALUES(NULL, 'x')", "target: "},
+    };
+    const struct ls_compare_options options = {.recheck_delay_ms = 1};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const char *urls[] = {fixture_sqlite(), fixture_sqlite()};
+        const char *more[] = {cases[i].more_a, cases[i].more_b};
+        struct ls_compare_result result = {0};
+        struct ls_error err = {0};
+        struct ls_job *job;
+        enum ls_code rc;
+
+        for (size_t side = 0; side < 2; side++) {
+            fixture_sql(urls[side], "CREATE TABLE t(id TEXT PRIMARY KEY, v TEXT)");
+            fixture_sql(urls[side], "INSERT INTO t VALUES('a', '1'), ('b', '2'), ('c', NULL)");
+            fixture_sql(urls[side], more[side]);
+        }
+        fixture_sql(urls[1], "UPDATE t SET v = '3' WHERE id = 'b'");
+        job = fixture_job(fixture_url(urls[0], "t"), fixture_url(urls[1], "t"), NULL);
+        rc = ls_compare(job, &options, NULL, NULL, NULL, &result, &err);
+        assert_string_equal(result.path, "digest");
+        if (cases[i].side) {
+            assert_error(rc, &err, LS_DATA, cases[i].side, "key field id of t is NULL");
+        } else {
+            assert_ok(rc, &err);
+            assert_int_equal(result.count[LS_IN_SYNC], 2);
+            assert_int_equal(result.count[LS_INCONSISTENT], 1);
+        }
+        ls_job_close(job);
+        fixture_done();
+    }
+}
+
 static void seeds_are_random_and_never_zero_or_one(void **state)
 {
     struct ls_compare_options options = {.seeds = {0, 1}};
@@ -1180,6 +1224,7 @@ int main(void)
         cmocka_unit_test(postgres_and_others_agree_with_what_is_known),
         cmocka_unit_test(files_and_others_agree_with_what_is_known),
         cmocka_unit_test(swapped_values_are_found_by_digest),
+        cmocka_unit_test(a_primary_key_that_may_be_null_is_digested_and_a_null_refused),
         cmocka_unit_test(seeds_are_random_and_never_zero_or_one),
         cmocka_unit_test(empty_sides_are_in_sync),
         cmocka_unit_test(a_value_that_does_not_fit_differs_and_stops_nothing),

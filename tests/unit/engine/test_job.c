@@ -147,6 +147,7 @@ static void a_named_key_without_a_constraint_is_checked_by_reading(void **state)
     struct ls_job *job = fixture_job(p.a, p.b, &config);
 
     (void)state;
+    assert_false(job->key_unique);
     assert_false(job->key_enforced);
     assert_int_equal(job->layout.key_count, 1);
     assert_string_equal(job->layout.fields[job->layout.key[0]].name, "email");
@@ -162,7 +163,8 @@ static void a_longer_key_than_the_enforced_one_is_unique_too(void **state)
     struct ls_job *job = fixture_job(p.a, p.b, &config);
 
     (void)state;
-    assert_true(job->key_enforced);
+    assert_true(job->key_unique);
+    assert_false(job->key_enforced); /* email may be NULL */
     ls_job_close(job);
     fixture_done();
 }
@@ -621,14 +623,38 @@ static void a_table_without_a_key_names_the_columns_that_could_serve(void **stat
     fixture_done();
 }
 
-static void a_primary_key_that_may_be_null_serves_and_is_checked(void **state)
+static void a_primary_key_that_may_be_null_serves_and_check_says_so(void **state)
 {
     const struct pair p = two_files("CREATE TABLE t(code TEXT PRIMARY KEY, v TEXT)",
-                                    "CREATE TABLE t(code TEXT PRIMARY KEY, v TEXT)");
+                                    "CREATE TABLE t(code TEXT PRIMARY KEY NOT NULL, v TEXT)");
     struct ls_job *job = fixture_job(p.a, p.b, NULL);
+    const struct ls_finding *list = NULL;
+    struct ls_error err = {0};
+    struct ls_arena mem;
+    size_t count = 0;
 
     (void)state;
+    ls_arena_init(&mem, 0);
     assert_string_equal(job->layout.fields[job->layout.key[0]].name, "code");
+    assert_true(job->key_unique);
+    assert_false(job->key_enforced);
+    assert_ok(ls_job_check(job, &mem, &count, &list, &err), &err);
+    assert_true(finds(list, count, "key", "code: unique on both sides, but may be NULL"));
+    ls_job_close(job);
+    ls_arena_done(&mem);
+    fixture_done();
+}
+
+static void a_unique_key_that_may_be_null_serves_when_it_is_named(void **state)
+{
+    static const char sql[] = "CREATE TABLE t(id INTEGER PRIMARY KEY, mail TEXT UNIQUE, v TEXT)";
+    const char *const key[] = {"mail"};
+    const struct ls_sync_config config = {.key = key, .key_count = 1};
+    const struct pair p = two_files(sql, sql);
+    struct ls_job *job = fixture_job(p.a, p.b, &config);
+
+    (void)state;
+    assert_true(job->key_unique);
     assert_false(job->key_enforced);
     ls_job_close(job);
     fixture_done();
@@ -738,7 +764,8 @@ int main(void)
         cmocka_unit_test(cascading_deletes_need_to_be_accepted_where_records_are_deleted),
         cmocka_unit_test(generated_fields_are_left_out),
         cmocka_unit_test(a_table_without_a_key_names_the_columns_that_could_serve),
-        cmocka_unit_test(a_primary_key_that_may_be_null_serves_and_is_checked),
+        cmocka_unit_test(a_primary_key_that_may_be_null_serves_and_check_says_so),
+        cmocka_unit_test(a_unique_key_that_may_be_null_serves_when_it_is_named),
         cmocka_unit_test(check_tells_what_is_put_into_the_target),
         cmocka_unit_test(a_missing_right_is_said_before_anything_is_read),
     };
