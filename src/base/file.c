@@ -40,9 +40,7 @@ static char *parent_of(const char *path)
     return strndup(path, (size_t)(slash - path));
 }
 
-/* Makes a name in path's directory durable. Where directories cannot be synced (some
- * network file systems say EINVAL) there is nothing more to be done. */
-static enum ls_code sync_parent(const char *path, struct ls_error *err)
+enum ls_code ls_file_sync_parent(const char *path, struct ls_error *err)
 {
     enum ls_code rc = LS_OK;
     char *parent = parent_of(path);
@@ -70,7 +68,7 @@ static enum ls_code make_dir(const char *path, struct ls_error *err)
                    ? LS_OK
                    : ls_error_errno(err, ENOTDIR, "cannot make the directory %s", path);
     if (mkdir(path, 0700) == 0)
-        return sync_parent(path, err);
+        return ls_file_sync_parent(path, err);
     if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return LS_OK; /* somebody else was faster */
     return ls_error_errno(err, errno, "cannot make the directory %s", path);
@@ -306,7 +304,7 @@ enum ls_code ls_file_swap_commit(struct ls_file_swap *swap, struct ls_error *err
         ls_file_swap_abort(swap);
         return rc;
     }
-    rc = sync_parent(swap->path, err);
+    rc = ls_file_sync_parent(swap->path, err);
     forget(swap);
     return rc;
 }

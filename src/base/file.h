@@ -20,6 +20,10 @@ LS_MUST_CHECK enum ls_code ls_file_make_dirs(const char *path, struct ls_error *
 LS_MUST_CHECK enum ls_code ls_file_read(const char *path, size_t max_bytes, struct ls_arena *mem,
                                         char **ret_data, size_t *ret_size, struct ls_error *err);
 
+/* Makes the name of a file in its directory durable. Where directories cannot be synced (some
+ * network file systems say EINVAL) there is nothing more to be done. */
+LS_MUST_CHECK enum ls_code ls_file_sync_parent(const char *path, struct ls_error *err);
+
 /* A file that replaces `path` in one step. Write to f, then commit: flush, fsync,
  * rename, fsync of the directory. Abort removes it. The temporary file stands beside path as `.NAME.lockstep-TAG`, so that it is on the same
  * file system and its presence after a crash tells that commit was not reached. */

@@ -35,6 +35,8 @@ void file_input_close(struct file_input *in);
 /* Reads more behind the window, whose bytes may move, or sets eof. LS_DATA when the window would pass FILE_RECORD_MAX;
  * LS_CHANGED at the end of a file that somebody wrote to since it was opened. */
 LS_MUST_CHECK enum ls_code file_input_more(struct file_input *in, struct ls_error *err);
+/* Whether nobody wrote to a file between two looks at it: same size, same time of the last change. */
+bool file_unwritten(const struct stat *before, const struct stat *now);
 
 struct file_format {
     const char *name;

@@ -95,6 +95,12 @@ static enum ls_code make_room(struct file_input *in, struct ls_error *err)
     return LS_OK;
 }
 
+bool file_unwritten(const struct stat *before, const struct stat *now)
+{
+    return now->st_size == before->st_size && now->st_mtim.tv_sec == before->st_mtim.tv_sec &&
+           now->st_mtim.tv_nsec == before->st_mtim.tv_nsec;
+}
+
 /* Whether the file is still what it was when it was opened. */
 static enum ls_code check_unchanged(const struct file_input *in, struct ls_error *err)
 {
@@ -102,8 +108,7 @@ static enum ls_code check_unchanged(const struct file_input *in, struct ls_error
 
     if (fstat(in->fd, &now) != 0)
         return ls_error_errno(err, errno, "cannot look at %s", in->shown);
-    if (now.st_size == in->seen.st_size && now.st_mtim.tv_sec == in->seen.st_mtim.tv_sec &&
-        now.st_mtim.tv_nsec == in->seen.st_mtim.tv_nsec)
+    if (file_unwritten(&in->seen, &now))
         return LS_OK;
     return ls_error_set(err, LS_CHANGED,
                         "%s was written to while it was read. Try again when that is done; better "

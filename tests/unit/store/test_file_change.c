@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of store/file/file.c and work.c: transactions, kills, full disks, who may write when. */
+/* Tests of store/file/transaction.c, write.c and work.c: transactions, kills, full disks, who may write when. */
 #include "file_help.h"
 
 #include <signal.h>
