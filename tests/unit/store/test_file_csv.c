@@ -218,6 +218,39 @@ static void memory_stays_flat_while_a_file_is_read(void **state)
     free(path);
 }
 
+static void a_long_stretch_that_a_filter_leaves_out_is_not_the_end(void **state)
+{
+    static const char *const only[] = {"id=199999"};
+    struct ls_filter filter;
+    struct ls_cursor *cursor = NULL;
+    struct ls_rows rows;
+    struct ls_buf text;
+    struct opened o;
+    char *path;
+    size_t before;
+
+    (void)state;
+    ls_buf_init(&text, 0);
+    ls_buf_text(&text, "id,text\n");
+    for (size_t i = 0; i < 200000; i++)
+        ls_buf_printf(&text, "%zu,something of some length that fills a batch\n", i);
+    path = a_file("t.csv", text.data, text.size);
+    open_file(&o, path, false);
+    assert_int_equal(describe_file(&o), LS_OK);
+    assert_int_equal(ls_filter_only(only, 1, o.schema, &o.mem, &filter, &o.err), LS_OK);
+    o.scan.filter = &filter;
+    assert_int_equal(ls_store_scan(o.store, &o.scan, &cursor, &o.err), LS_OK);
+    before = o.mem.used_bytes;
+    assert_int_equal(ls_cursor_next(cursor, &o.mem, &rows, &o.err), LS_OK);
+    assert_int_equal(rows.count, 1);
+    assert_memory_equal(ls_row(&rows, 0)[0].data, "199999", 6);
+    assert_true(o.mem.used_bytes - before < text.size / 10);
+    ls_cursor_end(cursor);
+    close_file(&o);
+    ls_buf_done(&text);
+    free(path);
+}
+
 static void a_header_of_very_many_columns_is_refused(void **state)
 {
     struct ls_buf text;
@@ -325,6 +358,7 @@ int main(void)
         cmocka_unit_test(a_field_may_be_larger_than_what_is_read_at_once),
         cmocka_unit_test(the_edge_of_the_window_is_nowhere_seen),
         cmocka_unit_test(memory_stays_flat_while_a_file_is_read),
+        cmocka_unit_test(a_long_stretch_that_a_filter_leaves_out_is_not_the_end),
         cmocka_unit_test(a_header_of_very_many_columns_is_refused),
         cmocka_unit_test(line_ends_and_the_mark_are_kept),
         cmocka_unit_test(quotes_are_written_where_they_are_needed),
