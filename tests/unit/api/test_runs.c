@@ -229,6 +229,23 @@ static void what_an_undo_of_an_undo_brought_again_can_be_taken_back_again(void *
     lockstep_close(w->ls);
 }
 
+/* Somebody may have made by hand what the run had made: a second undo must not take that. */
+static void what_was_undone_is_not_undone_a_second_time(void **state)
+{
+    struct world *w = world_of(FIVE, TABLE "; INSERT INTO t VALUES (3, 'old')", "");
+
+    (void)state;
+    sync(w, LOCKSTEP_OK, "completed 4+ 1~ 0- 0 failed 0 conflicts, verified");
+    undo(w, "1", LOCKSTEP_OK, "completed 0+ 1~ 4- 0 failed 0 conflicts, verified");
+    refuses_undo(w, "1", "run 1 was undone by run 2", "lockstep undo 2");
+    target_is(w, "3old");
+    api_exec(w->target, "DELETE FROM t; INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')");
+    refuses_undo(w, "1", "run 1 was undone by run 2", "lockstep undo 2");
+    target_is(w, "1a 2b 3c");
+    history_says(w, "1", "undone by 2");
+    lockstep_close(w->ls);
+}
+
 static void an_undo_that_took_nothing_back_does_not_count(void **state)
 {
     struct world *w = world_of(FIVE, TABLE, "");
@@ -379,6 +396,7 @@ int main(void)
         cmocka_unit_test_teardown(what_was_taken_back_is_not_touched_again, teardown),
         cmocka_unit_test_teardown(what_an_undo_of_an_undo_brought_again_can_be_taken_back_again,
                                   teardown),
+        cmocka_unit_test_teardown(what_was_undone_is_not_undone_a_second_time, teardown),
         cmocka_unit_test_teardown(an_undo_that_took_nothing_back_does_not_count, teardown),
         cmocka_unit_test_teardown(no_force_makes_an_undo_go_past_a_conflict, teardown),
         cmocka_unit_test_teardown(an_undo_elsewhere_is_told_before_its_key_is_looked_for, teardown),

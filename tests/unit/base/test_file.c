@@ -480,6 +480,67 @@ static void a_lock_dies_with_its_process(void **state)
     free(path);
 }
 
+/* Locks, starts cat between two pipes, and says so: its child outlives it. */
+struct left_behind {
+    int in[2], out[2];
+};
+
+static void lock_and_start(const char *path, struct left_behind *child)
+{
+    struct ls_file_lock lock;
+
+    if (ls_file_lock(&lock, path, 0, false, NULL) != LS_OK)
+        _exit(1);
+    if (fork() == 0) {
+        if (dup2(child->in[0], STDIN_FILENO) >= 0 && dup2(child->out[1], STDOUT_FILENO) >= 0)
+            execlp("cat", "cat", (char *)NULL);
+        _exit(1);
+    }
+    for (;;)
+        pause();
+}
+
+static void assert_answers(const struct left_behind *child)
+{
+    char sign = 0;
+
+    assert_int_equal(write(child->in[1], "s", 1), 1);
+    assert_int_equal(read(child->out[0], &sign, 1), 1);
+}
+
+static void a_lock_does_not_live_on_in_a_program_that_was_started(void **state)
+{
+    struct ls_file_lock lock = LS_FILE_UNLOCKED;
+    char *path = testdir_path("left-behind");
+    struct left_behind child;
+    struct ls_error err;
+    char sign;
+    int status;
+    pid_t pid;
+    (void)state;
+
+    assert_int_equal(pipe2(child.in, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(child.out, O_CLOEXEC), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        lock_and_start(path, &child);
+    close(child.in[0]);
+    close(child.out[1]);
+    assert_answers(&child);
+    assert_int_equal(ls_file_lock(&lock, path, 0, false, &err), LS_BUSY);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    status = ls_file_lock(&lock, path, 0, false, &err);
+    assert_answers(&child);
+    close(child.in[1]);
+    assert_int_equal(read(child.out[0], &sign, 1), 0); /* it has ended */
+    close(child.out[0]);
+    assert_int_equal(status, LS_OK);
+    ls_file_unlock(&lock);
+    free(path);
+}
+
 /* What the older fcntl() locks get wrong. */
 static void closing_another_descriptor_of_the_file_keeps_the_lock(void **state)
 {
@@ -592,6 +653,7 @@ int main(void)
         cmocka_unit_test(a_held_lock_is_busy_until_it_is_given_back),
         cmocka_unit_test(locks_at_different_offsets_are_different_locks),
         cmocka_unit_test(a_lock_dies_with_its_process),
+        cmocka_unit_test(a_lock_does_not_live_on_in_a_program_that_was_started),
         cmocka_unit_test(closing_another_descriptor_of_the_file_keeps_the_lock),
         cmocka_unit_test(whoever_waits_gets_the_lock_when_it_is_given_back),
         cmocka_unit_test(a_lock_file_that_cannot_be_made_is_an_error),

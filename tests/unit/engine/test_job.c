@@ -560,6 +560,27 @@ static void a_view_is_read_and_never_written(void **state)
     fixture_done();
 }
 
+/* Whatever is done with the target: only its writer, of a session of its own, may write. */
+static void the_source_is_only_read(void **state)
+{
+    const struct pair p = two_files(SIMPLE, SIMPLE);
+    const struct ls_sync_config config = {.source.url = p.a, .target.url = p.b};
+
+    (void)state;
+    for (unsigned writable = 0; writable < 2; writable++) {
+        struct ls_error err = {0};
+        struct ls_job *job = NULL;
+
+        assert_ok(ls_job_open(&config, writable, &job, &err), &err);
+        assert_false(job->source.store->writable);
+        assert_false(job->target.store->writable);
+        assert_int_equal(job->source.schema->flags & LS_SCHEMA_READ_ONLY, LS_SCHEMA_READ_ONLY);
+        assert_int_not_equal(ls_store_begin(job->source.store, &err), LS_OK);
+        ls_job_close(job);
+    }
+    fixture_done();
+}
+
 static void triggers_need_to_be_accepted(void **state)
 {
     const struct ls_sync_config yes = {.cascades_accept = true};
@@ -760,6 +781,7 @@ int main(void)
         cmocka_unit_test(a_job_over_the_target_alone_has_all_its_fields),
         cmocka_unit_test(check_tells_of_key_fields_and_what_is_left_out),
         cmocka_unit_test(a_view_is_read_and_never_written),
+        cmocka_unit_test(the_source_is_only_read),
         cmocka_unit_test(triggers_need_to_be_accepted),
         cmocka_unit_test(cascading_deletes_need_to_be_accepted_where_records_are_deleted),
         cmocka_unit_test(generated_fields_are_left_out),

@@ -399,6 +399,95 @@ static void deletes_are_planned_by_their_policy(void **state)
     }
 }
 
+/* The source's fetch, with two records changed before the first one: exactly between the two looks. */
+static struct {
+    const struct ls_store_ops *real;
+    struct ls_store_ops ops;
+    const char *source, *target;
+    size_t calls;
+} between;
+
+static void change_two(void)
+{
+    const struct ls_value first[] = {ls_value_int(2)}, second[] = {ls_value_int(4)};
+    const struct ls_value again[] = {ls_value_int(2), ls_value_text("later")};
+    const struct ls_value more[] = {ls_value_int(4), ls_value_text("later")};
+
+    fixture_delete(between.source, "t", 1, first);
+    fixture_insert(between.source, "t", 1, again);
+    fixture_delete(between.target, "t", 1, second);
+    fixture_insert(between.target, "t", 1, more);
+}
+
+static enum ls_code fetch_between(struct ls_store *store, const struct ls_scan *what,
+                                  size_t key_count, const struct ls_value *keys, bool for_update,
+                                  struct ls_arena *mem, struct ls_rows *ret, struct ls_error *err)
+{
+    if (between.calls++ == 0)
+        change_two();
+    return between.real->fetch(store, what, key_count, keys, for_update, mem, ret, err);
+}
+
+static struct ls_job *moving_job(void)
+{
+    const char *a = table_in(fixture_memory(), "t", "id:int* n:text\n1|x\n2|x\n3|x\n");
+    const char *b = table_in(fixture_memory(), "t", "id:int* n:text\n1|y\n2|y\n4|y\n");
+    struct ls_job *job = fixture_job(a, b, NULL);
+
+    between.real = job->source.store->ops;
+    between.ops = *between.real;
+    between.ops.fetch = fetch_between;
+    between.source = a;
+    between.target = b;
+    between.calls = 0;
+    job->source.store->ops = &between.ops;
+    return job;
+}
+
+/* The keys of a plan's changes: 1 and 3 of moving_job(), which stayed as they were. */
+static void assert_leaves_out_what_moves(struct ls_plan *plan)
+{
+    const struct ls_plan_counts expected = {
+        .inserts = 1, .updates = 1, .moving = 2, .source_count = 3, .target_count = 3};
+    struct ls_change *changes = NULL;
+    struct ls_error err = {0};
+    struct ls_arena mem;
+    size_t count = 0;
+
+    ls_arena_init(&mem, 0);
+    assert_memory_equal(ls_plan_counts(plan), &expected, sizeof expected);
+    assert_ok(ls_plan_next(plan, 10, &mem, &changes, &count, &err), &err);
+    assert_int_equal(count, 2);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(changes[i].key[0].i, changes[i].kind == LS_INSERT ? 3 : 1);
+        assert_int_equal(changes[i].kind == LS_INSERT || changes[i].kind == LS_UPDATE, true);
+    }
+    ls_plan_close(plan);
+    ls_arena_done(&mem);
+}
+
+static void what_moves_is_left_out_of_a_plan(void **state)
+{
+    static const struct ls_compare_options looks = {.recheck_max = 100};
+    struct ls_compare_result compared;
+    struct ls_plan_counts counts;
+    struct ls_plan *plan = NULL;
+    struct ls_error err = {0};
+    char *path = testdir_path("moving.plan");
+    struct ls_job *job = moving_job();
+
+    (void)state;
+    assert_ok(ls_plan_save(job, &looks, NULL, path, &counts, &compared, &err), &err);
+    assert_ok(open_plan(job, path, &plan, &err), &err);
+    assert_leaves_out_what_moves(plan);
+    ls_job_close(job);
+    job = moving_job();
+    assert_ok(ls_plan_make(job, &looks, NULL, &plan, &compared, &err), &err);
+    assert_leaves_out_what_moves(plan);
+    ls_job_close(job);
+    free(path);
+}
+
 static void a_file_that_cannot_be_written_is_named(void **state)
 {
     struct ls_job *job = small_job();
@@ -605,6 +694,35 @@ static void a_table_that_changed_since_is_noticed(void **state)
     free(path);
 }
 
+/* In SQLite only the fields tell; in PostgreSQL also a table of the same fields is another one. */
+static void a_table_made_anew_since_is_noticed(void **state)
+{
+    static const struct {
+        const char *kind, *anew;
+    } cases[] = {
+        {"sqlite", "CREATE TABLE t(id integer PRIMARY KEY NOT NULL, n varchar(9), m text)"},
+        {"postgres", "CREATE TABLE t(id integer PRIMARY KEY NOT NULL, n text, m varchar(9))"},
+        {"postgres", "CREATE TABLE t(id integer PRIMARY KEY NOT NULL, n text, m text)"},
+    };
+    const char *a = table_in(fixture_memory(), "t", "id:int* n:text m:text\n1|x|x\n");
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const char *b = runs_table(
+            cases[i].kind, "CREATE TABLE t(id integer PRIMARY KEY NOT NULL, n text, m text)");
+        struct ls_job *job = fixture_job(a, b, NULL);
+        char *path = make_plan(job, NULL);
+
+        ls_job_close(job);
+        runs_sql(b, "DROP TABLE t");
+        runs_sql(b, cases[i].anew);
+        job = fixture_job(a, b, NULL);
+        refuse(job, path, LS_CHANGED, "no longer fits");
+        ls_job_close(job);
+        free(path);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -617,6 +735,7 @@ int main(void)
         cmocka_unit_test_teardown(people_can_read_and_check_it, done),
         cmocka_unit_test_teardown(a_header_is_read_without_a_job, done),
         cmocka_unit_test_teardown(deletes_are_planned_by_their_policy, done),
+        cmocka_unit_test_teardown(what_moves_is_left_out_of_a_plan, done),
         cmocka_unit_test_teardown(a_file_that_cannot_be_written_is_named, done),
         cmocka_unit_test_teardown(a_plan_that_was_cut_is_refused, done),
         cmocka_unit_test_teardown(a_plan_that_was_edited_is_refused, done),
@@ -625,6 +744,7 @@ int main(void)
         cmocka_unit_test_teardown(files_of_others_are_no_plans, done),
         cmocka_unit_test_teardown(a_plan_is_for_its_own_sync, done),
         cmocka_unit_test_teardown(a_table_that_changed_since_is_noticed, done),
+        cmocka_unit_test_teardown(a_table_made_anew_since_is_noticed, done),
     };
 
     return cmocka_run_group_tests_name("engine/plan", tests, NULL, NULL);

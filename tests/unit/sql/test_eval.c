@@ -599,6 +599,28 @@ static void sql_that_is_no_expression_of_ours_is_not_prepared(void **state)
     assert_int_equal(id, 77);
 }
 
+/* Nor this: a join of seven times ten rows needs nothing that the authorizer knows of. */
+static void an_expression_that_runs_on_is_ended(void **state)
+{
+#define TEN "(VALUES (1), (1), (1), (1), (1), (1), (1), (1), (1), (1))"
+    static const char forged[] = "(SELECT 1 FROM " TEN ", " TEN ", " TEN ", " TEN ", " TEN ", " TEN
+                                 ", " TEN " LIMIT 1 OFFSET 99999999)";
+    struct ls_expr_node node = {.kind = LS_NODE_LITERAL};
+    const struct ls_expr expr = {
+        .text = "forged", .root = &node, .sql = forged, .loose_sql = forged};
+    struct ls_value value = ls_value_int(77);
+    int id = -1;
+
+    (void)state;
+    assert_int_equal(ls_eval_add(eval, &expr, &id, &err), LS_OK);
+    assert_int_equal(ls_eval_value(eval, id, record, &mem, &value, &err), LS_DATA);
+    assert_non_null(strstr(err.text, "interrupted"));
+    assert_non_null(strstr(err.text, "(expression=forged)"));
+    assert_int_equal(value.i, 77);
+    assert_value("id + 1", "int 6"); /* each evaluation has the whole limit again */
+#undef TEN
+}
+
 /* --- The same answers as SQLite gives on a real table. --- */
 
 static uint64_t seed;
@@ -1106,6 +1128,7 @@ int main(void)
         TEST(a_result_outlives_the_next_one),
         TEST(the_deepest_expressions_that_are_parsed_are_taken),
         TEST(sql_that_is_no_expression_of_ours_is_not_prepared),
+        TEST(an_expression_that_runs_on_is_ended),
         TEST(random_expressions_give_what_sqlite_gives_on_a_table),
         TEST(what_is_pushed_down_selects_the_same_records),
         TEST(what_the_parser_takes_sqlite_takes),
