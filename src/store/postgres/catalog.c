@@ -46,7 +46,9 @@ static enum ls_code find_path(struct ls_pgs *pg, struct ls_error *err)
     rc = ls_pgs_ask(pg, own_path, NULL, 0, &pg->mem, &set, err);
     if (rc != LS_OK)
         return rc;
-    rc = ls_pgs_ask(pg, "SELECT current_schemas(false)::text", NULL, 0, &pg->mem, &path, err);
+    /* The path is the role's own while this runs, so every name says where it is from. */
+    rc = ls_pgs_ask(pg, "SELECT pg_catalog.current_schemas(false)::pg_catalog.text", NULL, 0,
+                    &pg->mem, &path, err);
     if (rc == LS_OK)
         rc = ls_sql_exec(pg->db, "SET search_path = ''", err);
     else /* whatever went wrong, no function of a user's schema may be called from here on */
