@@ -46,6 +46,16 @@ test_values_of_any_type_pass_between_sqlite_files_as_they_are() {
     is "$(sqlite3 b.db "SELECT typeof(free), yes FROM t WHERE id = 1")" "text|1"
 }
 
+# PostgreSQL keeps no NUL: the record that has one fails alone, also when it is in the key that the record is looked for by.
+test_a_record_with_a_nul_in_its_text_fails_alone() {
+    db=$(pg_database nul)
+    pg "$db" -c "CREATE TABLE t (id text PRIMARY KEY, v text); INSERT INTO t VALUES ('1', 'old')"
+    sqlite3 a.db "CREATE TABLE t (id TEXT PRIMARY KEY NOT NULL, v TEXT); INSERT INTO t VALUES ('1', 'a'), ('2', 'b' || char(0) || 'c'), ('3' || char(0) || '4', 'd'), ('5', 'e')"
+    status 1 lockstep sync sqlite:a.db#t "$db#t"
+    says out "1 created, 1 updated, 0 deleted, 2 failed" "field v" "field id" "NUL"
+    is "$(pg "$db" -c "SELECT string_agg(id || v, ' ' ORDER BY id) FROM t")" "1a 5e"
+}
+
 # A policy that leaves records out must not make them look as if they were gone.
 test_records_that_a_policy_hides_are_never_taken_for_deleted() {
     from=$(pg_database hidden) to=$(pg_database full)

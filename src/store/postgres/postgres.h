@@ -77,7 +77,6 @@ struct ls_pgs {
     int version, lock_timeout_ms;
     int wait_ms;         /* for the next lock: less after one that was not to be had */
     bool md5;            /* digests by md5: servers before 14, or forced */
-    bool check_utf8;     /* the database's encoding is SQL_ASCII: text may be anything */
     struct ls_arena mem; /* as long as the session */
     const char *encoding;
     const char *server;    /* "system id/timeline/time of start", or "" */

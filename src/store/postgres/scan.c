@@ -11,7 +11,7 @@
  * that the planner does not see how long they are: for a thousand keys it would read all of a table that it has no
  * statistics of, and a table that is being filled has none. Integer keys that stand close together, as in a first copy, come with
  * their bounds instead: one stretch of the index, read in a third of the time of a thousand lookups. A key that the column
- * could not hold (the text 'x' for an integer) names no record and is left out here: the server would refuse
+ * could not hold (the text 'x' for an integer, a text with a NUL) names no record and is left out here: the server would refuse
  * the whole statement. */
 #include "store/postgres/postgres.h"
 
@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NOT_UTF8 "22021" /* character_not_in_repertoire */
 #define BATCH_BYTES ((size_t)1 << 20)
 #define BATCH_ROWS ((size_t)1000)
 /* Room for values is made before their number is known; wide tables get fewer rows of it. */
@@ -79,22 +80,18 @@ static enum ls_code damaged(struct ls_error *err)
         "damaged it");
 }
 
-/* A database in SQL_ASCII holds whatever bytes it was given. */
-static enum ls_code check_text(const struct ls_pgs_reader *reader, const struct ls_value *values,
-                               struct ls_error *err)
+/* Text leaves the server as UTF-8 or not at all, also from a database in SQL_ASCII, which holds whatever bytes it was
+ * given. The server's own words do not say what to do about it. */
+static enum ls_code not_utf8(const struct ls_pgs_reader *reader, struct ls_error *err)
 {
-    for (size_t i = 0; i < reader->width; i++) {
-        const struct ls_value *v = &values[i];
+    enum ls_code rc = ls_error_set(
+        err, LS_DATA,
+        "a text is not valid UTF-8 (store=%s). The database's encoding is %s: repair the text, or "
+        "leave the field out",
+        ls_sql_identity(reader->pg->db), reader->pg->encoding);
 
-        if ((v->type == LS_T_TEXT || v->type == LS_T_JSON || v->type == LS_T_NATIVE) &&
-            ls_utf8_check(v->data, v->size) != v->size)
-            return ls_error_set(
-                err, LS_DATA,
-                "a text is not valid UTF-8 (store=%s, field=%zu). The database's encoding is "
-                "SQL_ASCII, which checks nothing: repair the text, or leave the field out",
-                ls_sql_identity(reader->pg->db), i + 1);
-    }
-    return LS_OK;
+    snprintf(err->native, sizeof(err->native), NOT_UTF8);
+    return rc;
 }
 
 enum ls_code ls_pgs_read(struct ls_pgs_reader *reader, struct ls_arena *mem,
@@ -109,7 +106,7 @@ enum ls_code ls_pgs_read(struct ls_pgs_reader *reader, struct ls_arena *mem,
     for (;;) {
         rc = ls_sql_copy_read(reader->copy, &data, &size, err);
         if (rc != LS_OK)
-            return rc;
+            return err && strcmp(err->native, NOT_UTF8) == 0 ? not_utf8(reader, err) : rc;
         if (!data) {
             *ret_row = false;
             return reader->ended ? LS_OK : damaged(err);
@@ -132,7 +129,7 @@ enum ls_code ls_pgs_read(struct ls_pgs_reader *reader, struct ls_arena *mem,
             return damaged(err); /* a message is a record */
         if (*ret_row) {
             *ret_bytes += size;
-            return reader->pg->check_utf8 ? check_text(reader, values, err) : LS_OK;
+            return LS_OK;
         }
         reader->ended = true;
     }
@@ -298,6 +295,12 @@ enum ls_code ls_pgs_next(struct ls_cursor *base, struct ls_arena *mem, struct ls
     return LS_OK;
 }
 
+static bool has_nul(const struct ls_value *v)
+{
+    return (v->type == LS_T_TEXT || v->type == LS_T_JSON || v->type == LS_T_NATIVE) && v->size &&
+           memchr(v->data, '\0', v->size);
+}
+
 /* The keys that columns of these types can hold at all, as the columns' types: count is cut to their number. */
 static enum ls_code usable_keys(const struct ls_scan *what, const struct ls_value *keys,
                                 size_t *count, struct ls_arena *mem, struct ls_value **ret,
@@ -323,7 +326,7 @@ static enum ls_code usable_keys(const struct ls_scan *what, const struct ls_valu
                 rc = ls_value_convert(v, field, NULL, mem, &values[kept * width + k], &why);
             if (rc == LS_NOMEM)
                 return ls_error_nomem(err);
-            fits = rc == LS_OK && v->type != LS_T_NULL;
+            fits = rc == LS_OK && v->type != LS_T_NULL && !has_nul(&values[kept * width + k]);
         }
         kept += fits;
     }

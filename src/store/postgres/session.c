@@ -79,7 +79,6 @@ static enum ls_code learn(struct ls_pgs *pg, struct ls_error *err)
     if (rc != LS_OK)
         return rc;
     pg->server = ls_arena_printf(&pg->mem, "%s/%s", pg->system_id, place);
-    pg->check_utf8 = strcmp(pg->encoding, "SQL_ASCII") == 0;
     return pg->server ? LS_OK : ls_error_nomem(err);
 }
 
