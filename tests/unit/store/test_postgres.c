@@ -545,6 +545,73 @@ static void servers_before_14_hash_by_md5(void **state)
     assert_string_not_equal(family(w, store, "a"), other);
 }
 
+/* An index with such a collation takes 'abc' for 'ABC', and so does its hash. */
+static void text_that_a_collation_takes_for_the_same_hashes_differently(void **state)
+{
+    static const char *const types[] = {"text COLLATE public.nocase",
+                                        "varchar(9) COLLATE public.nocase",
+                                        "char(9) COLLATE public.nocase", "public.word"};
+    struct world *w = *state;
+    struct ls_store *store = open_store(w);
+
+    testpg_exec(w->url, "CREATE COLLATION public.nocase (provider = icu, locale = "
+                        "'und-u-ks-level2', deterministic = false);"
+                        "CREATE DOMAIN public.word AS text COLLATE public.nocase");
+    expect_sql(w->url, "SELECT 'abc' = 'ABC' COLLATE public.nocase", "t");
+    for (size_t i = 0; i < COUNT(types); i++)
+        if (alike(w, store, types[i], "'abc'", "'ABC'"))
+            fail_msg("%s: abc and ABC hash alike", types[i]);
+}
+
+/* Whether two records of two texts hash alike. */
+static bool pairs_alike(struct world *w, struct ls_store *store, const char *a, const char *b)
+{
+    char sql[512];
+
+    snprintf(sql, sizeof(sql),
+             "DROP TABLE IF EXISTS a, b; CREATE TABLE a (id int PRIMARY KEY, x text, y text);"
+             "CREATE TABLE b (LIKE a); INSERT INTO a VALUES (1, %s); INSERT INTO b VALUES (1, %s)",
+             a, b);
+    testpg_exec(w->url, sql);
+    return whole(w, store, "a").sum == whole(w, store, "b").sum;
+}
+
+static void text_that_moves_to_the_next_field_changes_the_hash(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"'ab', 'c'", "'a', 'bc'"},
+        {"'abc', ''", "'', 'abc'"},
+        {"'N', NULL", "NULL, 'N'"},
+        {"NULL, 'x'", "'N', 'x'"},
+        {"'1:a', ''", "'', '1:a'"},
+        {"repeat('x', 5000), 'x'", "'M' || md5(repeat('x', 5000)), 'x'"}};
+    struct world *w = *state;
+
+    for (int md5 = 0; md5 < 2; md5++) {
+        struct ls_store *store;
+
+        if (md5)
+            assert_int_equal(setenv("LOCKSTEP_PG_DIGEST", "md5", 1), 0);
+        store = open_store(w);
+        unsetenv("LOCKSTEP_PG_DIGEST");
+        for (size_t i = 0; i < COUNT(pairs); i++)
+            if (pairs_alike(w, store, pairs[i][0], pairs[i][1]))
+                fail_msg("%s and %s hash alike", pairs[i][0], pairs[i][1]);
+    }
+}
+
+static void servers_that_hash_otherwise_are_of_another_family(void **state)
+{
+    struct world *w = *state;
+    struct ls_store *store = open_store(w), *other = open_store(w);
+
+    testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY, v text)");
+    assert_string_equal(family(w, store, "t"), family(w, other, "t"));
+    assert_non_null(strstr(family(w, other, "t"), ls_pgs_of(other)->probe));
+    ls_pgs_of(other)->probe = "1/2";
+    assert_string_not_equal(family(w, store, "t"), family(w, other, "t"));
+}
+
 static void integers_of_all_widths_are_of_one_family(void **state)
 {
     struct world *w = *state;
@@ -675,6 +742,20 @@ static void a_digest_groups_without_sorting(void **state)
         assert_true(hashed);
         assert_false(sorted);
     }
+}
+
+/* A view can see what the query that reads it runs with. */
+static void a_digest_runs_with_its_settings(void **state)
+{
+    struct world *w = *state;
+    struct ls_store *store = open_store(w);
+
+    testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, "
+                        "'off off 48MB 0');"
+                        "CREATE VIEW seen AS SELECT id, current_setting('enable_sort') || ' ' ||"
+                        " current_setting('jit') || ' ' || current_setting('work_mem') || ' ' ||"
+                        " current_setting('parallel_tuple_cost') AS v FROM t");
+    assert_true(whole(w, store, "seen").sum == whole(w, store, "t").sum);
 }
 
 static void settings_of_a_digest_end_with_it(void **state)
@@ -949,6 +1030,142 @@ static void keys_close_together_and_far_apart_name_their_own_records(void **stat
     }
 }
 
+/* FOR UPDATE SKIP LOCKED leaves out what another transaction holds. */
+static void records_fetched_to_be_written_are_locked(void **state)
+{
+    static const char free_records[] = "SELECT string_agg(id::text, ' ') FROM (SELECT id FROM t "
+                                       "ORDER BY id FOR UPDATE SKIP LOCKED) f";
+    const struct ls_value keys[] = {ls_value_int(1), ls_value_int(3)};
+    struct world *w = *state;
+    struct ls_store *store = open_store(w);
+    struct ls_error err = {0};
+    struct ls_rows rows;
+    struct ls_scan scan;
+
+    testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, "
+                        "'a'), (2, 'b'), (3, 'c')");
+    scan = scan_of(describe(w, store, "t"), 1);
+    assert_ls(ls_store_begin(store, &err));
+    assert_ls(ls_store_fetch(store, &scan, 2, keys, false, &w->mem, &rows, &err));
+    expect_sql(w->url, free_records, "1 2 3");
+    assert_ls(ls_store_fetch(store, &scan, 2, keys, true, &w->mem, &rows, &err));
+    assert_int_equal(rows.count, 2);
+    expect_sql(w->url, free_records, "2");
+    ls_store_rollback(store);
+    expect_sql(w->url, free_records, "1 2 3");
+}
+
+static enum ls_code read_code(struct world *w, struct ls_store *store, const char *table,
+                              struct ls_error *err)
+{
+    struct ls_scan scan = scan_of(describe(w, store, table), 1);
+    struct ls_cursor *cursor = NULL;
+    struct ls_rows batch = {0};
+    enum ls_code rc = ls_store_scan(store, &scan, &cursor, err);
+
+    if (rc == LS_OK)
+        do
+            rc = ls_cursor_next(cursor, &w->mem, &batch, err);
+        while (rc == LS_OK && batch.count);
+    ls_cursor_end(cursor);
+    return rc;
+}
+
+static void reading_a_view_that_writes_is_refused(void **state)
+{
+    struct world *w = *state;
+    struct ls_store *store = open_url(w, w->url, false);
+    struct ls_error err = {0};
+
+    testpg_exec(w->url,
+                "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE TABLE notes "
+                "(id int);"
+                "CREATE FUNCTION note(int) RETURNS int VOLATILE LANGUAGE sql AS "
+                "'INSERT INTO public.notes VALUES ($1) RETURNING id';"
+                "CREATE VIEW noting AS SELECT id, note(id) AS n FROM t");
+    assert_code(LS_PERMISSION, read_code(w, store, "noting", &err));
+    assert_string_equal(err.native, "25006");
+    expect_sql(w->url, "SELECT count(*) FROM notes", "0");
+    expect_sql(w->url, "SELECT n FROM noting", "1"); /* it does write, for who may */
+    expect_sql(w->url, "SELECT count(*) FROM notes", "1");
+}
+
+static void bytes_that_are_no_text_are_not_read_as_text(void **state)
+{
+    struct world *w = *state;
+    char *url = testpg_database("store_ascii"),
+         *name = testpg_value(url, "SELECT current_database()");
+    struct ls_store *store;
+    struct ls_error err = {0};
+    char sql[200];
+
+    snprintf(sql, sizeof(sql), "DROP DATABASE \"%s\"", name);
+    testpg_exec(w->url, sql);
+    snprintf(sql, sizeof(sql),
+             "CREATE DATABASE \"%s\" TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' "
+             "LC_CTYPE 'C'",
+             name);
+    testpg_exec(w->url, sql);
+    testpg_exec(url, "CREATE TABLE good (id int PRIMARY KEY, v text); CREATE TABLE bad (LIKE good);"
+                     "INSERT INTO good VALUES (1, E'Vien\\303\\240');"
+                     "INSERT INTO bad VALUES (1, E'Vien\\340')");
+    store = open_url(w, url, false);
+    assert_ls(read_code(w, store, "good", &err));
+    assert_code(LS_DATA, read_code(w, store, "bad", &err));
+    assert_non_null(strstr(err.text, "SQL_ASCII"));
+    assert_non_null(strstr(err.text, name));
+    assert_ls(read_code(w, store, "good", &err));
+    free(name);
+    free(url);
+}
+
+/* Operators and functions of the same names, first in the role's own path, that nothing survives. */
+static void what_a_search_path_puts_first_is_not_called(void **state)
+{
+    static const char shadows[] =
+        "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b');"
+        "CREATE SCHEMA other; DO $$"
+        " DECLARE t text; body text := 'LANGUAGE plpgsql AS ''BEGIN RAISE ''''shadow''''; END'''; "
+        "BEGIN"
+        " FOREACH t IN ARRAY ARRAY['int4', 'int8', 'text', 'name', 'oid', '\"char\"'] LOOP"
+        " EXECUTE format('CREATE FUNCTION other.same(%1$s, %1$s) RETURNS bool ' || body, t);"
+        " EXECUTE format('CREATE OPERATOR other.= (FUNCTION = other.same, LEFTARG = %1$s,"
+        " RIGHTARG = %1$s)', t); END LOOP;"
+        " FOREACH t IN ARRAY ARRAY['md5(text)', 'octet_length(text)', 'int8send(int8)',"
+        " 'hashtextextended(text, int8)', 'hashint8extended(int8, int8)', 'current_setting(text)',"
+        " 'set_config(text, text, bool)', 'current_schemas(bool)', 'current_database()',"
+        " 'unnest(text[])', 'pg_relation_size(oid)'] LOOP"
+        " EXECUTE format('CREATE FUNCTION other.%s RETURNS text ' || body, t); END LOOP; END $$";
+    const struct ls_value key = ls_value_int(2);
+    struct world *w = *state;
+    struct ls_error err = {0};
+    struct ls_rows rows;
+    char *url;
+
+    testpg_exec(w->url, shadows);
+    assert_true(asprintf(&url, "%s?options=-c%%20search_path%%3Dother%%2Cpublic%%2Cpg_catalog",
+                         w->url) > 0);
+    for (int md5 = 0; md5 < 2; md5++) {
+        struct ls_store *plain, *store;
+        struct ls_scan scan;
+
+        if (md5)
+            assert_int_equal(setenv("LOCKSTEP_PG_DIGEST", "md5", 1), 0);
+        plain = open_store(w);
+        store = open_url(w, url, true);
+        unsetenv("LOCKSTEP_PG_DIGEST");
+        scan = scan_of(describe(w, store, "t"), 1);
+        assert_string_equal(scan.schema->collection, "public.t");
+        assert_int_equal(read_all(w, store, &scan).count, 2);
+        assert_true(whole(w, store, "t").sum == whole(w, plain, "t").sum);
+        assert_ls(ls_store_fetch(store, &scan, 1, &key, false, &w->mem, &rows, &err));
+        assert_int_equal(rows.count, 1);
+        assert_ls(WRITE(store, "t", 1, "i", "3", "c", "u", "2", "B"));
+        assert_ls(WRITE(store, "t", 1, "d", "3", "c", "u", "2", "b"));
+    }
+    free(url);
+}
+
 static void a_copied_schema_still_serves(void **state)
 {
     struct world *w = *state;
@@ -1209,6 +1426,47 @@ static void values_that_a_column_cannot_hold_are_refused_without_showing_them(vo
     }
 }
 
+/* What the server would be handed ends at the first NUL, or is refused without saying which value it was. */
+static void text_with_a_nul_is_refused_and_named(void **state)
+{
+    const struct ls_value good[] = {ls_value_int(1), ls_value_text("a")};
+    const struct ls_value bad[] = {ls_value_int(1), ls_value_data(LS_T_TEXT, "a\0b", 3)};
+    const struct ls_write_op ops[] = {
+        {LS_INSERT, bad, bad}, {LS_INSERT, good, good}, {LS_UPDATE, good, bad}};
+    struct world *w = *state;
+    struct ls_store *store = open_store(w);
+    const size_t text[] = {1}, first = 0;
+    const struct ls_value keys[] = {bad[1], good[1]};
+    struct ls_error err = {0};
+    struct ls_write write;
+    struct ls_rows rows;
+    struct ls_scan scan;
+
+    testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY, v text)");
+    scan = scan_of(describe(w, store, "t"), 1);
+    write = (struct ls_write){.schema = scan.schema,
+                              .field_count = 2,
+                              .fields = scan.fields,
+                              .key_count = 1,
+                              .key = scan.key,
+                              .count = 1};
+    assert_ls(ls_store_begin(store, &err));
+    for (size_t i = 0; i < COUNT(ops); i++) {
+        write.ops = &ops[i];
+        err = (struct ls_error){0};
+        assert_code(ops[i].record == good ? LS_OK : LS_TYPE, ls_store_write(store, &write, &err));
+        if (ops[i].record == bad)
+            assert_non_null(strstr(err.text, "field=v"));
+    }
+    assert_ls(ls_store_commit(store, &err));
+    expect_sql(w->url, "SELECT string_agg(v, ',') FROM t", "a");
+    scan.fields = text;
+    scan.key = &first;
+    scan.field_count = 1;
+    assert_ls(ls_store_fetch(store, &scan, 2, keys, false, &w->mem, &rows, &err));
+    assert_int_equal(rows.count, 1); /* 'a', and nothing that stands for 'a' and a NUL */
+}
+
 static void domains_and_case_folding_keys_are_written(void **state)
 {
     struct world *w = *state;
@@ -1238,25 +1496,36 @@ static const char *mark_of(struct world *w, struct ls_store *store)
     return marker;
 }
 
+/* The record that the transaction wrote is there, so nothing but the mark tells that it is another server's. */
 static void a_mark_of_another_server_is_not_trusted(void **state)
 {
     struct world *w = *state;
     struct ls_store *store = open_store(w);
     const struct ls_schema *schema;
-    enum ls_outcome outcome;
     struct ls_error err = {0};
-    const char *marker, *at;
+    enum ls_outcome outcome;
+    const char *marker, *rest;
 
     testpg_exec(w->url, "CREATE TABLE t (id int PRIMARY KEY)");
     schema = describe(w, store, "t");
     assert_ls(ls_store_begin(store, &err));
     marker = mark_of(w, store);
+    assert_ls(ls_sql_exec(ls_pgs_of(store)->db, "INSERT INTO public.t VALUES (1)", &err));
     assert_ls(ls_store_commit(store, &err));
     assert_ls(ls_store_settle(store, schema, marker, &outcome, &err));
     assert_int_equal(outcome, LS_OUTCOME_COMMITTED);
-    at = ls_arena_printf(&w->mem, "%.*s@1/00000001/2", (int)strcspn(marker, "@"), marker);
-    assert_ls(ls_store_settle(store, schema, at, &outcome, &err));
-    assert_int_equal(outcome, LS_OUTCOME_UNKNOWN);
+    rest = strchr(marker, '/');
+    for (int timeline = 0; timeline < 2;
+         timeline++) { /* another system, another life of this one */
+        const char *other =
+            timeline
+                ? ls_arena_printf(&w->mem, "%.*s/FFFFFFFF%s", (int)(rest - marker), marker,
+                                  strrchr(marker, '/'))
+                : ls_arena_printf(&w->mem, "%.*s@1%s", (int)strcspn(marker, "@"), marker, rest);
+
+        assert_ls(ls_store_settle(store, schema, other, &outcome, &err));
+        assert_int_equal(outcome, LS_OUTCOME_UNKNOWN);
+    }
     assert_code(LS_CORRUPT, ls_store_settle(store, schema, "no mark", &outcome, &err));
 }
 
@@ -1614,10 +1883,14 @@ int main(void)
         TEST(values_that_differ_hash_differently),
         TEST(records_that_swap_values_do_not_cancel),
         TEST(servers_before_14_hash_by_md5),
+        TEST(text_that_a_collation_takes_for_the_same_hashes_differently),
+        TEST(text_that_moves_to_the_next_field_changes_the_hash),
+        TEST(servers_that_hash_otherwise_are_of_another_family),
         TEST(integers_of_all_widths_are_of_one_family),
         TEST(fields_that_are_compared_coarsely_are_not_digested),
         TEST(an_integer_compared_as_a_decimal_hashes_like_one),
         TEST(a_digest_groups_without_sorting),
+        TEST(a_digest_runs_with_its_settings),
         TEST(settings_of_a_digest_end_with_it),
         TEST(bounds_of_large_tables_come_from_a_sample),
         TEST(keys_without_cheap_ranges_have_no_bounds),
@@ -1628,6 +1901,10 @@ int main(void)
         TEST(enums_and_intervals_can_be_keys),
         TEST(more_keys_than_one_statement_takes_are_fetched),
         TEST(keys_close_together_and_far_apart_name_their_own_records),
+        TEST(records_fetched_to_be_written_are_locked),
+        TEST(reading_a_view_that_writes_is_refused),
+        TEST(bytes_that_are_no_text_are_not_read_as_text),
+        TEST(what_a_search_path_puts_first_is_not_called),
         TEST(a_copied_schema_still_serves),
         TEST(unique_values_change_places_in_every_type),
         TEST(unique_values_change_places_in_every_index),
@@ -1639,6 +1916,7 @@ int main(void)
         TEST(records_that_refer_to_each_other_are_one_write),
         TEST(a_table_without_a_constraint_still_knows_conflicts),
         TEST(values_that_a_column_cannot_hold_are_refused_without_showing_them),
+        TEST(text_with_a_nul_is_refused_and_named),
         TEST(domains_and_case_folding_keys_are_written),
         TEST(a_mark_of_another_server_is_not_trusted),
         TEST(a_mark_the_server_has_not_given_yet_was_lost_in_a_crash),
