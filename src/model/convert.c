@@ -374,9 +374,11 @@ static enum ls_code fit_double(const struct conversion *c)
 
     if (bits_of(c->to) != 24)
         return LS_OK;
-    c->ret->d = (double)(float)d;
-    if (isinf(c->ret->d) && !isinf(d))
+    if (isinf((float)d) && !isinf(d))
         return refuse(c, "the number is too large for single precision");
+    /* An integer that passed is exact; of others the text that single precision has is kept. */
+    if (c->v->type != LS_T_INT)
+        c->ret->d = ls_decimal_from_single((float)d);
     return LS_OK;
 }
 

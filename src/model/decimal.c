@@ -519,6 +519,38 @@ void ls_decimal_from_double(struct ls_buf *out, double d, int bits)
     ls_buf_printf(out, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
 }
 
+/* Up to six digits no two texts are the same single, so that a short one needs no search. */
+static bool few_digits(double d, float single, double *ret)
+{
+    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+
+    for (size_t i = 0; i < sizeof powers / sizeof *powers; i++) {
+        const double n = rint(d * powers[i]);
+
+        if (fabs(n) >= 1e6)
+            return false;
+        *ret = n / powers[i];
+        if ((float)*ret == single)
+            return true;
+    }
+    return false;
+}
+
+double ls_decimal_from_single(float single)
+{
+    char digits[20];
+    struct number n = {.kind = NUMBER, .whole = digits, .frac = ""};
+    double d = single, ret;
+
+    if (isnan(d) || isinf(d) || d == 0 || few_digits(d, single, &ret))
+        return isnan(d) || isinf(d) || d == 0 ? d : ret;
+    n.point = shortest(fabs(d), 24, digits) + 1;
+    n.whole_size = strlen(digits);
+    n.count = n.whole_size;
+    ret = copysign(nearest(&n, 53), d);
+    return (float)ret == single ? ret : d; /* rounded twice it may be the neighbour */
+}
+
 /* NaN with anything is NaN; infinities as PostgreSQL has them. false: both are numbers. */
 static bool add_special(struct ls_buf *out, const struct number *a, const struct number *b)
 {

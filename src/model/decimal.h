@@ -38,6 +38,9 @@ double ls_decimal_to_double(const char *text, size_t size);
 /* The shortest text that reads back as exactly d (Infinity, -Infinity, NaN by name); bits 24 or 53. Written as
  * PostgreSQL does: with an exponent below 1e-4, and from 1e15 (bits 24: 1e6) on. */
 void ls_decimal_from_double(struct ls_buf *out, double d, int bits);
+/* A number of single precision as the double that is written the same: 0.1, where the cast gives 0.10000000149011612.
+ * Rounded to single precision it is that number again, bit for bit. NaN, infinities and -0 stay. */
+double ls_decimal_from_single(float single);
 /* Exact a + b, a - b, a * b in canonical form. */
 void ls_decimal_add(struct ls_buf *out, const char *a, size_t a_size, const char *b, size_t b_size);
 void ls_decimal_sub(struct ls_buf *out, const char *a, size_t a_size, const char *b, size_t b_size);

@@ -147,4 +147,32 @@ test_values_under_an_exclude_constraint_change_places() {
     is "$(pg "$db" -c "SELECT during || ' ' || spare FROM b WHERE id = 1")" "[20,27) [10,13)"
 }
 
+# A real is the number that it is written as; between two servers it stays what it is bit by bit.
+test_a_real_is_shown_filtered_and_carried_as_it_is_written() {
+    db=$(pg_database real)
+    pg "$db" -c "CREATE TABLE a (id int PRIMARY KEY, r real)" -c "CREATE TABLE b (LIKE a INCLUDING ALL)" \
+        -c "CREATE TABLE k (r real PRIMARY KEY, v text)" -c "CREATE TABLE k2 (LIKE k INCLUDING ALL)" \
+        -c "INSERT INTO a VALUES (1, 0.1), (2, '1e-45'), (3, '3.4028235e38'), (4, '-0'), (5, 0.7), (6, 'Infinity'), (7, '-Infinity'), (8, 'NaN'), (9, 1073741824)" \
+        -c "INSERT INTO k SELECT r, 'v' FROM a"
+    printf 'stores: { db: "%s" }\nsyncs: { s: { source: db.a, target: db.b, where: "r = 0.1", target_where: "r = 0.1" } }\n' "$db" >lockstep.yaml
+    status 1 lockstep diff s --json
+    is "$(cat out)" '{"key":{"id":"1"},"status":"source_only","source":{"id":"1","r":0.1},"target":null,"fields":[]}'
+    status 1 lockstep plan s -o s.plan
+    lacks s.plan 0.1000000
+    status 0 lockstep apply s.plan
+    status 0 lockstep sync "$db#a" "$db#b"
+    status 0 lockstep verify "$db#a" "$db#b"
+    is "$(pg "$db" -c "SELECT count(*) FROM a JOIN b USING (id) WHERE float4send(a.r) = float4send(b.r)")" 9
+    status 0 lockstep sync "$db#k" "$db#k2"
+    pg "$db" -c "UPDATE k2 SET v = 'x' WHERE r = 0.7::real"
+    status 1 lockstep diff "$db#k" "$db#k2" --only r=0.7
+    says out "r=0.7"
+    pg "$db" -c "DELETE FROM a WHERE id > 5"
+    sqlite3 c.db "CREATE TABLE c (id INTEGER PRIMARY KEY, r REAL)"
+    status 0 lockstep sync "$db#a" sqlite:c.db#c
+    is "$(sqlite3 c.db "SELECT count(*) FROM c WHERE r IN (0.1, 0.7, 1e-45, 3.4028235e38, 0)")" 5
+    sqlite3 c.db "UPDATE c SET r = 0.10000000149011612 WHERE id = 1"
+    status 0 lockstep verify "$db#a" sqlite:c.db#c
+}
+
 run_tests

@@ -12,9 +12,14 @@
  * Not decoded here: json, arrays, ranges, enums and all else that is NATIVE. Their binary forms carry OIDs of one
  * database; the query casts them to text.
  *
+ * real comes as the double that is written the same, 0.1 and not 0.10000000149011612: what people see, and what other stores
+ * are given. Its 24 bits are in it all the same, and equality looks at no others.
+ *
  * Limits. Microseconds since 1970 in 64 bits end in the year 294246, PostgreSQL's timestamps in 294276. What lies
  * between comes as NATIVE, in PostgreSQL's own text, so that it still passes exactly. */
 #include "store/postgres/postgres.h"
+
+#include "model/decimal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -79,7 +84,7 @@ static bool decode_double(const uint8_t *p, size_t size, struct ls_value *ret)
         return false;
     bits32 = (uint32_t)load(p, 4);
     memcpy(&single, &bits32, sizeof(single));
-    ret->d = (double)single;
+    ret->d = ls_decimal_from_single(single);
     return true;
 }
 

@@ -169,6 +169,7 @@ static enum ls_code condition(struct ls_buf *sql, const struct ls_pgs_table *tab
                               const struct ls_condition *c, struct ls_error *err)
 {
     const struct ls_pgs_column *col = &table->columns[c->field];
+    const char *form = "@";
     enum ls_code rc = LS_OK;
     bool test = c->op == LS_OP_IS_NULL || c->op == LS_OP_NOT_NULL, by_text;
     struct ls_buf name;
@@ -176,8 +177,11 @@ static enum ls_code condition(struct ls_buf *sql, const struct ls_pgs_table *tab
     /* A plain column keeps its index; what folds or pads is compared by its text. */
     by_text = !test && (!col->type->literal || col->folds || strcmp(col->type->read, "@") != 0);
     ls_buf_init(&name, 0);
-    ls_pgs_expand(sql, by_text ? "(@)::text COLLATE \"C\"" : "@",
-                  column_text(&name, table, c->field), "");
+    if (by_text)
+        form = "(@)::text COLLATE \"C\"";
+    else if (!test && col->type->oid == 700) /* real: the number that it is written as, as read */
+        form = "(@)::text::float8";
+    ls_pgs_expand(sql, form, column_text(&name, table, c->field), "");
     if (test) /* of one element: a composite of nothing but NULLs is not NULL to us */
         ls_buf_text(sql, c->op == LS_OP_IS_NULL ? " IS NOT DISTINCT FROM NULL"
                                                 : " IS DISTINCT FROM NULL");

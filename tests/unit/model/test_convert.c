@@ -190,12 +190,15 @@ static void doubles_are_brought_to_their_width(void **state)
     struct ls_field real = postgres(LS_T_DOUBLE, "real", 24, -1);
     (void)state;
 
-    assert_true(convert(DOUBLE(0.1), real, NULL).d == (double)0.1f);
-    assert_true(convert(DATA(DECIMAL, "0.1"), real, NULL).d == (double)0.1f);
+    assert_true(convert(DOUBLE(0.1), real, NULL).d == 0.1);
+    assert_true(convert(DOUBLE((double)0.1f), real, NULL).d == 0.1);
+    assert_true(convert(DOUBLE(0.123456789), real, NULL).d == 0.12345679);
+    assert_true(convert(DATA(DECIMAL, "0.1"), real, NULL).d == 0.1);
     assert_true(isinf(convert(DOUBLE((double)INFINITY), real, NULL).d));
     refused(DOUBLE(1e300), real, "too large");
     refused(DATA(DECIMAL, "0.123456789"), real, "more digits");
     becomes(INT(16777216), real, "16777216");
+    becomes(INT(1073741824), real, "1073741824");
     refused(INT(16777217), real, "more digits");
 }
 

@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <math.h>
+#include <string.h>
 
 #include "model/decimal.h"
 #include "unit/model/values.h"
@@ -199,6 +201,36 @@ static void the_nearest_double_is_found(void **state)
     assert_true(isnan(ls_decimal_to_double("NaN", 3)));
 }
 
+/* Written alike in both widths, and the same single again: over all exponents, and those that are met. */
+static void a_single_becomes_the_double_that_is_written_the_same(void **state)
+{
+    (void)state;
+    for (uint32_t step = 0, bits = 0; bits < 0x7f800000; step++, bits += 104729) {
+        struct ls_buf narrow, wide;
+        uint32_t pattern = bits | (step & 1) << 31;
+        float single, back;
+        double d;
+
+        memcpy(&single, &pattern, sizeof single);
+        d = ls_decimal_from_single(single);
+        back = (float)d;
+        assert_memory_equal(&back, &single, sizeof back);
+        ls_buf_init(&narrow, 0);
+        ls_buf_init(&wide, 0);
+        ls_decimal_from_double(&narrow, (double)single, 24);
+        ls_decimal_from_double(&wide, d, 53);
+        if (ls_decimal_order(ls_buf_str(&narrow), narrow.size, ls_buf_str(&wide), wide.size) != 0)
+            fail_msg("%s became %s", ls_buf_str(&narrow), ls_buf_str(&wide));
+        ls_buf_done(&wide);
+        ls_buf_done(&narrow);
+    }
+    assert_true(ls_decimal_from_single(0.1f) == 0.1);
+    assert_true(ls_decimal_from_single(-19.99f) == -19.99);
+    assert_true(signbit(ls_decimal_from_single(-0.0f)));
+    assert_true(isnan(ls_decimal_from_single(NAN)));
+    assert_true(isinf(ls_decimal_from_single(-INFINITY)));
+}
+
 static void from_double(double d, int bits, const char *expected)
 {
     struct ls_buf out = {0};
@@ -356,6 +388,7 @@ static void arithmetic_agrees_with_128_bits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_single_becomes_the_double_that_is_written_the_same),
         cmocka_unit_test(only_numbers_are_valid),
         cmocka_unit_test(order_is_by_value),
         cmocka_unit_test(the_canonical_form_is_the_shortest_plain_one),

@@ -1868,12 +1868,43 @@ static void every_built_in_type_passes_exactly(void **state)
     }
 }
 
+/* Of the number that is read, 0.1: the server's own cast to double precision gives another. */
+static void a_filter_on_a_real_means_what_the_model_says(void **state)
+{
+    static const enum ls_op ops[] = {LS_OP_EQ, LS_OP_NE, LS_OP_LT, LS_OP_LE,
+                                     LS_OP_GT, LS_OP_GE, LS_OP_IN};
+    static const double wanted[] = {0.1, (double)0.1f, 0.7, 1e-45, 3.4028235e38, 2};
+    struct world *w = *state;
+    struct ls_store *store = open_store(w);
+    struct ls_scan scan;
+    struct ls_rows all;
+
+    testpg_exec(w->url, "CREATE TABLE t (r real);"
+                        "INSERT INTO t VALUES (0.1), (0.7), (-0.1), (0), (1e-45), (3.4028235e38),"
+                        " ('Infinity'), (2), (NULL)");
+    scan = scan_of(describe(w, store, "t"), 1);
+    all = read_all(w, store, &scan);
+    for (size_t o = 0; o < COUNT(ops) * COUNT(wanted); o++) {
+        const struct ls_value v = {.type = LS_T_DOUBLE, .d = wanted[o / COUNT(ops)]};
+        const struct ls_condition condition = {0, ops[o % COUNT(ops)], 1, &v};
+        const struct ls_filter filter = {1, &condition};
+        size_t here = 0;
+
+        for (size_t i = 0; i < all.count; i++)
+            here += ls_filter_match(&filter, scan.schema, ls_row(&all, i));
+        scan.filter = &filter;
+        if (read_all(w, store, &scan).count != here)
+            fail_msg("%zu: the server gives another number of records than %zu", o, here);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_prestate_setup_teardown(name, setup, teardown, &world)
 int main(void)
 {
     static struct world world;
     const struct CMUnitTest tests[] = {
         TEST(a_table_is_described_as_the_catalog_has_it),
+        TEST(a_filter_on_a_real_means_what_the_model_says),
         TEST(keys_are_what_names_every_record),
         TEST(what_reaches_beyond_the_table_is_flagged),
         TEST(a_role_without_rights_is_told_that_it_may_only_read),
