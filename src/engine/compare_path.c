@@ -115,7 +115,7 @@ static const struct reason {
     {filtered_here, "a filter is evaluated here, not in the store"},
     {marks_deleted, "records that are marked as deleted count as gone"},
     {key_not_enforced, "a side does not enforce that the key is unique, so every key is looked at"},
-    {converts, "a field has different types on the two sides"},
+    {converts, "a field has different types on the two sides, or is char(n) on the target alone"},
     {cannot_digest, "a side cannot digest records itself"},
     {refuses_digest, "a side cannot digest these fields"},
     {families_differ, "the sides hash records differently"},

@@ -133,7 +133,7 @@ static enum ls_code convert(const struct ls_map_field *field, const struct ls_va
     enum ls_code rc;
 
     *ret = *v;
-    if (!field->converts || v->type == to->type || v->type == LS_T_NULL)
+    if (!field->converts || v->type == LS_T_NULL || (v->type == to->type && !field->trims))
         return LS_OK;
     rc = ls_value_convert(v, to, field->zone, mem, ret, err);
     if (rc == LS_TYPE) {

@@ -23,7 +23,8 @@ struct ls_map_field {
     size_t position;              /* else this field of the source's scan, as it is */
     size_t source;                /* its schema index */
     bool converts;                /* the types differ: values go through ls_value_convert() */
-    const struct ls_zone *zone;   /* in which zone-less times are meant, or NULL */
+    bool trims; /* so do texts, for a char(n), which does not keep blanks at the end */
+    const struct ls_zone *zone; /* in which zone-less times are meant, or NULL */
 };
 
 /* What a soft delete puts into a field of the target: one of these. */

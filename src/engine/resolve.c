@@ -53,9 +53,18 @@ static struct ls_as as_of(const struct ls_field *source, const struct ls_field *
     return as;
 }
 
-static void map_draft(const struct ls_resolver *r, const struct ls_draft *d,
-                      struct ls_map_field *map)
+static bool is_key(const struct ls_resolver *r, size_t i)
 {
+    for (size_t k = 0; k < r->key_count; k++)
+        if (r->key[k] == i)
+            return true;
+    return false;
+}
+
+/* A key is not trimmed: that would change its order, and the source would not know it by that text. */
+static void map_draft(const struct ls_resolver *r, size_t i, struct ls_map_field *map)
+{
+    const struct ls_draft *d = &r->drafts[i];
     const struct ls_field *to = ls_draft_field(r, d);
     const struct ls_field *from = d->plain ? &r->source->fields[d->source] : NULL;
     const struct ls_job *job = r->job;
@@ -65,7 +74,9 @@ static void map_draft(const struct ls_resolver *r, const struct ls_draft *d,
     map->fixed = d->fixed;
     map->source = d->source;
     map->zone = from && zone_less(from->type) ? job->source.zone : job->target.zone;
-    map->converts = !from || from->type != to->type ||
+    map->trims = (to->flags & LS_FIELD_PADDED) && !(from && (from->flags & LS_FIELD_PADDED)) &&
+                 !is_key(r, i);
+    map->converts = map->trims || !from || from->type != to->type ||
                     ((from->flags & LS_FIELD_DYNAMIC) && !(to->flags & LS_FIELD_DYNAMIC));
 }
 
@@ -99,7 +110,7 @@ static enum ls_code make_layout(struct ls_resolver *r, struct ls_mapping *mappin
         fields[i] = *ls_draft_field(r, d);
         targets[i] = d->target;
         as[i] = as_of(d->plain ? &r->source->fields[d->source] : NULL, &fields[i]);
-        map_draft(r, d, &maps[i]);
+        map_draft(r, i, &maps[i]);
         mapping->computed = mapping->computed || d->expr;
     }
     for (size_t i = 0; i < r->key_count; i++)

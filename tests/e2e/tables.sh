@@ -147,6 +147,23 @@ test_values_under_an_exclude_constraint_change_places() {
     is "$(pg "$db" -c "SELECT during || ' ' || spare FROM b WHERE id = 1")" "[20,27) [10,13)"
 }
 
+# char(n) keeps no blanks at the end, so that they are not missed.
+test_texts_with_blanks_at_the_end_come_to_rest_in_char_n_and_back() {
+    db=$(pg_database blanks)
+    pg "$db" -c "CREATE TABLE a (id int PRIMARY KEY, v text)" -c "CREATE TABLE b (id int PRIMARY KEY, v char(5))" -c "CREATE TABLE c (LIKE a INCLUDING ALL)" \
+        -c "INSERT INTO a VALUES (1, 'ab'), (2, 'ab  '), (3, 'abcde   '), (4, '  '), (5, ''), (6, NULL), (7, ' b'), (8, 'abcde')"
+    status 0 lockstep sync "$db#a" "$db#b"
+    status 0 lockstep verify "$db#a" "$db#b"
+    status 0 lockstep sync "$db#b" "$db#c"
+    is "$(pg "$db" -c "SELECT string_agg(coalesce(v, '?'), '|' ORDER BY id) FROM c")" "ab|ab|abcde|||?| b|abcde"
+    sqlite3 s.db "CREATE TABLE a (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO a VALUES (1, 'ab'), (2, 'new  ')"
+    status 0 lockstep sync sqlite:s.db#a "$db#b" --force
+    status 0 lockstep verify sqlite:s.db#a "$db#b"
+    pg "$db" -c "INSERT INTO a VALUES (9, 'abcdef')"
+    status 1 lockstep sync "$db#a" "$db#b"
+    says out 'id=9'
+}
+
 # A real is the number that it is written as; between two servers it stays what it is bit by bit.
 test_a_real_is_shown_filtered_and_carried_as_it_is_written() {
     db=$(pg_database real)
