@@ -295,7 +295,6 @@ int lockstep_receipt(struct lockstep *ls, const char *run, char **ret_json,
 {
     struct ls_run found;
     const char *json = NULL;
-    char *text = NULL;
     struct ls_arena mem;
     struct ls_error err = {0};
     enum ls_code rc;
@@ -306,13 +305,12 @@ int lockstep_receipt(struct lockstep *ls, const char *run, char **ret_json,
         rc = ls_state_run_find(ls->state, run, &mem, &found, &err);
     if (rc == LS_OK)
         rc = ls_state_receipt_get(ls->state, found.id, &mem, &json, &err);
-    if (rc == LS_OK && !(text = strdup(json)))
-        rc = ls_error_nomem(&err);
+    if (rc == LS_OK) {
+        *ret_json = strdup(json);
+        rc = *ret_json ? LS_OK : ls_error_nomem(&err);
+    }
     ls_arena_done(&mem);
-    if (rc != LS_OK)
-        return ls_api_fail(&err, error);
-    *ret_json = text;
-    return LOCKSTEP_OK;
+    return rc == LS_OK ? LOCKSTEP_OK : ls_api_fail(&err, error);
 }
 
 int lockstep_prune(struct lockstep *ls, int keep_days, int64_t keep_bytes, uint64_t *ret_runs,
