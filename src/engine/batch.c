@@ -457,7 +457,8 @@ static enum ls_code write_items(const struct ls_batch *b, struct ls_item **items
 
 /* ---- all of it ---- */
 
-/* Locks and reads these, sorted by key. Those that another session has locked are refused, for now. */
+/* Locks and reads these, sorted by key. Those that another session has locked are refused, and set aside
+ * like any other refused record. */
 static enum ls_code lock_items(const struct ls_batch *b, struct ls_item **sorted, size_t count,
                                struct ls_error *err)
 {

@@ -134,26 +134,25 @@ sqlite_reset() {
 sqlite_target_dump() { sqlite_dump target.db; }
 sqlite_changes() { sqlite3 target.db "ATTACH 'target.template' AS b" "$(changes_sql main.items b.items)"; }
 
-test_a_killed_sync_between_sqlite_files_is_undone_exactly_or_converges() {
-    sqlite3 source.db "$table_sql $fill_sql" && cp source.db target.template && sqlite3 target.template "$spoil_sql" || return 1
-    cat >lockstep.yaml <<YAML
-syncs:
-  one: { source: "sqlite:source.db#items", target: "sqlite:target.db#items", batch: 10 }
-YAML
+configure() { # configure SOURCE TARGET
+    printf 'syncs:\n  one: { source: "%s#items", target: "%s#items", batch: 10 }\n' "$1" "$2" >lockstep.yaml
+}
+kill_sqlite_rounds() {
+    configure sqlite:source.db sqlite:target.db
     wanted=$(sqlite_dump source.db)
     kill_rounds sqlite_reset sqlite_target_dump sqlite_changes
+}
+
+test_a_killed_sync_between_sqlite_files_is_undone_exactly_or_converges() {
+    sqlite3 source.db "$table_sql $fill_sql" && cp source.db target.template && sqlite3 target.template "$spoil_sql" || return 1
+    kill_sqlite_rounds
 }
 
 # A first copy is written without looking for its records first: what came of it must be known all the same.
 test_a_killed_first_copy_into_an_sqlite_file_is_undone_exactly_or_converges() {
     local rounds=$(((rounds + 1) / 2))
     sqlite3 source.db "$table_sql $fill_sql" && sqlite3 target.template "$table_sql" || return 1
-    cat >lockstep.yaml <<YAML
-syncs:
-  one: { source: "sqlite:source.db#items", target: "sqlite:target.db#items", batch: 10 }
-YAML
-    wanted=$(sqlite_dump source.db)
-    kill_rounds sqlite_reset sqlite_target_dump sqlite_changes
+    kill_sqlite_rounds
 }
 
 pg_reset() {
@@ -161,17 +160,17 @@ pg_reset() {
 }
 pg_target_dump() { pg_dump_items "$target"; }
 pg_changes() { pg "$target" -c "$(changes_sql items items_before)"; }
+kill_postgres_rounds() {
+    configure "$source" "$target"
+    wanted=$(pg_dump_items "$source")
+    kill_rounds pg_reset pg_target_dump pg_changes
+}
 
 test_a_killed_sync_between_postgres_servers_is_undone_exactly_or_converges() {
     source=$(pg_database kill_s) && target=$(pg_database kill_t) || return 1
     pg "$source" -c "$table_sql" -c "$fill_sql" && pg "$target" -c "$table_sql" -c "$fill_sql" -c "$spoil_sql" \
         -c 'CREATE TABLE items_before AS SELECT * FROM items' || return 1
-    cat >lockstep.yaml <<YAML
-syncs:
-  one: { source: "$source#items", target: "$target#items", batch: 10 }
-YAML
-    wanted=$(pg_dump_items "$source")
-    kill_rounds pg_reset pg_target_dump pg_changes
+    kill_postgres_rounds
 }
 
 test_a_killed_first_copy_into_postgres_is_undone_exactly_or_converges() {
@@ -179,12 +178,7 @@ test_a_killed_first_copy_into_postgres_is_undone_exactly_or_converges() {
     source=$(pg_database kill_fs) && target=$(pg_database kill_ft) || return 1
     pg "$source" -c "$table_sql" -c "$fill_sql" && pg "$target" -c "$table_sql" \
         -c 'CREATE TABLE items_before AS SELECT * FROM items' || return 1
-    cat >lockstep.yaml <<YAML
-syncs:
-  one: { source: "$source#items", target: "$target#items", batch: 10 }
-YAML
-    wanted=$(pg_dump_items "$source")
-    kill_rounds pg_reset pg_target_dump pg_changes
+    kill_postgres_rounds
 }
 
 run_tests

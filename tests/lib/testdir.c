@@ -7,11 +7,17 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 static struct {
     char path[300];
@@ -97,4 +103,18 @@ char *testdir_file(const char *name, const void *data, size_t size)
     if (fclose(f))
         die("cannot write", path);
     return path;
+}
+
+void testdir_assert_content(const char *path, const char *expected)
+{
+    const size_t size = strlen(expected);
+    char *now = calloc(1, size + 2); /* room for a byte too many */
+    FILE *f = fopen(path, "r");
+
+    assert_non_null(now);
+    assert_non_null(f);
+    assert_int_equal(fread(now, 1, size + 1, f), size);
+    (void)fclose(f);
+    assert_memory_equal(now, expected, size);
+    free(now);
 }

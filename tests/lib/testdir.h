@@ -16,5 +16,7 @@ char *testdir_new(void);
 char *testdir_path(const char *name);
 /* Writes a file and gives its path (the caller frees it). */
 char *testdir_file(const char *name, const void *data, size_t size);
+/* Fails the test unless the file at this path is there and holds exactly this text. */
+void testdir_assert_content(const char *path, const char *expected);
 
 #endif

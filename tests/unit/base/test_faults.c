@@ -32,19 +32,6 @@ static enum ls_code replace(const char *path, struct ls_error *err)
     return ls_file_swap_commit(&swap, err);
 }
 
-static void assert_content(const char *path, const char *expected)
-{
-    struct ls_arena mem;
-    struct ls_error err;
-    char *data = NULL;
-    size_t size = 0;
-
-    ls_arena_init(&mem, 0);
-    assert_int_equal(ls_file_read(path, 1000, &mem, &data, &size, &err), LS_OK);
-    assert_string_equal(data, expected);
-    ls_arena_done(&mem);
-}
-
 static void a_file_is_durable_before_it_gets_its_name_and_the_name_after(void **state)
 {
     static const struct {
@@ -79,7 +66,7 @@ static void a_file_is_durable_before_it_gets_its_name_and_the_name_after(void **
             assert_null(fault_hit());
             assert_int_equal(rc, LS_OK);
         }
-        assert_content(path, i < count ? steps[i].then : NEW);
+        testdir_assert_content(path, i < count ? steps[i].then : NEW);
         assert_int_equal(access(temp, F_OK), -1);
         free(temp);
         free(path);

@@ -41,20 +41,6 @@ static mode_t mode_of(const char *path)
     return st.st_mode & 07777;
 }
 
-static void assert_content(const char *path, const char *expected)
-{
-    struct ls_arena mem;
-    struct ls_error err;
-    char *data = NULL;
-    size_t size = 0;
-
-    ls_arena_init(&mem, 0);
-    assert_int_equal(ls_file_read(path, 1000000, &mem, &data, &size, &err), LS_OK);
-    assert_int_equal(size, strlen(expected));
-    assert_string_equal(data, expected);
-    ls_arena_done(&mem);
-}
-
 /* dir/name in a buffer that the next four calls leave alone. */
 static const char *join(const char *dir, const char *name)
 {
@@ -164,7 +150,7 @@ static void an_empty_file_is_an_empty_text(void **state)
     char *path = testdir_file("empty", "", 0);
     (void)state;
 
-    assert_content(path, "");
+    testdir_assert_content(path, "");
     free(path);
 }
 
@@ -212,15 +198,15 @@ static void a_commit_replaces_and_nothing_is_seen_before(void **state)
     assert_true(exists(join(dir, ".plan.lockstep-7")));
     fputs("new", swap.f);
     assert_int_equal(ls_file_swap_sync(&swap, &err), LS_OK);
-    assert_content(swap.temp_path, "new");
+    testdir_assert_content(swap.temp_path, "new");
     assert_false(exists(path));
     fputs("er", swap.f);
     assert_int_equal(ls_file_swap_commit(&swap, &err), LS_OK);
-    assert_content(path, "newer");
+    testdir_assert_content(path, "newer");
     assert_int_equal(mode_of(path), 0640);
     assert_false(exists(join(dir, ".plan.lockstep-7")));
     ls_file_swap_abort(&swap); /* fine after commit */
-    assert_content(path, "newer");
+    testdir_assert_content(path, "newer");
     free(dir);
 }
 
@@ -235,7 +221,7 @@ static void an_abort_leaves_the_old_file_and_no_other(void **state)
     fputs("new", swap.f);
     ls_file_swap_abort(&swap);
     ls_file_swap_abort(&swap);
-    assert_content(path, "old");
+    testdir_assert_content(path, "old");
     assert_false(exists(join(testdir(), ".old.lockstep-t")));
     free(path);
 }
@@ -272,7 +258,7 @@ static void a_symbolic_link_stays_and_its_file_is_replaced(void **state)
     assert_int_equal(ls_file_swap_commit(&swap, &err), LS_OK);
     assert_int_equal(lstat(link_path, &st), 0);
     assert_true(S_ISLNK(st.st_mode));
-    assert_content(file, "new");
+    testdir_assert_content(file, "new");
     free(file);
     free(link_path);
 }
@@ -327,12 +313,12 @@ static void a_kill_before_commit_leaves_the_old_file_and_a_trace(void **state)
     (void)state;
 
     kill_after_sign(write_sync_and_say, path);
-    assert_content(path, "old");
+    testdir_assert_content(path, "old");
     assert_true(exists(temp));
     assert_int_equal(ls_file_swap_open(&swap, path, "crash", 0600, &err), LS_OK); /* replaces it */
     fputs("new", swap.f);
     assert_int_equal(ls_file_swap_commit(&swap, &err), LS_OK);
-    assert_content(path, "new");
+    testdir_assert_content(path, "new");
     assert_false(exists(temp));
     free(path);
 }
@@ -367,7 +353,7 @@ static void a_full_disk_is_told_and_the_old_file_stays(void **state)
     assert_int_equal(commit_past_limit(path, false, &err), LS_FULL); /* found by the flush */
     assert_int_equal(commit_past_limit(path, true, &err), LS_FULL);  /* found before it */
     assert_string_equal(err.native, "EFBIG");
-    assert_content(path, "old");
+    testdir_assert_content(path, "old");
     assert_false(exists(join(testdir(), ".full.lockstep-t")));
     free(path);
 }
@@ -391,7 +377,7 @@ static void a_write_that_failed_early_is_not_forgotten(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     (void)signal(SIGXFSZ, old);
     assert_int_equal(ls_file_swap_commit(&swap, &err), LS_IO);
-    assert_content(path, "old");
+    testdir_assert_content(path, "old");
     free(path);
 }
 

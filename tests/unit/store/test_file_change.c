@@ -34,15 +34,6 @@ static void open_old(struct opened *o, char **ret_path)
     assert_int_equal(describe_file(o), LS_OK);
 }
 
-static void assert_content(const char *path, const char *want)
-{
-    char *now = content_of(path, NULL);
-
-    assert_non_null(now);
-    assert_string_equal(now, want);
-    free(now);
-}
-
 static enum ls_outcome settled(struct opened *o, const char *marker)
 {
     enum ls_outcome outcome = LS_OUTCOME_UNKNOWN;
@@ -61,7 +52,7 @@ static void records_keep_their_order_and_new_ones_come_last(void **state)
     assert_int_equal(ls_store_begin(o.store, &o.err), LS_OK);
     assert_int_equal(change_all(&o), LS_OK);
     assert_int_equal(ls_store_commit(o.store, &o.err), LS_OK);
-    assert_content(path, NEW);
+    testdir_assert_content(path, NEW);
     close_file(&o);
     free(path);
 }
@@ -161,7 +152,7 @@ static void what_somebody_else_wrote_meanwhile_is_not_overwritten(void **state)
     append(path, "9,theirs\n");
     assert_int_equal(ls_store_commit(o.store, &o.err), LS_CHANGED);
     ls_store_rollback(o.store);
-    assert_content(path, OLD "9,theirs\n");
+    testdir_assert_content(path, OLD "9,theirs\n");
     assert_int_equal(settled(&o, marker), LS_OUTCOME_ABORTED);
     close_file(&o);
     free(path);
@@ -181,7 +172,7 @@ static void a_commit_that_fails_without_a_mark_leaves_nothing_beside(void **stat
     assert_int_equal(ls_store_commit(o.store, &o.err), LS_CHANGED);
     assert_false(is_there(beside));
     ls_store_rollback(o.store);
-    assert_content(path, OLD "9,theirs\n");
+    testdir_assert_content(path, OLD "9,theirs\n");
     close_file(&o);
     free(beside);
     free(path);
@@ -197,11 +188,11 @@ static void a_rollback_and_a_close_leave_the_file(void **state)
     assert_int_equal(ls_store_begin(o.store, &o.err), LS_OK);
     assert_int_equal(change_all(&o), LS_OK);
     ls_store_rollback(o.store);
-    assert_content(path, OLD);
+    testdir_assert_content(path, OLD);
     assert_int_equal(ls_store_begin(o.store, &o.err), LS_OK);
     assert_int_equal(change_all(&o), LS_OK);
     close_file(&o);
-    assert_content(path, OLD);
+    testdir_assert_content(path, OLD);
     free(path);
 }
 
@@ -272,7 +263,7 @@ static void after_a_kill_at_any_step_it_is_known_what_became_of_it(void **state)
         assert_int_equal(describe_file(&o), LS_OK);
         assert_int_equal(settled(&o, marker),
                          steps > 3 ? LS_OUTCOME_COMMITTED : LS_OUTCOME_ABORTED);
-        assert_content(path, steps > 3 ? NEW : OLD);
+        testdir_assert_content(path, steps > 3 ? NEW : OLD);
         ls_store_forget(o.store, "run-1");
         assert_false(is_there(marker));
         assert_int_equal(ls_store_begin(o.store, &o.err), LS_OK); /* its lock died with it */
@@ -371,7 +362,7 @@ static void a_full_disk_leaves_the_old_file_and_an_aborted_transaction(void **st
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
-    assert_content(path, before);
+    testdir_assert_content(path, before);
     free(before);
     free(path);
 }
@@ -394,7 +385,7 @@ static void mode_owner_and_symbolic_link_are_kept(void **state)
     assert_int_equal(ls_store_begin(o.store, &o.err), LS_OK);
     assert_int_equal(change_all(&o), LS_OK);
     assert_int_equal(ls_store_commit(o.store, &o.err), LS_OK);
-    assert_content(path, NEW);
+    testdir_assert_content(path, NEW);
     assert_int_equal(lstat(link, &st), 0);
     assert_true(S_ISLNK(st.st_mode));
     assert_int_equal(stat(path, &st), 0);
@@ -424,7 +415,7 @@ static void two_writers_exclude_each_other(void **state)
     assert_int_equal(ls_store_begin(b.store, &b.err), LS_OK);
     assert_int_equal(change(&b, LS_INSERT, (const char *const[]){"5", "e"}), LS_OK);
     assert_int_equal(ls_store_commit(b.store, &b.err), LS_OK);
-    assert_content(path, NEW "5,e\n");
+    testdir_assert_content(path, NEW "5,e\n");
     close_file(&b);
     close_file(&a);
     free(path);
