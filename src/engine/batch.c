@@ -227,6 +227,26 @@ static enum ls_code convert(const struct ls_batch *b, struct ls_item *item, size
     return LS_OK;
 }
 
+/* A record under another key than the source's would neither be found again nor be told from one that has that key: char(n) keeps no
+ * blanks at the end. */
+static enum ls_code check_key(const struct ls_batch *b, struct ls_item *item, size_t k,
+                              const struct ls_value *key, struct ls_error *err)
+{
+    const struct ls_job *job = b->writing->job;
+    const struct ls_field *f = &job->target.schema->fields[job->target_fields[job->layout.key[k]]];
+
+    if (item->state == LS_ITEM_REFUSED ||
+        ls_value_equal(&item->step->key[k], key, &job->layout.key_as[k]))
+        return LS_OK;
+    item->state = LS_ITEM_REFUSED;
+    item->final = true;
+    item->code = LS_TYPE;
+    item->why = ls_arena_printf(
+        b->mem, "key field %s: %s would keep another key than the source's%s", f->name, f->native,
+        f->flags & LS_FIELD_PADDED ? ": it keeps no blanks at the end, and this key has some" : "");
+    return item->why ? LS_OK : ls_error_nomem(err);
+}
+
 /* The key of a record that is there is the target's own, and stays byte by byte what it is. */
 static enum ls_code make_key(const struct ls_batch *b, struct ls_item *item, struct ls_error *err)
 {
@@ -241,8 +261,11 @@ static enum ls_code make_key(const struct ls_batch *b, struct ls_item *item, str
     key = ls_arena_array(b->mem, layout->key_count, sizeof *key);
     if (!key)
         return ls_error_nomem(err);
-    for (size_t k = 0; k < layout->key_count && rc == LS_OK; k++)
+    for (size_t k = 0; k < layout->key_count && rc == LS_OK; k++) {
         rc = convert(b, item, layout->key[k], &item->step->key[k], &key[k], err);
+        if (rc == LS_OK)
+            rc = check_key(b, item, k, &key[k], err);
+    }
     item->key = key;
     return rc;
 }

@@ -254,7 +254,9 @@ static void check_padding(struct trip *t)
     if ((t->to->flags & LS_FIELD_PADDED) && t->from->type == LS_T_TEXT &&
         !(t->from->flags & LS_FIELD_PADDED))
         say(t, LS_TRIP_LOSSY,
-            "%s keeps no blanks at the end: texts that differ only in these become the same.",
+            t->is_key ? "%s keeps no blanks at the end: keys that have some are refused."
+                      : "%s keeps no blanks at the end: texts that differ only in these become "
+                        "the same.",
             name_of(t->to));
 }
 

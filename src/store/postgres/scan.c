@@ -301,6 +301,13 @@ static bool has_nul(const struct ls_value *v)
            memchr(v->data, '\0', v->size);
 }
 
+/* To char(n) 'a' and 'a ' are one, but no record's key is the second. */
+static bool loses_blanks(const struct ls_field *field, const struct ls_value *v)
+{
+    return (field->flags & LS_FIELD_PADDED) && v->type == LS_T_TEXT && v->size &&
+           v->data[v->size - 1] == ' ';
+}
+
 /* The keys that columns of these types can hold at all, as the columns' types: count is cut to their number. */
 static enum ls_code usable_keys(const struct ls_scan *what, const struct ls_value *keys,
                                 size_t *count, struct ls_arena *mem, struct ls_value **ret,
@@ -326,7 +333,8 @@ static enum ls_code usable_keys(const struct ls_scan *what, const struct ls_valu
                 rc = ls_value_convert(v, field, NULL, mem, &values[kept * width + k], &why);
             if (rc == LS_NOMEM)
                 return ls_error_nomem(err);
-            fits = rc == LS_OK && v->type != LS_T_NULL && !has_nul(&values[kept * width + k]);
+            fits = rc == LS_OK && v->type != LS_T_NULL && !loses_blanks(field, v) &&
+                   !has_nul(&values[kept * width + k]);
         }
         kept += fits;
     }
