@@ -147,6 +147,18 @@ static enum ls_code verify(struct session *s, const struct ls_plan_counts *count
     return LS_OK;
 }
 
+static void log_repair(struct session *s, const struct ls_plan_counts *c)
+{
+    const uint64_t total = c->inserts + c->updates + c->deletes;
+    const char *why = NULL;
+
+    (void)ls_apply_writers(s->job, s->writer, c, &why);
+    if (why)
+        ls_session_phase(s, LS_PHASE_REPAIR, "%" PRIu64 " changes, by one writer: %s", total, why);
+    else
+        ls_session_phase(s, LS_PHASE_REPAIR, "%" PRIu64 " changes", total);
+}
+
 /* Repair and verification: what sync and apply have in common. What the detection counted is kept first, for a run that dies
  * while it writes. */
 static enum ls_code carry_out(struct session *s, struct ls_plan *plan, bool all,
@@ -155,8 +167,7 @@ static enum ls_code carry_out(struct session *s, struct ls_plan *plan, bool all,
     const struct ls_plan_counts *c = ls_plan_counts(plan);
     enum ls_code rc;
 
-    ls_session_phase(s, LS_PHASE_REPAIR, "%" PRIu64 " changes",
-                     c->inserts + c->updates + c->deletes);
+    log_repair(s, c);
     rc = ls_state_run_save(s->ls->state, &s->run, err);
     if (rc != LS_OK)
         return rc;
@@ -165,6 +176,8 @@ static enum ls_code carry_out(struct session *s, struct ls_plan *plan, bool all,
     s->refused = ls_code_refusal(rc);
     if (rc != LS_OK)
         return rc;
+    if (s->applied.writers > 1)
+        ls_session_phase(s, LS_PHASE_REPAIR, "written by %zu writers", s->applied.writers);
     if (s->applied.interrupted)
         return ls_error_set(err, LS_CANCELLED,
                             "cancelled after %" PRIu64 " batches; what was written stays, "

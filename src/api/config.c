@@ -480,6 +480,19 @@ static enum ls_code read_batch(struct loader *l, const struct yaml_node *node, s
     return LS_OK;
 }
 
+static enum ls_code read_writers(struct loader *l, const struct yaml_node *node,
+                                 struct ls_error *err)
+{
+    int64_t writers = 0;
+
+    if (node->kind != YAML_TEXT || !ls_text_to_i64(node->text, strlen(node->text), &writers) ||
+        writers < 1 || writers > LS_WRITERS_MAX)
+        return ls_yaml_error(err, l->path, node, "a number from 1 to %d is expected here",
+                             LS_WRITERS_MAX);
+    l->sync->writers = (size_t)writers;
+    return LS_OK;
+}
+
 /* A setting of which this version can do the first word only. */
 static enum ls_code read_only_first(struct loader *l, const struct yaml_node *node,
                                     const char *const *words, size_t count, struct ls_error *err)
@@ -520,6 +533,7 @@ static const struct entry sync_entries[] = {
     {"deletes", read_deletes},   {"brakes", read_brakes},       {"atomic", read_atomic},
     {"cascades", read_cascades}, {"batch", read_batch},         {"cursor", read_later},
     {"schedule", read_later},    {"freshness", read_later},     {"keep_base", read_later},
+    {"writers", read_writers},
 };
 
 static enum ls_code read_sync(struct loader *l, const struct yaml_node *name,

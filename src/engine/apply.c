@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* apply.c - carries out a plan, and takes a run back.
  *
+ * A plan that only inserts, as that of a first copy, is written by several writers where nothing stands against it: the records of
+ * such a plan do not wait for each other, unless the table refers to itself. Reading the next batch then goes on while others are
+ * written. Memory is shared out among them, not multiplied by them.
+ *
  * Both make steps and hand them to steps.c: apply from the changes of a plan, which expect the values
  * that the plan saw; undo from the journal, newest first, which expects the record exactly as the run left it. So
  * undo never overwrites what somebody wrote since, and a run that was undone can itself be
@@ -12,6 +16,9 @@
 #include "engine/taken.h"
 
 #define PHASE LS_PHASE_REPAIR
+#define CREW_BYTES \
+    ((size_t)8     \
+     << 20) /* of changes that all writers have at hand; with what they make of them three times that */
 
 static bool cancelled(const struct ls_hooks *hooks)
 {
@@ -57,13 +64,47 @@ static struct ls_step *steps_of(const struct ls_job *job, const struct ls_change
     return list;
 }
 
+static uint64_t total_of(const struct ls_plan_counts *c)
+{
+    return c->inserts + c->updates + c->deletes;
+}
+
+size_t ls_apply_writers(const struct ls_job *job, const struct ls_store *writer,
+                        const struct ls_plan_counts *c, const char **ret_why)
+{
+    const struct ls_schema *schema = job->target.schema;
+    const struct {
+        bool stands_against;
+        const char *why; /* NULL: not worth a word */
+    } reasons[] = {
+        {c->inserts != total_of(c) || c->inserts <= job->insert_rows, NULL},
+        {!ls_store_can(writer, LS_CAP_WRITERS) || !ls_store_can(writer, LS_CAP_BATCHES), NULL},
+        {job->writers < 2, "writers is 1"},
+        {job->atomic, "the run is atomic"},
+        {schema->flags & LS_SCHEMA_SELF_REF, "the table refers to itself"},
+        {schema->flags & LS_SCHEMA_TRIGGERS, "triggers fire when it is written"},
+        {!ls_schema_keeps_unique(schema, job->target_fields, job->layout.key_count,
+                                 job->layout.key),
+         "the table itself does not keep the key unique"},
+    };
+
+    *ret_why = NULL;
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reasons[i].stands_against) {
+            *ret_why = reasons[i].why;
+            return 1;
+        }
+    return job->writers;
+}
+
 static enum ls_code apply_all(struct ls_job *job, struct ls_plan *plan, struct ls_steps *steps,
-                              const struct ls_hooks *hooks, struct ls_apply_result *ret,
-                              struct ls_error *err)
+                              size_t writers, const struct ls_hooks *hooks,
+                              struct ls_apply_result *ret, struct ls_error *err)
 {
     const struct ls_plan_counts *c = ls_plan_counts(plan);
-    const uint64_t total = c->inserts + c->updates + c->deletes;
+    const uint64_t total = total_of(c);
     const size_t rows = c->inserts == total ? job->insert_rows : job->batch_rows;
+    const size_t bytes = writers > 1 ? CREW_BYTES / (writers + 1) : 0; /* one more is being read */
     uint64_t done = 0;
     struct ls_arena mem;
     enum ls_code rc = LS_OK;
@@ -78,12 +119,11 @@ static enum ls_code apply_all(struct ls_job *job, struct ls_plan *plan, struct l
             ret->interrupted = true;
             break;
         }
-        rc = ls_plan_next(plan, rows, &mem, &changes, &count, err);
+        rc = ls_plan_next(plan, rows, bytes, &mem, &changes, &count, err);
         if (rc != LS_OK || count == 0)
             break;
         list = steps_of(job, changes, count, &mem);
-        rc = list ? ls_steps_write(steps, list, count, err) : ls_error_nomem(err);
-        ls_arena_reset(&mem);
+        rc = list ? ls_steps_give(steps, &mem, list, count, err) : ls_error_nomem(err);
         progress(hooks, done += count, total);
     }
     ls_arena_done(&mem);
@@ -98,12 +138,16 @@ enum ls_code ls_apply(struct ls_job *job, struct ls_store *writer, const char *r
     const struct ls_steps_fields fields = {job->layout.field_count, job->target_fields,
                                            job->layout.key, false};
     struct ls_steps *steps = NULL;
+    const char *why;
+    const size_t writers = ls_apply_writers(job, writer, ls_plan_counts(plan), &why);
     enum ls_code rc;
 
-    *ret = (struct ls_apply_result){0};
+    *ret = (struct ls_apply_result){.writers = 1};
     rc = ls_steps_open(job, writer, run, &fields, journal, hooks, touched, ret, &steps, err);
     if (rc == LS_OK)
-        rc = apply_all(job, plan, steps, hooks, ret, err);
+        rc = ls_steps_spread(steps, writers, err);
+    if (rc == LS_OK)
+        rc = apply_all(job, plan, steps, writers, hooks, ret, err);
     if (rc == LS_OK)
         rc = ls_steps_finish(steps, err);
     ls_steps_close(steps);

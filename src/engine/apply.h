@@ -13,10 +13,17 @@
 struct ls_apply_result {
     uint64_t created, updated, deleted, failed, conflicts;
     uint64_t batches; /* committed */
+    size_t writers;   /* sessions that wrote at once */
     bool interrupted; /* cancelled between batches: what was committed stays */
 };
 
-/* Applies every change of the plan. writer: a writable session on the target (opened by the caller, so that it can hold the
+/* How many writers at most a plan of these counts has: job->writers where it only inserts and nothing stands against it, else 1. *ret_why: what
+ * does, where it is worth to be said, or NULL. */
+size_t ls_apply_writers(const struct ls_job *job, const struct ls_store *writer,
+                        const struct ls_plan_counts *counts, const char **ret_why);
+
+/* Applies every change of the plan, by several writers where ls_apply_writers() says so: then by sessions of their own, and `writer` does what
+ * they cannot. writer: a writable session on the target (opened by the caller, so that it can hold the
  * run lock), run: the run's UUID, from which batch tags are made. LS_OK also when records failed (see result). On another error what was
  * committed stays committed and in the journal; *ret tells how much. With job->atomic any failing record rolls everything back
  * and is returned as its error. touched, when not NULL, gets every written key for verify. */

@@ -580,31 +580,77 @@ static enum ls_code look_and_write(const struct ls_batch *b, struct ls_item **so
     return some ? write_items(b, some, n, false, err) : ls_error_nomem(err);
 }
 
+/* Makes the items and, in *ret_sorted, those whose key the target can hold. */
+static enum ls_code begin_batch(struct ls_writing *w, const struct ls_step *list, size_t count,
+                                struct ls_arena *mem, struct ls_batch *ret,
+                                struct ls_item ***ret_sorted, size_t *ret_count,
+                                struct ls_error *err)
+{
+    *ret = (struct ls_batch){w, mem, count, ls_arena_array(mem, count, sizeof *ret->items)};
+    *ret_sorted = ls_arena_array(mem, count, sizeof **ret_sorted);
+    if (!ret->items || !*ret_sorted)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        ret->items[i].step = &list[i];
+    return make_keys(ret, *ret_sorted, ret_count, err);
+}
+
+/* What the written records are now. */
+static enum ls_code read_back(const struct ls_batch *b, struct ls_error *err)
+{
+    size_t n = 0;
+    struct ls_item **some = ls_batch_items(b, LS_ITEM_WRITE, &n);
+
+    if (!some)
+        return ls_error_nomem(err);
+    qsort_r(some, n, sizeof(struct ls_item *), order_by_key, &b->writing->job->layout);
+    return fetch(b, some, n, false, got_left, err);
+}
+
 enum ls_code ls_batch_write(struct ls_writing *w, const struct ls_step *list, size_t count,
                             struct ls_arena *mem, struct ls_batch *ret, struct ls_error *err)
 {
-    struct ls_batch b = {w, mem, count, ls_arena_array(mem, count, sizeof *b.items)};
-    struct ls_item **some = ls_arena_array(mem, count, sizeof *some);
+    struct ls_batch b;
+    struct ls_item **some = NULL;
     size_t n = 0;
     bool done = false;
-    enum ls_code rc;
+    enum ls_code rc = begin_batch(w, list, count, mem, &b, &some, &n, err);
 
-    if (!b.items || !some)
-        return ls_error_nomem(err);
-    for (size_t i = 0; i < count; i++)
-        b.items[i].step = &list[i];
-    rc = make_keys(&b, some, &n, err);
     if (rc == LS_OK && all_new(&b))
         rc = write_new(&b, some, n, &done, err);
     if (rc == LS_OK && !done)
         rc = look_and_write(&b, some, n, err);
-    if (rc == LS_OK && !(some = ls_batch_items(&b, LS_ITEM_WRITE, &n)))
-        rc = ls_error_nomem(err);
-    if (rc != LS_OK)
-        return rc;
-    qsort_r(some, n, sizeof(struct ls_item *), order_by_key, &w->job->layout);
-    rc = fetch(&b, some, n, false, got_left, err);
+    if (rc == LS_OK)
+        rc = read_back(&b, err);
     if (rc == LS_OK)
         *ret = b;
+    return rc;
+}
+
+/* Is every record written? One that its own field cannot hold was left out. */
+static bool all_written(const struct ls_batch *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (b->items[i].state != LS_ITEM_WRITE)
+            return false;
+    return true;
+}
+
+enum ls_code ls_batch_write_new(struct ls_writing *w, const struct ls_step *list, size_t count,
+                                struct ls_arena *mem, struct ls_batch *ret, bool *ret_done,
+                                struct ls_error *err)
+{
+    struct ls_item **some = NULL;
+    size_t n = 0;
+    bool done = false;
+    enum ls_code rc = begin_batch(w, list, count, mem, ret, &some, &n, err);
+
+    *ret_done = false;
+    if (rc == LS_OK && n == count && all_new(ret))
+        rc = write_new(ret, some, n, &done, err);
+    if (rc != LS_OK || !done || !all_written(ret))
+        return rc;
+    rc = read_back(ret, err);
+    *ret_done = rc == LS_OK;
     return rc;
 }

@@ -57,6 +57,12 @@ struct ls_batch {
 LS_MUST_CHECK enum ls_code ls_batch_write(struct ls_writing *writing, const struct ls_step *list,
                                           size_t count, struct ls_arena *mem, struct ls_batch *ret,
                                           struct ls_error *err);
+/* Carries out steps that are all new records, as the target takes them or not at all: *ret_done false when it refuses any, or
+ * cannot tell that one is there already. Then the transaction is to be rolled back, and ls_batch_write() finds out more. */
+LS_MUST_CHECK enum ls_code ls_batch_write_new(struct ls_writing *writing,
+                                              const struct ls_step *list, size_t count,
+                                              struct ls_arena *mem, struct ls_batch *ret,
+                                              bool *ret_done, struct ls_error *err);
 /* The items of this state, in the order of the steps. In mem; NULL when out of memory. */
 struct ls_item **ls_batch_items(const struct ls_batch *batch, enum ls_item_state state,
                                 size_t *ret_count);

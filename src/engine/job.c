@@ -16,6 +16,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/digest.h"
 #include "engine/resolve.h"
@@ -23,6 +24,7 @@
 #define JOB_MAX_BYTES ((size_t)64 << 20) /* schemas, names, expressions: far below in practice */
 #define DEFAULT_BATCH_ROWS 1000
 #define DEFAULT_INSERT_ROWS 5000 /* nobody waits for records that are not there yet */
+#define DEFAULT_WRITERS 4        /* at most: more wait for each other in the server */
 #define DEFAULT_BRAKE_DELETES 0.20
 #define DEFAULT_BRAKE_CHANGES 0.50
 
@@ -229,6 +231,14 @@ static enum ls_code refuse_same(const struct ls_job *job, struct ls_error *err)
                         job->source.identity, job->source.schema->collection);
 }
 
+/* A writer's server and this process share a core at best. */
+static size_t default_writers(void)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return cores < 1 ? 1 : cores < DEFAULT_WRITERS ? (size_t)cores : DEFAULT_WRITERS;
+}
+
 static double share(double configured, double normal)
 {
     return configured > 0 ? configured : normal;
@@ -246,6 +256,7 @@ static enum ls_code take_settings(struct ls_job *job, const struct ls_sync_confi
     job->owned = config->target_where != NULL || !job->filtered;
     job->batch_rows = config->batch_rows ? config->batch_rows : DEFAULT_BATCH_ROWS;
     job->insert_rows = config->batch_rows ? config->batch_rows : DEFAULT_INSERT_ROWS;
+    job->writers = config->writers ? config->writers : default_writers();
     job->name = config->name
                     ? ls_arena_text(&job->mem, config->name)
                     : ls_arena_printf(&job->mem, "%s -> %s", job->source.place, job->target.place);
@@ -355,6 +366,7 @@ enum ls_code ls_job_open_target(const char *name, const struct ls_side_config *t
     if (rc == LS_OK) {
         job->batch_rows = DEFAULT_BATCH_ROWS;
         job->insert_rows = DEFAULT_INSERT_ROWS;
+        job->writers = 1; /* newest batch first */
         job->brake_deletes = DEFAULT_BRAKE_DELETES;
         job->brake_changes = DEFAULT_BRAKE_CHANGES;
         job->owned = true;

@@ -11,6 +11,8 @@
 #include "sql/eval.h"
 #include "store/store.h"
 
+#define LS_WRITERS_MAX 8 /* that a sync may ask for: each holds batches in memory */
+
 enum ls_deletes { LS_DELETES_REMOVE, LS_DELETES_KEEP, LS_DELETES_SOFT };
 
 struct ls_side_config {
@@ -41,6 +43,7 @@ struct ls_sync_config {
     bool cascades_accept; /* write although deletes reach other tables or triggers fire */
     bool create;          /* make a missing target collection */
     size_t batch_rows;    /* 0: 1000, and 5000 where all are inserts */
+    size_t writers; /* at once, where only new records are written; 0: one a core, at most 4 */
 };
 
 /* A side of a job. fields: what is read of it, as schema indexes; key and key_as likewise, positions in fields. */
@@ -91,6 +94,7 @@ struct ls_job {
     size_t only_key_count;
     const struct ls_value *only_keys;
     size_t batch_rows, insert_rows; /* in a batch; insert_rows: of a plan that only inserts */
+    size_t writers;                 /* at most at once */
     size_t soft_count;
     const struct ls_soft *soft;
     /* Of everything that makes a plan or an earlier run comparable: key, fields, filters, zones, schemas; hex. */

@@ -278,15 +278,16 @@ static enum ls_code next_spooled(struct ls_plan *plan, struct ls_arena *mem, str
     return LS_OK;
 }
 
-enum ls_code ls_plan_next(struct ls_plan *plan, size_t max, struct ls_arena *mem,
+enum ls_code ls_plan_next(struct ls_plan *plan, size_t max, size_t max_bytes, struct ls_arena *mem,
                           struct ls_change **ret, size_t *ret_count, struct ls_error *err)
 {
     struct ls_change *changes = ls_arena_array(mem, max, sizeof *changes);
+    const size_t most = max_bytes ? max_bytes : NEXT_BYTES;
     size_t n = 0, bytes = 0, size = 1;
 
     if (!changes)
         return ls_error_nomem(err);
-    while (n < max && bytes < NEXT_BYTES && size) {
+    while (n < max && bytes < most && size) {
         enum ls_code rc = plan->file ? ls_plan_file_next(plan->file, mem, &changes[n], &size, err)
                                      : next_spooled(plan, mem, &changes[n], &size, err);
 

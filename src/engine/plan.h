@@ -39,10 +39,10 @@ LS_MUST_CHECK enum ls_code ls_plan_open(struct ls_job *job, FILE *f, const char 
                                         struct ls_plan **ret, struct ls_error *err);
 void ls_plan_close(struct ls_plan *plan);
 const struct ls_plan_counts *ls_plan_counts(const struct ls_plan *plan);
-/* Up to max changes, in mem; *ret_count 0 at the end. */
-LS_MUST_CHECK enum ls_code ls_plan_next(struct ls_plan *plan, size_t max, struct ls_arena *mem,
-                                        struct ls_change **ret, size_t *ret_count,
-                                        struct ls_error *err);
+/* Up to max changes, in mem; *ret_count 0 at the end. max_bytes: of memory at about which it ends earlier; 0: 4 MiB. */
+LS_MUST_CHECK enum ls_code ls_plan_next(struct ls_plan *plan, size_t max, size_t max_bytes,
+                                        struct ls_arena *mem, struct ls_change **ret,
+                                        size_t *ret_count, struct ls_error *err);
 /* What the header says of the sync, without a job: for `apply FILE`. Strings in mem. */
 struct ls_plan_header {
     const char *sync, *source, *target; /* name, identities with #collection */

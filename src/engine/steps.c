@@ -19,6 +19,12 @@
  * A transaction that the target gave up in favour of another one (a deadlock, a lock that was not to be had) is
  * tried again some times: on a live table that is everyday life.
  *
+ * Several writers (crew.c) take batches of new records from here, where the caller has spread the writing: each has one, in a
+ * session and a transaction of its own, and the journal has as many open. Here each of them is journaled once it is written, told to
+ * commit once the journal is durable, and noted once it is committed. A batch that comes back because something in it was refused is
+ * written by our own session, as above, when no other one is at work: then nothing that it waits for can be waiting for us.
+ * Before each commit is told, the session that holds the lock inside the target has to be there still.
+ *
  * A target without cheap transactions (a file), or `atomic: true`, makes the whole run one transaction; the journal
  * then has one batch.
  *
@@ -34,12 +40,15 @@
 
 #include "engine/aside.h"
 #include "engine/batch.h"
+#include "engine/crew.h"
 #include "engine/touched.h"
 #include "model/json.h"
 
 #define IDLE_ROUNDS 3     /* from the end, from the beginning, from the end; cut at 1/2, 2/3, 3/4 */
 #define FIRST_REFUSALS 16 /* in a first pass: more in one batch have a common reason */
 #define BUSY_TRIES 3
+#define CREW_REFUSALS \
+    8 /* batches that come back from several writers, and there is but one from then on */
 #define LOCK_CUTS 1000 /* of a run: at 10 ms or so each */
 #define RETRY_ROWS 10000u
 #define RETRY_BYTES ((size_t)4 << 20)
@@ -59,6 +68,8 @@ struct ls_steps {
     bool journaled;                 /* the open transaction is open in the journal too */
     uint64_t batch;                 /* number of the open or last batch */
     struct ls_apply_result pending; /* created, updated, deleted in the open transaction */
+    struct ls_crew *crew;           /* NULL: our session writes everything */
+    size_t back, came_back;         /* batches of the crew to be written here; and how many ever */
     struct ls_aside aside;
     struct ls_error refused; /* the first that was reported, for atomic runs */
     struct ls_buf scratch, blob;
@@ -359,6 +370,181 @@ enum ls_code ls_steps_write(struct ls_steps *s, const struct ls_step *list, size
     return s->one ? write_part(s, list, count, err) : write_batch(s, list, count, err);
 }
 
+/* ---- several writers ---- */
+
+static enum ls_code journal_hand(struct ls_steps *s, struct ls_hand *hand, struct ls_error *err)
+{
+    const struct ls_journal *j = s->journal;
+    const struct ls_batch_counts counts = {.created = hand->count};
+    const uint64_t batch = ++s->batch;
+    enum ls_code rc;
+
+    if (!j)
+        return LS_OK;
+    rc = j->open(j->ctx, batch, hand->marker, err);
+    if (rc != LS_OK)
+        return rc;
+    hand->number = batch;
+    rc = j->add(j->ctx, batch, hand->entries.data, hand->entries.size, err);
+    return rc == LS_OK ? j->sync(j->ctx, batch, &counts, err) : rc;
+}
+
+static enum ls_code close_hand(struct ls_steps *s, struct ls_hand *hand, bool committed,
+                               struct ls_error *err)
+{
+    const uint64_t batch = hand->number;
+
+    hand->number = 0;
+    return batch ? s->journal->close(s->journal->ctx, batch, committed, err) : LS_OK;
+}
+
+/* Who holds the lock inside the target is alone with it. When that session is gone, nothing more may be committed. */
+static enum ls_code check_lock(const struct ls_steps *s, struct ls_error *err)
+{
+    if (ls_store_alive(s->writing.writer))
+        return LS_OK;
+    return ls_error_set(err, LS_CONNECT,
+                        "the target has ended the session that holds the run's lock. What was "
+                        "written stays, and the next sync goes on from there");
+}
+
+static enum ls_code commit_hand(struct ls_steps *s, struct ls_hand *hand, struct ls_error *err)
+{
+    struct ls_error ignored;
+    enum ls_code rc = check_lock(s, err);
+
+    if (rc == LS_OK)
+        rc = journal_hand(s, hand, err);
+    if (rc == LS_OK) {
+        ls_crew_commit(s->crew, hand);
+        return LS_OK;
+    }
+    ls_crew_drop(s->crew, hand);
+    (void)!close_hand(s, hand, false, &ignored);
+    return rc;
+}
+
+static enum ls_code note_hand(struct ls_steps *s, struct ls_hand *hand, struct ls_error *err)
+{
+    enum ls_code rc = close_hand(s, hand, true, err);
+
+    s->result->batches++;
+    s->result->created += hand->count;
+    for (size_t i = 0; i < hand->count && s->touched && rc == LS_OK; i++)
+        rc = ls_touched_add(s->touched, hand->batch.items[i].key, err);
+    ls_crew_release(s->crew, hand);
+    return rc;
+}
+
+/* Deals with what a writer has come to. */
+static enum ls_code attend(struct ls_steps *s, struct ls_hand *hand, struct ls_error *err)
+{
+    enum ls_code rc;
+
+    if (hand->state == LS_HAND_WRITTEN)
+        return commit_hand(s, hand, err);
+    if (hand->state == LS_HAND_COMMITTED)
+        return note_hand(s, hand, err);
+    if (hand->state == LS_HAND_REFUSED) {
+        s->back++;
+        s->came_back++;
+        return close_hand(s, hand, false, err);
+    }
+    rc = hand->rc; /* failed; what was journaled stays open: nobody knows yet */
+    if (err)
+        *err = hand->err;
+    ls_crew_release(s->crew, hand);
+    return rc;
+}
+
+static void dismiss(struct ls_steps *s)
+{
+    s->result->writers = s->crew ? ls_crew_size(s->crew) : s->result->writers;
+    ls_crew_close(s->crew);
+    s->crew = NULL;
+}
+
+/* Writes here what came back. No writer is at work. */
+static enum ls_code write_back(struct ls_steps *s, struct ls_error *err)
+{
+    struct ls_hand *hand;
+    size_t at = 0;
+    enum ls_code rc = LS_OK;
+
+    while (rc == LS_OK && (hand = ls_crew_each(s->crew, LS_HAND_REFUSED, &at)) != NULL) {
+        if (!cancelled(s))
+            rc = ls_steps_write(s, hand->list, hand->count, err);
+        ls_crew_release(s->crew, hand);
+    }
+    s->back = 0;
+    if (s->came_back > CREW_REFUSALS)
+        dismiss(s);
+    return rc;
+}
+
+/* Attends to the writers until none is at work, and writes what came back. */
+static enum ls_code gather(struct ls_steps *s, struct ls_error *err)
+{
+    struct ls_hand *hand;
+    enum ls_code rc = LS_OK;
+
+    while (rc == LS_OK && (hand = ls_crew_next(s->crew, true)) != NULL)
+        rc = attend(s, hand, err);
+    return rc == LS_OK ? write_back(s, err) : rc;
+}
+
+/* After an error: what was told to commit is noted, what was not is dropped. */
+static void give_crew_up(struct ls_steps *s)
+{
+    struct ls_error ignored;
+    struct ls_hand *hand;
+
+    while (s->crew && (hand = ls_crew_next(s->crew, true)) != NULL)
+        if (hand->state == LS_HAND_WRITTEN)
+            ls_crew_drop(s->crew, hand);
+        else
+            (void)!attend(s, hand, &ignored);
+    dismiss(s);
+}
+
+enum ls_code ls_steps_spread(struct ls_steps *s, size_t most, struct ls_error *err)
+{
+    if (s->one || most < 2)
+        return LS_OK;
+    /* Our own session is one of what the target gives: without another one it does the work alone. */
+    if (ls_crew_open(&s->writing, s->run, most, &s->crew, err) == LS_NOMEM)
+        return LS_NOMEM;
+    return LS_OK;
+}
+
+enum ls_code ls_steps_give(struct ls_steps *s, struct ls_arena *mem, const struct ls_step *list,
+                           size_t count, struct ls_error *err)
+{
+    struct ls_hand *hand = NULL, *come;
+    enum ls_code rc = LS_OK;
+
+    while (rc == LS_OK && s->crew && !hand) {
+        come = ls_crew_next(s->crew, false);
+        if (!come && s->back == 0)
+            hand = ls_crew_free(s->crew);
+        if (!come && !hand && s->back == 0)
+            come = ls_crew_next(s->crew, true);
+        if (come)
+            rc = attend(s, come, err);
+        else if (!hand)
+            rc = gather(s, err);
+    }
+    if (rc != LS_OK)
+        return rc;
+    if (hand) {
+        ls_crew_give(s->crew, hand, mem, list, count);
+        return LS_OK;
+    }
+    rc = ls_steps_write(s, list, count, err);
+    ls_arena_reset(mem);
+    return rc;
+}
+
 /* ---- the end ---- */
 
 static uint64_t done_so_far(const struct ls_steps *s)
@@ -475,8 +661,12 @@ static enum ls_code finish_one(struct ls_steps *s, struct ls_error *err)
 
 enum ls_code ls_steps_finish(struct ls_steps *s, struct ls_error *err)
 {
-    enum ls_code rc = settle_aside(s, err);
+    enum ls_code rc = s->crew ? gather(s, err) : LS_OK;
 
+    if (rc == LS_OK)
+        dismiss(s); /* what is set aside is written by one, which waits for nobody */
+    if (rc == LS_OK)
+        rc = settle_aside(s, err);
     if (rc != LS_OK)
         return rc;
     s->result->interrupted = cancelled(s);
@@ -558,6 +748,7 @@ void ls_steps_close(struct ls_steps *s)
 {
     if (!s)
         return;
+    give_crew_up(s);
     if (s->writing.writer->in_transaction)
         abandon(s);
     ls_aside_done(&s->aside);

@@ -45,6 +45,14 @@ LS_MUST_CHECK enum ls_code ls_steps_open(struct ls_job *job, struct ls_store *wr
 /* Writes these steps (a batch of its own, unless the run is one transaction). Steps the target refuses are set aside. */
 LS_MUST_CHECK enum ls_code ls_steps_write(struct ls_steps *steps, const struct ls_step *list,
                                           size_t count, struct ls_error *err);
+/* From now on ls_steps_give() has up to `most` writers, where the target gives more than one session. */
+LS_MUST_CHECK enum ls_code ls_steps_spread(struct ls_steps *steps, size_t most,
+                                           struct ls_error *err);
+/* Likewise for steps that are in mem, which is taken and left empty. With several writers they are written by one that is free, and
+ * on return may be only begun; an error may be that of an earlier call. */
+LS_MUST_CHECK enum ls_code ls_steps_give(struct ls_steps *steps, struct ls_arena *mem,
+                                         const struct ls_step *list, size_t count,
+                                         struct ls_error *err);
 /* Tries what was set aside again, reports what stays, and commits a run that is one transaction. A run that was
  * cancelled (result->interrupted, or hooks->cancel) tries and reports nothing any more, and is not committed when the job is atomic. */
 LS_MUST_CHECK enum ls_code ls_steps_finish(struct ls_steps *steps, struct ls_error *err);

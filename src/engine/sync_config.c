@@ -207,7 +207,9 @@ const char *ls_sync_config_to_json(const struct ls_sync_config *c, struct ls_are
     add_bool(&out, "atomic", c->atomic);
     add_bool(&out, "cascades", c->cascades_accept);
     add_name(&out, "batch_rows");
-    ls_buf_printf(&out, "%zu}", c->batch_rows);
+    ls_buf_printf(&out, "%zu", c->batch_rows);
+    add_name(&out, "writers");
+    ls_buf_printf(&out, "%zu}", c->writers);
     ret = out.failed ? NULL : ls_arena_text(mem, ls_buf_str(&out));
     ls_buf_done(&out);
     return ret;
@@ -302,6 +304,7 @@ enum ls_code ls_sync_config_from_json(const char *text, struct ls_arena *mem,
 {
     json_t *json = json_loads(text, 0, NULL);
     const json_int_t rows = json_integer_value(json_object_get(json, "batch_rows"));
+    const json_int_t writers = json_integer_value(json_object_get(json, "writers"));
     struct ls_sync_config c = {0};
     bool nomem = false, whole;
     enum ls_code rc = LS_OK;
@@ -316,6 +319,7 @@ enum ls_code ls_sync_config_from_json(const char *text, struct ls_arena *mem,
     c.atomic = json_is_true(json_object_get(json, "atomic"));
     c.cascades_accept = json_is_true(json_object_get(json, "cascades"));
     c.batch_rows = rows > 0 ? (size_t)rows : 0;
+    c.writers = writers > 0 && writers <= LS_WRITERS_MAX ? (size_t)writers : 0;
     whole = lists_from_json(json, mem, &nomem, &c) && c.source.url && c.target.url &&
             deletes_from_word(json_string_value(json_object_get(json, "deletes")), &c.deletes);
     if (nomem)

@@ -329,11 +329,13 @@ void ls_pq_cancel(struct ls_sql *base)
     ls_pq_interrupt(db);
 }
 
+/* What the server has said by itself is read: first its last words, then the end. Neither waits. */
 bool ls_pq_alive(const struct ls_sql *base)
 {
     const struct ls_pq *db = of_const(base);
 
-    return !db->lost && PQstatus(db->conn) == CONNECTION_OK;
+    return !db->lost && PQconsumeInput(db->conn) && PQconsumeInput(db->conn) &&
+           PQstatus(db->conn) == CONNECTION_OK;
 }
 
 enum ls_code ls_pq_begin(struct ls_sql *base, bool write, struct ls_error *err)

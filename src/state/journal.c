@@ -12,6 +12,9 @@
  * The end of a batch is not worth a commit: if it is lost, the batch is found open and the target is asked. It
  * waits in memory and rides along. ls_state_run_save() is a commit too, so after it nothing is open.
  *
+ * Several batches may be open at once, when several writers have one each: the one at hand is being journaled, those before it
+ * are on disk, as open, until their end is told. Whose end is never told stays open there, and is settled by the next run.
+ *
  * Chains. A batch's row names the batch before it, and the head of the run's journal the last one: reading goes along
  * that chain, so that no batch can vanish unnoticed. Numbers alone would not do: batches that were given up before their first
  * blob leave none behind.
@@ -29,7 +32,8 @@
 #define HELD_MAX ((size_t)4 << 20) /* compressed bytes that wait for a commit */
 #define BLOCKS_MAX 256
 #define CLOSES_MAX 16
-#define LEVEL 1 /* a third of the time of level 3, and hardly larger for records */
+#define LEFT_MAX 64 /* more than there are writers; of the rest the oldest are taken to stay open */
+#define LEVEL 1     /* a third of the time of level 3, and hardly larger for records */
 
 struct block {
     struct ls_blob_row row;
@@ -50,6 +54,8 @@ struct ls_state_writer {
     int64_t next_seq;
     struct ending endings[CLOSES_MAX];
     size_t ending_count;
+    int64_t left[LEFT_MAX]; /* batches on disk whose end may yet be told, without the one at hand */
+    size_t left_count;
     ZSTD_CCtx *zstd;
 };
 
@@ -354,6 +360,26 @@ static bool at_hand(const struct journal *j, uint64_t batch)
     return w->run == j->run && w->batch != 0 && w->batch == (int64_t)batch;
 }
 
+/* The batch at hand is on disk, and makes room for the next one. */
+static void leave_batch(struct ls_state_writer *w)
+{
+    if (w->left_count == LEFT_MAX)
+        memmove(w->left, w->left + 1, --w->left_count * sizeof *w->left);
+    w->left[w->left_count++] = w->batch;
+    w->last_batch = w->batch;
+}
+
+/* Whether it was left, and is not any more. */
+static bool take_left(struct ls_state_writer *w, int64_t batch)
+{
+    for (size_t i = 0; i < w->left_count; i++)
+        if (w->left[i] == batch) {
+            w->left[i] = w->left[--w->left_count];
+            return true;
+        }
+    return false;
+}
+
 /* A batch that is still at hand was neither committed nor aborted for all we know: what is on disk stays open. */
 static enum ls_code on_open(void *ctx, uint64_t batch, const char *marker, struct ls_error *err)
 {
@@ -364,7 +390,7 @@ static enum ls_code on_open(void *ctx, uint64_t batch, const char *marker, struc
         return ls_error_set(err, LS_INTERNAL, "journal: batch %llu cannot be opened",
                             (unsigned long long)batch);
     if (w->written)
-        w->last_batch = w->batch;
+        leave_batch(w);
     forget_batch(w);
     w->batch = (int64_t)batch;
     ls_buf_text(&w->marker, marker ? marker : "");
@@ -414,20 +440,31 @@ static enum ls_code on_sync(void *ctx, uint64_t batch, const struct ls_batch_cou
     return ls_state_result(j->state, rc, err);
 }
 
+static enum ls_code end_batch(struct ls_state *state, int64_t batch, bool committed,
+                              struct ls_error *err)
+{
+    struct ls_state_writer *w = state->writer;
+    enum ls_code rc = w->ending_count == CLOSES_MAX ? ls_state_flush(state, err) : LS_OK;
+
+    if (rc == LS_OK)
+        w->endings[w->ending_count++] = (struct ending){w->run, batch, committed};
+    return ls_state_result(state, rc, err);
+}
+
 static enum ls_code on_close(void *ctx, uint64_t batch, bool committed, struct ls_error *err)
 {
     const struct journal *j = ctx;
     struct ls_state_writer *w = j->state->writer;
     enum ls_code rc = LS_OK;
 
+    if (w->run == j->run && take_left(w, (int64_t)batch))
+        return end_batch(j->state, (int64_t)batch, committed, err);
     if (!at_hand(j, batch))
         return not_open(batch, err);
     if (w->written) {
-        if (w->ending_count == CLOSES_MAX)
-            rc = ls_state_flush(j->state, err);
+        rc = end_batch(j->state, w->batch, committed, err);
         if (rc != LS_OK)
-            return ls_state_result(j->state, rc, err);
-        w->endings[w->ending_count++] = (struct ending){w->run, w->batch, committed};
+            return rc;
         w->last_batch = w->batch;
     }
     forget_batch(w);
@@ -460,6 +497,7 @@ enum ls_code ls_state_journal(struct ls_state *state, const char *run_id, struct
     if (rc != LS_OK)
         return ls_state_result(state, rc, err);
     forget_batch(w);
+    w->left_count = 0;
     w->run = run;
     w->last_batch = last_batch;
     *j = (struct journal){state, run};

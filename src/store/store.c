@@ -216,6 +216,11 @@ void ls_store_cancel(struct ls_store *store)
         store->ops->cancel(store);
 }
 
+bool ls_store_alive(struct ls_store *store)
+{
+    return !store->ops->alive || store->ops->alive(store);
+}
+
 bool ls_store_orders(struct ls_store *store, const struct ls_scan *scan)
 {
     if (!ls_store_can(store, LS_CAP_ORDER) || store->scanning)

@@ -23,6 +23,8 @@ enum ls_caps {
     LS_CAP_FETCH =
         1 << 5, /* fetching by key is cheap outside of a transaction too (not in a CSV file) */
     LS_CAP_BATCHES = 1 << 6, /* transactions are cheap: a run may be many of them; else it is one */
+    LS_CAP_WRITERS =
+        1 << 7, /* several sessions may have a transaction that writes at once, and it pays */
 };
 
 struct ls_store; /* a session with a store */
@@ -146,6 +148,8 @@ struct ls_store_ops {
                            struct ls_error *err);
     /* LS_CAP_LOCK */
     enum ls_code (*lock)(struct ls_store *store, const char *name, struct ls_error *err);
+    /* LS_CAP_WRITERS: false once the other side has ended the session. Asks nobody. */
+    bool (*alive)(struct ls_store *store);
 };
 
 /* Every kind there is, in the order help shows them; ends with NULL. */
@@ -241,6 +245,8 @@ LS_MUST_CHECK enum ls_code ls_store_create(struct ls_store *store, const char *c
 /* An exclusive lock by name that the session holds until it closes; LS_LOCKED at once when another holds it. */
 LS_MUST_CHECK enum ls_code ls_store_lock(struct ls_store *store, const char *name,
                                          struct ls_error *err);
+/* false: the session has ended, and its locks with it, as far as can be told without asking. For a session at rest. */
+bool ls_store_alive(struct ls_store *store);
 
 /* Helpers that several kinds share (scan_util.c). */
 /* Which segment a key belongs to; the in-process definition for by_range and by hash of the canonical key. */

@@ -391,12 +391,17 @@ static enum ls_code lock(struct ls_store *store, const char *name, struct ls_err
     return rc;
 }
 
+static bool alive(struct ls_store *store)
+{
+    return ls_sql_alive(ls_pgs_of(store)->db);
+}
+
 const struct ls_store_ops ls_postgres_ops = {
     .scheme = "postgres",
     .summary = "A table or view of a PostgreSQL database, version 12 and later.",
     .example = "postgres://user@host/db#schema.table",
     .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK |
-            LS_CAP_FETCH | LS_CAP_BATCHES,
+            LS_CAP_FETCH | LS_CAP_BATCHES | LS_CAP_WRITERS,
     .open = open_store,
     .close = close_store,
     .identity = identity,
@@ -420,4 +425,5 @@ const struct ls_store_ops ls_postgres_ops = {
     .bounds = ls_pgs_bounds,
     .create = ls_pgs_create,
     .lock = lock,
+    .alive = alive,
 };

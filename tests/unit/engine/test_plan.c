@@ -112,7 +112,7 @@ static void assert_holds(struct ls_plan *plan, const struct expected *expected, 
     ls_arena_init(&mem, 0);
     ls_buf_init(&got, 0);
     while (count) {
-        assert_ok(ls_plan_next(plan, at_once, &mem, &changes, &count, &err), &err);
+        assert_ok(ls_plan_next(plan, at_once, 0, &mem, &changes, &count, &err), &err);
         assert_true(count <= at_once);
         for (size_t i = 0; i < count; i++)
             add_change(&got, &expected->job->layout, changes[i].kind, changes[i].key,
@@ -456,7 +456,7 @@ static void assert_leaves_out_what_moves(struct ls_plan *plan)
 
     ls_arena_init(&mem, 0);
     assert_memory_equal(ls_plan_counts(plan), &expected, sizeof expected);
-    assert_ok(ls_plan_next(plan, 10, &mem, &changes, &count, &err), &err);
+    assert_ok(ls_plan_next(plan, 10, 0, &mem, &changes, &count, &err), &err);
     assert_int_equal(count, 2);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(changes[i].key[0].i, changes[i].kind == LS_INSERT ? 3 : 1);
@@ -556,7 +556,7 @@ static void a_plan_that_was_edited_is_refused(void **state)
             size_t count = 0;
 
             ls_arena_init(&mem, 0);
-            rc = ls_plan_next(plan, 100, &mem, &changes, &count, &err);
+            rc = ls_plan_next(plan, 100, 0, &mem, &changes, &count, &err);
             ls_arena_done(&mem);
             ls_plan_close(plan);
         }

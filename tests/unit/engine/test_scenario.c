@@ -366,7 +366,7 @@ static void check_plan(struct scenario *s, struct ls_job *job, struct ls_plan *p
     ls_arena_init(&mem, 0);
     ls_buf_init(&text, 0);
     while (count) {
-        assert_ok(ls_plan_next(plan, 100, &mem, &changes, &count, &err), &err);
+        assert_ok(ls_plan_next(plan, 100, 0, &mem, &changes, &count, &err), &err);
         for (size_t i = 0; i < count; i++)
             add_change(&text, &job->layout, &changes[i]);
     }

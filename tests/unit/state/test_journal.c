@@ -285,6 +285,39 @@ static void a_batch_that_was_not_closed_is_found_and_settled(void **state)
     assert_next(f, &s, NULL);
 }
 
+static void synced(struct fixture *f, const struct ls_journal *j, uint64_t batch, const char *text)
+{
+    assert_ok(f, j->open(j->ctx, batch, text, &f->err));
+    add(f, j, batch, text);
+    assert_ok(f, j->sync(j->ctx, batch, ONE_OF_EACH, &f->err));
+}
+
+/* As several writers have them. */
+static void several_batches_may_be_open_and_end_in_any_order(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_run run = begun(f, "s");
+    const struct ls_journal j = journal_of(f, &run);
+    struct ls_journal_source s;
+
+    for (uint64_t batch = 1; batch <= 5; batch++)
+        synced(f, &j, batch, (const char *const[]){"", "a", "b", "c", "d", "e"}[batch]);
+    assert_ok(f, j.close(j.ctx, 2, true, &f->err));
+    assert_ok(f, j.close(j.ctx, 5, true, &f->err)); /* the one at hand */
+    assert_ok(f, j.close(j.ctx, 1, true, &f->err));
+    assert_ok(f, j.close(j.ctx, 3, false, &f->err));
+    assert_code(f, LS_INTERNAL, j.close(j.ctx, 3, false, &f->err));
+    synced(f, &j, 6, "f");
+    assert_ok(f, j.close(j.ctx, 4, true, &f->err));
+    ended(f, &run, LS_RUN_INTERRUPTED);
+    assert_string_equal(open_batches(f, "s", 1)->marker, "f");
+    assert_ok(f, ls_state_batch_settle(f->state, run.id, 6, true, &f->err));
+    s = source_of(f, &run);
+    for (size_t i = 0; i < 5; i++)
+        assert_next(f, &s, (const char *const[]){"f", "e", "d", "b", "a"}[i]);
+    assert_next(f, &s, NULL);
+}
+
 static void saving_the_run_closes_its_last_batch_durably(void **state)
 {
     struct fixture *f = *state;
@@ -555,6 +588,7 @@ int main(void)
         ON_BOTH(what_is_synced_survives_the_handle),
         ON_BOTH(an_undo_reads_one_journal_and_writes_another),
         ON_BOTH(a_batch_that_was_not_closed_is_found_and_settled),
+        ON_BOTH(several_batches_may_be_open_and_end_in_any_order),
         ON_BOTH(saving_the_run_closes_its_last_batch_durably),
         ON_BOTH(the_blobs_are_on_disk_when_sync_returns),
         ON_BOTH(calls_for_a_batch_that_is_not_open_are_refused),

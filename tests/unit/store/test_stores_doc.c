@@ -19,9 +19,9 @@ static const struct {
     enum ls_caps cap;
     const char *word;
 } caps[] = {
-    {LS_CAP_ORDER, "order"},     {LS_CAP_DIGEST, "digest"}, {LS_CAP_WRITE, "write"},
-    {LS_CAP_CREATE, "create"},   {LS_CAP_LOCK, "lock"},     {LS_CAP_FETCH, "fetch"},
-    {LS_CAP_BATCHES, "batches"},
+    {LS_CAP_ORDER, "order"},     {LS_CAP_DIGEST, "digest"},   {LS_CAP_WRITE, "write"},
+    {LS_CAP_CREATE, "create"},   {LS_CAP_LOCK, "lock"},       {LS_CAP_FETCH, "fetch"},
+    {LS_CAP_BATCHES, "batches"}, {LS_CAP_WRITERS, "writers"},
 };
 #define CAP_COUNT (sizeof(caps) / sizeof(caps[0]))
 
