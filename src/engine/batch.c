@@ -328,12 +328,55 @@ static int order_by_group(const void *a, const void *b)
     return (l > r) - (l < r); /* both in one array */
 }
 
+/* What these items are as a write; the ops are in the batch's memory. */
+static enum ls_code make_write(const struct ls_batch *b, struct ls_item *const *items, size_t count,
+                               struct ls_write *ret, struct ls_error *err)
+{
+    const struct ls_writing *w = b->writing;
+    struct ls_write_op *ops = ls_arena_array(b->mem, count, sizeof *ops);
+
+    if (!ops)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        ops[i] = (struct ls_write_op){items[i]->step->kind, items[i]->key, items[i]->record};
+    *ret = (struct ls_write){
+        .schema = w->job->target.schema,
+        .field_count = w->fields->count,
+        .fields = w->fields->fields,
+        .key_count = w->job->layout.key_count,
+        .key = w->fields->key,
+        .count = count,
+        .ops = ops,
+    };
+    return LS_OK;
+}
+
+/* What the target knows of who waits for whom; after a refused commit in a transaction for that alone. */
+static enum ls_code ask_target(const struct ls_batch *b, struct ls_item *const *items, size_t count,
+                               size_t *ret_count, const struct ls_wait **ret, struct ls_error *err)
+{
+    struct ls_store *writer = b->writing->writer;
+    const bool own = !writer->in_transaction;
+    struct ls_write write;
+    enum ls_code rc = make_write(b, items, count, &write, err);
+
+    if (rc == LS_OK && own)
+        rc = ls_store_begin(writer, err);
+    if (rc == LS_OK)
+        rc = ls_store_waits(writer, &write, b->mem, ret_count, ret, err);
+    if (own)
+        ls_store_rollback(writer);
+    return rc;
+}
+
 enum ls_code ls_batch_order(const struct ls_batch *b, struct ls_item **items, size_t count,
                             struct ls_error *err)
 {
     struct ls_waits_record *records = ls_arena_array(b->mem, count, sizeof *records);
+    const struct ls_wait *told = NULL;
     struct ls_item **givers;
     struct ls_waits waits;
+    size_t told_count = 0;
     enum ls_code rc;
 
     if (!records)
@@ -344,21 +387,21 @@ enum ls_code ls_batch_order(const struct ls_batch *b, struct ls_item **items, si
         if (items[i]->record && !records[i].after)
             return ls_error_nomem(err);
     }
-    rc = ls_waits_find(b->writing->whole, count, records, b->mem, &waits, err);
+    rc = ask_target(b, items, count, &told_count, &told, err);
+    if (rc == LS_OK)
+        rc =
+            ls_waits_find(b->writing->whole, count, records, told_count, told, b->mem, &waits, err);
     if (rc != LS_OK)
         return rc;
-    givers = ls_arena_array(b->mem, count * waits.width, sizeof *givers);
+    givers = ls_arena_array(b->mem, waits.first[count], sizeof *givers);
     if (!givers)
         return ls_error_nomem(err);
+    for (size_t i = 0; i < waits.first[count]; i++)
+        givers[i] = items[waits.giver[i]];
     for (size_t i = 0; i < count; i++) {
         items[i]->group = waits.group[i];
-        items[i]->giver_count = waits.width;
-        items[i]->givers = givers + i * waits.width;
-        for (size_t k = 0; k < waits.width; k++) {
-            const size_t giver = waits.giver[i * waits.width + k];
-
-            items[i]->givers[k] = giver == LS_WAITS_NONE ? NULL : items[giver];
-        }
+        items[i]->giver_count = waits.first[i + 1] - waits.first[i];
+        items[i]->givers = givers + waits.first[i];
     }
     qsort(items, count, sizeof *items, order_by_group);
     return LS_OK;
@@ -390,7 +433,7 @@ static void refuse(struct ls_item *item, enum ls_code code, const char *why, boo
 static bool waits_in_vain(const struct ls_item *item)
 {
     for (size_t k = 0; k < item->giver_count; k++)
-        if (item->givers[k] && item->givers[k]->state == LS_ITEM_REFUSED)
+        if (item->givers[k]->state == LS_ITEM_REFUSED)
             return true;
     return false;
 }
@@ -403,8 +446,7 @@ static size_t drop_waiting(struct ls_item **items, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (waits_in_vain(items[i]))
             refuse(items[i], LS_CONSTRAINT,
-                   "a value that must be unique is held by another record, which was itself "
-                   "refused",
+                   "a value that it takes is held by another record, which was itself refused",
                    false);
         else
             items[n++] = items[i];
@@ -415,23 +457,10 @@ static size_t drop_waiting(struct ls_item **items, size_t count)
 static enum ls_code write_at_once(const struct ls_batch *b, struct ls_item **items, size_t count,
                                   struct ls_error *err)
 {
-    const struct ls_writing *w = b->writing;
-    struct ls_write_op *ops = ls_arena_array(b->mem, count, sizeof *ops);
-    const struct ls_write write = {
-        .schema = w->job->target.schema,
-        .field_count = w->fields->count,
-        .fields = w->fields->fields,
-        .key_count = w->job->layout.key_count,
-        .key = w->fields->key,
-        .count = count,
-        .ops = ops,
-    };
+    struct ls_write write;
+    enum ls_code rc = make_write(b, items, count, &write, err);
 
-    if (!ops)
-        return ls_error_nomem(err);
-    for (size_t i = 0; i < count; i++)
-        ops[i] = (struct ls_write_op){items[i]->step->kind, items[i]->key, items[i]->record};
-    return ls_store_write(w->writer, &write, err);
+    return rc == LS_OK ? ls_store_write(b->writing->writer, &write, err) : rc;
 }
 
 /* Whether a refused part may be cut. Each cut because of a lock may mean to wait for one twice more. */

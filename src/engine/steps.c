@@ -137,6 +137,7 @@ static void abandon(struct ls_steps *s)
     if (s->journaled)
         (void)!s->journal->close(s->journal->ctx, s->batch, false, &ignored);
     s->journaled = false;
+    s->pending = (struct ls_apply_result){0}; /* or what came to nothing would count as headway */
 }
 
 static void take_pending(struct ls_steps *s)

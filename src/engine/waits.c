@@ -8,15 +8,18 @@
  * algorithm gives them in the order in which values are given up before they are taken.
  *
  * A value has at most one giver, for it is unique in the target; so a record has one edge a key, and all is
- * linear but the lookup of givers, which sorts 64-bit hashes of canonical values.
+ * linear but the lookup of givers, which sorts 64-bit hashes of canonical values. What the schema's keys do not tell (EXCLUDE
+ * constraints, partial unique indexes, collations that hold different bytes for equal) the store may know: its edges come
+ * to ours.
  *
- * Not seen are unique indexes that the schema does not list (partial ones, expressions), collations that hold different
- * bytes for equal, and foreign keys: steps.c tries such records in changing parts. A wrong edge (two
- * values of one hash) costs a try and no more. */
+ * Not seen are foreign keys, and what the store does not know: steps.c tries such records in changing parts. A wrong
+ * edge (two values of one hash) costs a try and no more. */
 #include "engine/waits.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define NONE ((size_t)-1)
 
 /* A unique key, as positions in whole records. */
 struct key {
@@ -36,7 +39,7 @@ struct finder {
     size_t count, key_count, gift_count;
     struct key *keys;
     struct gift *gifts;
-    size_t *giver; /* count * key_count */
+    size_t *first, *giver; /* struct ls_waits */
     struct ls_buf scratch;
 };
 
@@ -104,11 +107,28 @@ static size_t find_giver(const struct finder *f, uint64_t hash)
         f->gift_count ? bsearch(&wanted, f->gifts, f->gift_count, sizeof wanted, order_gifts)
                       : NULL;
 
-    return found ? found->giver : LS_WAITS_NONE;
+    return found ? found->giver : NONE;
 }
 
-static void find_edges(struct finder *f)
+/* Adds the edges of record i, in the order of the keys. */
+static size_t add_edges(struct finder *f, size_t i, size_t at)
 {
+    for (size_t k = 0; k < f->key_count; k++) {
+        const uint64_t wants = hash_of(f, k, f->records[i].after);
+        const bool takes = wants && wants != hash_of(f, k, f->records[i].before);
+        const size_t giver = takes ? find_giver(f, wants) : NONE;
+
+        if (giver != NONE)
+            f->giver[at++] = giver;
+    }
+    return at;
+}
+
+/* told is sorted by taker. */
+static void find_edges(struct finder *f, size_t told_count, const struct ls_wait *told)
+{
+    size_t at = 0, t = 0;
+
     for (size_t i = 0; i < f->count; i++)
         for (size_t k = 0; k < f->key_count; k++) {
             const uint64_t has = hash_of(f, k, f->records[i].before);
@@ -117,13 +137,13 @@ static void find_edges(struct finder *f)
                 f->gifts[f->gift_count++] = (struct gift){has, i};
         }
     qsort(f->gifts, f->gift_count, sizeof *f->gifts, order_gifts);
-    for (size_t i = 0; i < f->count; i++)
-        for (size_t k = 0; k < f->key_count; k++) {
-            const uint64_t wants = hash_of(f, k, f->records[i].after);
-            const bool takes = wants && wants != hash_of(f, k, f->records[i].before);
-
-            f->giver[i * f->key_count + k] = takes ? find_giver(f, wants) : LS_WAITS_NONE;
-        }
+    for (size_t i = 0; i < f->count; i++) {
+        f->first[i] = at;
+        at = add_edges(f, i, at);
+        for (; t < told_count && told[t].taker == i; t++)
+            f->giver[at++] = told[t].giver;
+    }
+    f->first[f->count] = at;
 }
 
 /* ---- groups ---- */
@@ -134,7 +154,7 @@ struct walk {
     size_t *number, *low, *edge; /* of each record; number 0: not seen */
     size_t *stack, *path;
     size_t seen, stacked, depth, groups;
-    size_t *group; /* LS_WAITS_NONE while on the stack or not seen */
+    size_t *group; /* NONE while on the stack or not seen */
 };
 
 static void enter(struct walk *w, size_t i)
@@ -163,23 +183,21 @@ static void leave(struct walk *w, size_t i)
 
 static void walk_from(struct walk *w, size_t start)
 {
-    const size_t width = w->f->key_count;
+    const struct finder *f = w->f;
 
     enter(w, start);
     while (w->depth) {
         const size_t i = w->path[w->depth - 1];
         size_t next;
 
-        if (w->edge[i] == width) {
+        if (f->first[i] + w->edge[i] == f->first[i + 1]) {
             leave(w, i);
             continue;
         }
-        next = w->f->giver[i * width + w->edge[i]++];
-        if (next == LS_WAITS_NONE)
-            continue;
+        next = f->giver[f->first[i] + w->edge[i]++];
         if (!w->number[next])
             enter(w, next);
-        else if (w->group[next] == LS_WAITS_NONE && w->number[next] < w->low[i])
+        else if (w->group[next] == NONE && w->number[next] < w->low[i])
             w->low[i] = w->number[next];
     }
 }
@@ -198,7 +216,7 @@ static bool find_groups(const struct finder *f, struct ls_arena *mem, size_t **r
     w.path = room + 4 * f->count;
     w.group = room + 5 * f->count;
     for (size_t i = 0; i < f->count; i++)
-        w.group[i] = LS_WAITS_NONE;
+        w.group[i] = NONE;
     for (size_t i = 0; i < f->count; i++)
         if (!w.number[i])
             walk_from(&w, i);
@@ -206,26 +224,39 @@ static bool find_groups(const struct finder *f, struct ls_arena *mem, size_t **r
     return true;
 }
 
+static int order_told(const void *a, const void *b)
+{
+    const struct ls_wait *l = a, *r = b;
+
+    return (l->taker > r->taker) - (l->taker < r->taker);
+}
+
 enum ls_code ls_waits_find(const struct ls_whole *whole, size_t count,
-                           const struct ls_waits_record *records, struct ls_arena *mem,
-                           struct ls_waits *ret, struct ls_error *err)
+                           const struct ls_waits_record *records, size_t told_count,
+                           const struct ls_wait *told, struct ls_arena *mem, struct ls_waits *ret,
+                           struct ls_error *err)
 {
     struct finder f = {.whole = whole, .records = records, .count = count};
+    struct ls_wait *sorted = ls_arena_array(mem, told_count, sizeof *sorted);
     size_t *group = NULL;
     enum ls_code rc = LS_OK;
 
-    if (!find_keys(&f, mem))
+    if (!find_keys(&f, mem) || !sorted)
         return ls_error_nomem(err);
     f.gifts = ls_arena_array(mem, count * f.key_count, sizeof *f.gifts);
-    f.giver = ls_arena_array(mem, count * f.key_count, sizeof *f.giver);
-    if (!f.gifts || !f.giver)
+    f.first = ls_arena_array(mem, count + 1, sizeof *f.first);
+    f.giver = ls_arena_array(mem, count * f.key_count + told_count, sizeof *f.giver);
+    if (!f.gifts || !f.first || !f.giver)
         return ls_error_nomem(err);
+    if (told_count)
+        memcpy(sorted, told, told_count * sizeof *sorted);
+    qsort(sorted, told_count, sizeof *sorted, order_told);
     ls_buf_init(&f.scratch, 0);
-    find_edges(&f);
+    find_edges(&f, told_count, sorted);
     if (f.scratch.failed || !find_groups(&f, mem, &group))
         rc = ls_error_nomem(err);
     else
-        *ret = (struct ls_waits){f.key_count, f.giver, group};
+        *ret = (struct ls_waits){f.first, f.giver, group};
     ls_buf_done(&f.scratch);
     return rc;
 }

@@ -296,6 +296,24 @@ enum ls_code ls_store_write(struct ls_store *store, const struct ls_write *write
     return store->ops->write(store, write, err);
 }
 
+enum ls_code ls_store_waits(struct ls_store *store, const struct ls_write *write,
+                            struct ls_arena *mem, size_t *ret_count, const struct ls_wait **ret,
+                            struct ls_error *err)
+{
+    enum ls_code rc = need_transaction(store, "waits", err);
+    const char *fault = write_fault(write);
+
+    if (rc == LS_OK && fault)
+        rc = misuse(store, "waits", fault, err);
+    if (rc != LS_OK)
+        return rc;
+    *ret_count = 0;
+    *ret = NULL;
+    if (!store->ops->waits || !write->count)
+        return LS_OK;
+    return store->ops->waits(store, write, mem, ret_count, ret, err);
+}
+
 static bool tag_fine(const char *tag)
 {
     size_t n =

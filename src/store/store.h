@@ -80,6 +80,11 @@ struct ls_write {
     } * ops;
 };
 
+/* A change of a write that meets what another record of it is now: it can only be made with or after that one's change. */
+struct ls_wait {
+    size_t taker, giver; /* indexes into ls_write.ops */
+};
+
 /* What became of a transaction whose end nobody saw. */
 enum ls_outcome { LS_OUTCOME_COMMITTED, LS_OUTCOME_ABORTED, LS_OUTCOME_UNKNOWN };
 
@@ -123,6 +128,10 @@ struct ls_store_ops {
     /* LS_CAP_WRITE */
     enum ls_code (*begin)(struct ls_store *store, struct ls_error *err);
     enum ls_code (*write)(struct ls_store *store, const struct ls_write *write,
+                          struct ls_error *err);
+    /* By rules that the schema's keys do not tell. NULL: there are none. */
+    enum ls_code (*waits)(struct ls_store *store, const struct ls_write *write,
+                          struct ls_arena *mem, size_t *ret_count, const struct ls_wait **ret,
                           struct ls_error *err);
     enum ls_code (*mark)(struct ls_store *store, const char *tag, struct ls_arena *mem,
                          const char **ret_marker, struct ls_error *err);
@@ -209,6 +218,11 @@ LS_MUST_CHECK enum ls_code ls_store_position(struct ls_store *store, struct ls_a
 LS_MUST_CHECK enum ls_code ls_store_begin(struct ls_store *store, struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_store_write(struct ls_store *store, const struct ls_write *write,
                                           struct ls_error *err);
+/* Which changes of a refused write wait for others of it, by rules that the schema's keys do not tell (EXCLUDE constraints, partial
+ * unique indexes). Advice: some may be missing. Writes nothing; in a transaction, which goes on. In mem. */
+LS_MUST_CHECK enum ls_code ls_store_waits(struct ls_store *store, const struct ls_write *write,
+                                          struct ls_arena *mem, size_t *ret_count,
+                                          const struct ls_wait **ret, struct ls_error *err);
 /* The id by which ls_store_settle() knows later, after a kill and from another session, whether this transaction committed:
  * its xid on PostgreSQL, a row in a table of ours on SQLite, the name of a temporary file. tag: unique for each batch, letters, digits and -. */
 LS_MUST_CHECK enum ls_code ls_store_mark(struct ls_store *store, const char *tag,

@@ -336,7 +336,7 @@ static const char uniques_sql[] =
     "   UNION SELECT p.refobjsubid FROM pg_depend p WHERE p.classid = 'pg_class'::regclass"
     "    AND p.objid = i.indexrelid AND p.refclassid = 'pg_class'::regclass"
     "    AND p.refobjid = i.indrelid AND p.refobjsubid > 0) z(n) WHERE z.n > 0),"
-    "  i.indisexclusion, count(*) OVER ()"
+    "  i.indisexclusion, i.indexrelid, count(*) OVER ()"
     " FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid"
     " LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')"
     " WHERE i.indrelid = ?::oid AND (i.indisunique OR i.indisexclusion) ORDER BY i.indisprimary "
@@ -392,9 +392,13 @@ static void take_unique(struct draft *d, struct ls_sql_stmt *stmt, size_t i)
     unique->one_null = ls_sql_i64(stmt, 4) != 0;
     unique->referenced = ls_sql_i64(stmt, 5) != 0;
     unique->excludes = ls_sql_i64(stmt, 8) != 0;
+    unique->index = ls_sql_i64(stmt, 9);
     unique->fields = take_list(d, ls_sql_is_null(stmt, 7) ? "" : ls_sql_text(stmt, 7, NULL),
                                &unique->field_count);
     d->table->unique_count = i + 1;
+    unique->unseen = !ls_sql_i64(stmt, 2);
+    for (size_t f = 0; !d->failed && f < unique->field_count; f++)
+        unique->unseen |= d->columns[unique->fields[f]].folds;
     if (ls_sql_i64(stmt, 2))
         take_key(d, stmt, unique->name, !unique->immediate);
 }

@@ -7,7 +7,7 @@
  *   scan.c     reading records                         digest.c  checksums on the server
  *   bounds.c   where to cut a table into segments      write.c   a set of changes
  *   park.c     unique values that change places        held.c    records that others have locked
- *   create.c   a missing table */
+ *   waits.c    changes that wait for others            create.c  a missing table */
 #ifndef LS_STORE_POSTGRES_POSTGRES_H
 #define LS_STORE_POSTGRES_POSTGRES_H
 
@@ -52,12 +52,14 @@ struct ls_pgs_column {
 /* A unique index of any kind, also those that cannot serve as a key: its values may have to change places. */
 struct ls_pgs_unique {
     const char *name;
+    int64_t index; /* its OID */
     size_t field_count;
     const size_t *fields; /* every column it looks at, in expressions and predicates too */
     bool immediate;
     bool excludes;   /* an EXCLUDE constraint: not only equal values are in each other's way */
     bool one_null;   /* NULLS NOT DISTINCT */
     bool referenced; /* a foreign key points at it */
+    bool unseen;     /* the schema's keys do not tell which records are in each other's way */
 };
 
 /* ls_schema.native of a table of ours. */
@@ -211,6 +213,11 @@ LS_MUST_CHECK enum ls_code ls_pgs_write(struct ls_store *store, const struct ls_
 void ls_pgs_temp_field(char out[24], size_t position);
 void ls_pgs_temp_key(char out[24], size_t position);
 #define LS_PGS_TEMP "pg_temp.lockstep_write"
+/* Has the changes in the temporary table, to be looked at, until ls_pgs_unstage(), which is called whatever came of it. false:
+ * the session is of no use any more. */
+LS_MUST_CHECK enum ls_code ls_pgs_stage(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                                        const struct ls_write *write, struct ls_error *err);
+bool ls_pgs_unstage(struct ls_pgs *pg);
 /* "t.key = w.key AND ..." */
 void ls_pgs_temp_match(struct ls_buf *sql, const struct ls_pgs_table *table,
                        const struct ls_write *write);
@@ -226,6 +233,11 @@ bool ls_pgs_park_named(const struct ls_pgs_table *table, const char *why, bool *
 LS_MUST_CHECK enum ls_code ls_pgs_park(struct ls_pgs *pg, const struct ls_pgs_table *table,
                                        const struct ls_write *write, const bool *parked,
                                        struct ls_error *err);
+
+/* waits.c */
+LS_MUST_CHECK enum ls_code ls_pgs_waits(struct ls_store *store, const struct ls_write *write,
+                                        struct ls_arena *mem, size_t *ret_count,
+                                        const struct ls_wait **ret, struct ls_error *err);
 
 /* held.c: locks that were not to be had in time. */
 bool ls_pgs_is_held(enum ls_code rc, const struct ls_error *err);

@@ -416,6 +416,7 @@ const struct ls_store_ops ls_postgres_ops = {
     .position = position,
     .begin = begin,
     .write = ls_pgs_write,
+    .waits = ls_pgs_waits,
     .mark = mark,
     .commit = commit,
     .rollback = rollback,

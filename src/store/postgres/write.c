@@ -576,6 +576,20 @@ static bool goes_direct(const struct ls_pgs_table *table, const struct ls_write 
            count_kind(write, LS_INSERT) == write->count;
 }
 
+enum ls_code ls_pgs_stage(struct ls_pgs *pg, const struct ls_pgs_table *table,
+                          const struct ls_write *write, struct ls_error *err)
+{
+    enum ls_code rc = prepare(pg, table, write, err);
+
+    return rc == LS_OK ? copy_in(pg, "COPY " LS_PGS_TEMP " FROM STDIN", write, put_change, err)
+                       : rc;
+}
+
+bool ls_pgs_unstage(struct ls_pgs *pg)
+{
+    return go_back(pg);
+}
+
 enum ls_code ls_pgs_write(struct ls_store *store, const struct ls_write *write,
                           struct ls_error *err)
 {

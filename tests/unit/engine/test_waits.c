@@ -56,7 +56,8 @@ struct move {
     int64_t id_before, code_before, id_after, code_after;
 };
 
-static struct ls_waits waits_of(struct table *t, const struct move *moves, size_t count)
+static struct ls_waits told_waits_of(struct table *t, const struct move *moves, size_t count,
+                                     const struct ls_wait *told, size_t told_count)
 {
     struct ls_waits_record *records = ls_arena_array(&t->mem, count, sizeof *records);
     struct ls_waits waits = {0};
@@ -66,8 +67,24 @@ static struct ls_waits waits_of(struct table *t, const struct move *moves, size_
         records[i].before = record(t, moves[i].id_before, moves[i].code_before);
         records[i].after = record(t, moves[i].id_after, moves[i].code_after);
     }
-    assert_ok(ls_waits_find(t->whole, count, records, &t->mem, &waits, &err), &err);
+    assert_ok(ls_waits_find(t->whole, count, records, told_count, told, &t->mem, &waits, &err),
+              &err);
     return waits;
+}
+
+static struct ls_waits waits_of(struct table *t, const struct move *moves, size_t count)
+{
+    return told_waits_of(t, moves, count, NULL, 0);
+}
+
+/* How often record i waits for another one. */
+static size_t times(const struct ls_waits *w, size_t i, size_t giver)
+{
+    size_t n = 0;
+
+    for (size_t e = w->first[i]; e < w->first[i + 1]; e++)
+        n += w->giver[e] == giver;
+    return n;
 }
 
 static void a_taker_comes_after_its_giver(void **state)
@@ -79,11 +96,10 @@ static void a_taker_comes_after_its_giver(void **state)
     (void)state;
     table_init(&t, LS_SCHEMA_CONSTRAINTS);
     w = waits_of(&t, moves, 4);
-    assert_int_equal(w.width, 3);
-    assert_int_equal(w.giver[0 * 3 + 1], 1);
-    assert_int_equal(w.giver[1 * 3 + 1], 2);
-    assert_int_equal(w.giver[2 * 3 + 1], LS_WAITS_NONE);
-    assert_int_equal(w.giver[3 * 3 + 1], 0);
+    assert_int_equal(w.first[4], 3);
+    assert_int_equal(times(&w, 0, 1), 1);
+    assert_int_equal(times(&w, 1, 2), 1);
+    assert_int_equal(times(&w, 3, 0), 1);
     assert_true(w.group[2] < w.group[1] && w.group[1] < w.group[0] && w.group[0] < w.group[3]);
     ls_arena_done(&t.mem);
 }
@@ -114,8 +130,7 @@ static void nulls_and_values_that_stay_wait_for_nobody(void **state)
     (void)state;
     table_init(&t, LS_SCHEMA_CONSTRAINTS);
     w = waits_of(&t, moves, 4);
-    for (size_t i = 0; i < 4 * w.width; i++)
-        assert_int_equal(w.giver[i], LS_WAITS_NONE);
+    assert_int_equal(w.first[4], 0);
     ls_arena_done(&t.mem);
 }
 
@@ -128,7 +143,7 @@ static void a_store_that_enforces_nothing_has_no_waits(void **state)
     (void)state;
     table_init(&t, 0);
     w = waits_of(&t, moves, 2);
-    assert_int_equal(w.width, 0);
+    assert_int_equal(w.first[2], 0);
     assert_int_not_equal(w.group[0], w.group[1]);
     ls_arena_done(&t.mem);
 }
@@ -143,20 +158,43 @@ static void every_unique_key_is_followed(void **state)
     (void)state;
     table_init(&t, LS_SCHEMA_CONSTRAINTS);
     w = waits_of(&t, moves, 2);
-    assert_int_equal(w.giver[0], 1); /* the primary key */
-    assert_int_equal(w.giver[1], LS_WAITS_NONE);
-    assert_int_equal(w.giver[2], 1); /* the pair */
+    assert_int_equal(times(&w, 0, 1), 2); /* the primary key and the pair */
+    assert_int_equal(w.first[2], 2);
     assert_true(w.group[1] < w.group[0]);
+    ls_arena_done(&t.mem);
+}
+
+/* By keys 0 waits for 1; the store knows that 1 waits for 2 and for 4, and 2 for 0. */
+static void what_the_store_knows_comes_to_the_keys(void **state)
+{
+    const struct move moves[] = {
+        {1, 10, 1, 20}, {2, 20, 2, 21}, {3, 30, 3, 31}, {4, 40, 4, 41}, {5, 50, 5, 51}};
+    const struct ls_wait told[] = {{2, 0}, {1, 4}, {1, 2}};
+    struct table t;
+    struct ls_waits w;
+
+    (void)state;
+    table_init(&t, LS_SCHEMA_CONSTRAINTS);
+    w = told_waits_of(&t, moves, 5, told, COUNT_OF(told));
+    assert_int_equal(w.first[5], 4);
+    assert_int_equal(times(&w, 0, 1), 1);
+    assert_int_equal(times(&w, 1, 2), 1);
+    assert_int_equal(times(&w, 1, 4), 1);
+    assert_int_equal(times(&w, 2, 0), 1);
+    assert_int_equal(w.group[0], w.group[1]);
+    assert_int_equal(w.group[0], w.group[2]);
+    assert_int_not_equal(w.group[0], w.group[3]);
+    assert_true(w.group[4] < w.group[0]);
     ls_arena_done(&t.mem);
 }
 
 /* i reaches k by going to givers. */
 static bool reaches(const struct ls_waits *w, size_t count, size_t i, size_t k, bool *seen)
 {
-    for (size_t e = 0; e < w->width; e++) {
-        const size_t next = w->giver[i * w->width + e];
+    for (size_t e = w->first[i]; e < w->first[i + 1]; e++) {
+        const size_t next = w->giver[e];
 
-        if (next == LS_WAITS_NONE || seen[next])
+        if (seen[next])
             continue;
         seen[next] = true;
         if (next == k || reaches(w, count, next, k, seen))
@@ -231,6 +269,7 @@ int main(void)
         cmocka_unit_test(nulls_and_values_that_stay_wait_for_nobody),
         cmocka_unit_test(a_store_that_enforces_nothing_has_no_waits),
         cmocka_unit_test(every_unique_key_is_followed),
+        cmocka_unit_test(what_the_store_knows_comes_to_the_keys),
         cmocka_unit_test(random_batches_are_grouped_as_a_slow_search_says),
         cmocka_unit_test(a_chain_may_be_long),
     };
