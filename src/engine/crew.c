@@ -88,11 +88,13 @@ static enum ls_code write_batch(struct ls_writer *w, struct ls_hand *hand, bool 
     return rc == LS_OK && *ret_done ? encode(w, hand, err) : rc;
 }
 
-/* What a call that went wrong comes to. One that the target gave up in favour of another may be tried again by whoever can. */
-static enum ls_hand_state gone_wrong(struct ls_writer *w, struct ls_hand *hand, bool again)
+/* What a call that did not do all comes to. What the target gave up in favour of another, the commit too, may be tried again by whoever can. */
+static enum ls_hand_state not_done(struct ls_writer *w, struct ls_hand *hand)
 {
+    const enum ls_code rc = hand->rc;
+
     ls_store_rollback(w->store);
-    return again || ls_code_refusal(hand->rc) ? LS_HAND_REFUSED : LS_HAND_FAILED;
+    return rc == LS_OK || rc == LS_BUSY || ls_code_refusal(rc) ? LS_HAND_REFUSED : LS_HAND_FAILED;
 }
 
 static enum ls_hand_state write_hand(struct ls_writer *w, struct ls_hand *hand)
@@ -100,15 +102,13 @@ static enum ls_hand_state write_hand(struct ls_writer *w, struct ls_hand *hand)
     bool done;
 
     hand->rc = write_batch(w, hand, &done, &hand->err);
-    if (hand->rc == LS_OK && done)
-        return LS_HAND_WRITTEN;
-    return gone_wrong(w, hand, hand->rc == LS_OK || hand->rc == LS_BUSY);
+    return hand->rc == LS_OK && done ? LS_HAND_WRITTEN : not_done(w, hand);
 }
 
 static enum ls_hand_state commit_hand(struct ls_writer *w, struct ls_hand *hand)
 {
     hand->rc = ls_store_commit(w->store, &hand->err);
-    return hand->rc == LS_OK ? LS_HAND_COMMITTED : gone_wrong(w, hand, false);
+    return hand->rc == LS_OK ? LS_HAND_COMMITTED : not_done(w, hand);
 }
 
 static enum ls_hand_state drop_hand(struct ls_writer *w, struct ls_hand *hand)

@@ -13,8 +13,8 @@ enum ls_hand_state {
     LS_HAND_FREE,
     LS_HAND_WRITTEN, /* its transaction is open and holds all of the steps: to be committed or dropped */
     LS_HAND_COMMITTED, /* to be noted */
-    LS_HAND_REFUSED, /* nothing of it is in the target; to be written where refusals are dealt with */
-    LS_HAND_FAILED, /* see rc and err; what became of a commit is not known */
+    LS_HAND_REFUSED, /* rolled back; to be written where refusals are dealt with. rc LS_BUSY: what became of a commit the target tells later */
+    LS_HAND_FAILED,  /* see rc and err; what became of a commit is not known */
     /* at work */
     LS_HAND_WRITING,
     LS_HAND_COMMITTING,

@@ -449,6 +449,8 @@ static enum ls_code attend(struct ls_steps *s, struct ls_hand *hand, struct ls_e
     if (hand->state == LS_HAND_REFUSED) {
         s->back++;
         s->came_back++;
+        if (hand->rc == LS_BUSY)
+            hand->number = 0; /* as in commit(): stays open until it is settled */
         return close_hand(s, hand, false, err);
     }
     rc = hand->rc; /* failed; what was journaled stays open: nobody knows yet */

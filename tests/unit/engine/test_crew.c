@@ -318,6 +318,35 @@ static void a_value_that_batches_want_at_once_is_written_once(void **state)
     }
 }
 
+/* Each of two batches has one value in the table before it wants the other's, so that each commit waits for the other one. The record
+ * whose n is 1000 waits for its like; the default keeps COPY from gathering records before it inserts them. */
+static void two_commits_that_wait_for_each_other_end_no_run(void **state)
+{
+    const char *b = runs_table(
+        "postgres",
+        "CREATE SEQUENCE met; CREATE FUNCTION meet(n bigint) RETURNS bool LANGUAGE plpgsql SET "
+        "search_path FROM CURRENT AS 'BEGIN IF n = 1000 THEN PERFORM nextval(''met''); WHILE "
+        "(SELECT last_value FROM met) < 2 LOOP PERFORM pg_sleep(0.001); END LOOP; END IF; RETURN "
+        "true; END';"
+        "CREATE TABLE t(id bigint PRIMARY KEY, code text, n bigint CHECK (meet(n)), UNIQUE (code) "
+        "DEFERRABLE INITIALLY DEFERRED, d float8 DEFAULT random())");
+    const char *a = table_in(fixture_memory(), "t",
+                             "id:int* code:text n:int\n"
+                             "1|x|1\n2|c2|1\n3|c3|1000\n4|y|1\n5|c5|1\n"
+                             "6|y|1\n7|c7|1\n8|c8|1000\n9|x|1\n10|c10|1\n");
+    struct ls_job *job = job_of(a, b, 2);
+    struct fake_journal *j = fake_journal_new();
+    struct run *run = runs_sync(job, &(struct run_options){.journal = &j->journal});
+
+    (void)state;
+    assert_run(run, "8 created, 0 updated, 0 deleted, 2 failed, 0 conflicts");
+    fake_journal_settle(j, b);
+    assert_undone(b, j);
+    run_free(run);
+    fake_journal_free(j);
+    ls_job_close(job);
+}
+
 static void a_record_that_came_since_is_a_conflict_for_several_writers_too(void **state)
 {
     const char *b = runs_table("postgres", PLAIN);
@@ -470,6 +499,7 @@ int main(void)
                                   done),
         cmocka_unit_test_teardown(a_record_that_is_refused_among_several_writers_fails_alone, done),
         cmocka_unit_test_teardown(a_value_that_batches_want_at_once_is_written_once, done),
+        cmocka_unit_test_teardown(two_commits_that_wait_for_each_other_end_no_run, done),
         cmocka_unit_test_teardown(a_record_that_came_since_is_a_conflict_for_several_writers_too,
                                   done),
         cmocka_unit_test_teardown(a_kill_with_several_batches_open_leaves_them_to_be_settled, done),
