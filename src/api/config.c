@@ -194,6 +194,20 @@ static enum ls_code need_share(struct loader *l, const struct yaml_node *node, d
     return LS_OK;
 }
 
+/* A whole number from 1 to max; of: what it counts. */
+static enum ls_code need_count(struct loader *l, const struct yaml_node *node, const char *of,
+                               int64_t max, int64_t *ret, struct ls_error *err)
+{
+    int64_t count = 0;
+
+    if (node->kind != YAML_TEXT || !ls_text_to_i64(node->text, strlen(node->text), &count) ||
+        count < 1 || count > max)
+        return ls_yaml_error(err, l->path, node, "a number of %s from 1 to %lld is expected here",
+                             of, (long long)max);
+    *ret = count;
+    return LS_OK;
+}
+
 static enum ls_code need_map(struct loader *l, const struct yaml_node *node, const char *of,
                              struct ls_error *err)
 {
@@ -471,26 +485,20 @@ static enum ls_code read_cascades(struct loader *l, const struct yaml_node *node
 static enum ls_code read_batch(struct loader *l, const struct yaml_node *node, struct ls_error *err)
 {
     int64_t rows = 0;
+    const enum ls_code rc = need_count(l, node, "records", 100000, &rows, err);
 
-    if (node->kind != YAML_TEXT || !ls_text_to_i64(node->text, strlen(node->text), &rows) ||
-        rows < 1 || rows > 100000)
-        return ls_yaml_error(err, l->path, node,
-                             "a number of records from 1 to 100000 is expected here");
     l->sync->batch_rows = (size_t)rows;
-    return LS_OK;
+    return rc;
 }
 
 static enum ls_code read_writers(struct loader *l, const struct yaml_node *node,
                                  struct ls_error *err)
 {
     int64_t writers = 0;
+    const enum ls_code rc = need_count(l, node, "writers", LS_WRITERS_MAX, &writers, err);
 
-    if (node->kind != YAML_TEXT || !ls_text_to_i64(node->text, strlen(node->text), &writers) ||
-        writers < 1 || writers > LS_WRITERS_MAX)
-        return ls_yaml_error(err, l->path, node, "a number from 1 to %d is expected here",
-                             LS_WRITERS_MAX);
     l->sync->writers = (size_t)writers;
-    return LS_OK;
+    return rc;
 }
 
 /* A setting of which this version can do the first word only. */
@@ -582,12 +590,10 @@ static enum ls_code read_keep_days(struct loader *l, const struct yaml_node *nod
                                    struct ls_error *err)
 {
     int64_t days = 0;
+    const enum ls_code rc = need_count(l, node, "days", 36500, &days, err);
 
-    if (node->kind != YAML_TEXT || !ls_text_to_i64(node->text, strlen(node->text), &days) ||
-        days < 1 || days > 36500)
-        return ls_yaml_error(err, l->path, node, "a number of days is expected here");
     l->config->journal_keep_days = (int)days;
-    return LS_OK;
+    return rc;
 }
 
 /* "10 GiB", "500MiB", "1000000". */

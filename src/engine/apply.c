@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* apply.c - carries out a plan, and takes a run back.
  *
- * A plan that only inserts, as that of a first copy, is written by several writers where nothing stands against it: the records of
- * such a plan do not wait for each other, unless the table refers to itself. Reading the next batch then goes on while others are
- * written. Memory is shared out among them, not multiplied by them.
- *
  * Both make steps and hand them to steps.c: apply from the changes of a plan, which expect the values
  * that the plan saw; undo from the journal, newest first, which expects the record exactly as the run left it. So
  * undo never overwrites what somebody wrote since, and a run that was undone can itself be
- * undone. An undo that left conflicts can be made again: entries that were taken back already are passed over. */
+ * undone. An undo that left conflicts can be made again: entries that were taken back already are passed over. *
+ * A plan that only inserts, as that of a first copy, has several writers where nothing stands against it (a table of reasons): its
+ * records do not wait for each other, unless the table refers to itself. The next batch is read while others are
+ * written. Memory is shared out among the writers, not multiplied by them.
+ */
 #include "engine/apply.h"
 
 #include "engine/journal.h"
@@ -16,9 +16,8 @@
 #include "engine/taken.h"
 
 #define PHASE LS_PHASE_REPAIR
-#define CREW_BYTES \
-    ((size_t)8     \
-     << 20) /* of changes that all writers have at hand; with what they make of them three times that */
+/* Of changes that all writers have at hand; with what they make of them it is three times that. */
+#define CREW_BYTES ((size_t)8 << 20)
 
 static bool cancelled(const struct ls_hooks *hooks)
 {

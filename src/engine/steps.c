@@ -47,9 +47,8 @@
 #define IDLE_ROUNDS 3     /* from the end, from the beginning, from the end; cut at 1/2, 2/3, 3/4 */
 #define FIRST_REFUSALS 16 /* in a first pass: more in one batch have a common reason */
 #define BUSY_TRIES 3
-#define CREW_REFUSALS \
-    8 /* batches that come back from several writers, and there is but one from then on */
-#define LOCK_CUTS 1000 /* of a run: at 10 ms or so each */
+#define CREW_REFUSALS 8 /* batches that come back from several writers: then there is but one */
+#define LOCK_CUTS 1000  /* of a run: at 10 ms or so each */
 #define RETRY_ROWS 10000u
 #define RETRY_BYTES ((size_t)4 << 20)
 #define BLOB_BYTES ((size_t)1 << 20) /* a piece of the journal ends at about this size */
@@ -409,7 +408,7 @@ static enum ls_code check_lock(const struct ls_steps *s, struct ls_error *err)
                         "written stays, and the next sync goes on from there");
 }
 
-static enum ls_code commit_hand(struct ls_steps *s, struct ls_hand *hand, struct ls_error *err)
+static enum ls_code let_commit(struct ls_steps *s, struct ls_hand *hand, struct ls_error *err)
 {
     struct ls_error ignored;
     enum ls_code rc = check_lock(s, err);
@@ -443,7 +442,7 @@ static enum ls_code attend(struct ls_steps *s, struct ls_hand *hand, struct ls_e
     enum ls_code rc;
 
     if (hand->state == LS_HAND_WRITTEN)
-        return commit_hand(s, hand, err);
+        return let_commit(s, hand, err);
     if (hand->state == LS_HAND_COMMITTED)
         return note_hand(s, hand, err);
     if (hand->state == LS_HAND_REFUSED) {
@@ -460,7 +459,7 @@ static enum ls_code attend(struct ls_steps *s, struct ls_hand *hand, struct ls_e
     return rc;
 }
 
-static void dismiss(struct ls_steps *s)
+static void dismiss_crew(struct ls_steps *s)
 {
     s->result->writers = s->crew ? ls_crew_size(s->crew) : s->result->writers;
     ls_crew_close(s->crew);
@@ -481,7 +480,7 @@ static enum ls_code write_back(struct ls_steps *s, struct ls_error *err)
     }
     s->back = 0;
     if (s->came_back > CREW_REFUSALS)
-        dismiss(s);
+        dismiss_crew(s);
     return rc;
 }
 
@@ -507,7 +506,7 @@ static void give_crew_up(struct ls_steps *s)
             ls_crew_drop(s->crew, hand);
         else
             (void)!attend(s, hand, &ignored);
-    dismiss(s);
+    dismiss_crew(s);
 }
 
 enum ls_code ls_steps_spread(struct ls_steps *s, size_t most, struct ls_error *err)
@@ -667,7 +666,7 @@ enum ls_code ls_steps_finish(struct ls_steps *s, struct ls_error *err)
     enum ls_code rc = s->crew ? gather(s, err) : LS_OK;
 
     if (rc == LS_OK)
-        dismiss(s); /* what is set aside is written by one, which waits for nobody */
+        dismiss_crew(s); /* what is set aside is written by one, which waits for nobody */
     if (rc == LS_OK)
         rc = settle_aside(s, err);
     if (rc != LS_OK)

@@ -184,6 +184,27 @@ test_texts_with_blanks_at_the_end_come_to_rest_in_char_n_and_back() {
     says out 'id=9'
 }
 
+# What a run tells of its writers.
+test_a_first_copy_says_how_many_wrote_and_why_one() {
+    db=$(pg_database writers)
+    pg "$db" -c "CREATE TABLE a (id int PRIMARY KEY, v text)" -c "INSERT INTO a SELECT i, 'v' || i FROM generate_series(1, 2000) i"
+    for more in 'writers: 2' 'writers: 1' 'atomic: true'; do
+        pg "$db" -c "SET client_min_messages = error" -c "DROP TABLE IF EXISTS b" -c "CREATE TABLE b (LIKE a INCLUDING ALL)"
+        printf 'syncs:\n  one: { source: "%s#a", target: "%s#b", batch: 10, %s }\n' "$db" "$db" "$more" >lockstep.yaml
+        rm -f state.db*
+        status 0 lockstep sync one
+        status 0 lockstep show 1
+        case $more in
+        'writers: 2') says out '2000 changes' 'written by 2 writers' ;;
+        'writers: 1') says out '2000 changes, by one writer: writers is 1' ;;
+        *) says out '2000 changes, by one writer: the run is atomic' ;;
+        esac
+        is "$(pg "$db" -c "SELECT count(*) FROM b")" 2000
+        status 0 lockstep undo 1
+        is "$(pg "$db" -c "SELECT count(*) FROM b")" 0
+    done
+}
+
 # A record whose key the target would keep as another one is refused alone; one that is there under that other key is another record.
 test_a_key_with_blanks_at_the_end_is_refused_alone_by_char_n() {
     db=$(pg_database blank_keys)

@@ -45,6 +45,7 @@ static void every_setting_arrives(void **state)
               "    atomic: true\n"
               "    cascades: accept\n"
               "    batch: 50\n"
+              "    writers: 3\n"
               "    mode: full\n"
               "    direction: one-way\n"
               "    conflicts: source\n");
@@ -81,6 +82,7 @@ static void every_setting_arrives(void **state)
     assert_true(s->atomic);
     assert_true(s->cascades_accept);
     assert_int_equal(s->batch_rows, 50);
+    assert_int_equal(s->writers, 3);
     ls_config_free(config);
 }
 
@@ -104,6 +106,7 @@ static void what_is_left_out_is_the_default(void **state)
     assert_false(s->atomic);
     assert_false(s->cascades_accept);
     assert_int_equal(s->batch_rows, 0);
+    assert_int_equal(s->writers, 0);
     ls_config_free(config);
 }
 
@@ -266,6 +269,8 @@ static const struct {
     {A_SYNC "    cascades: maybe\n", ":6:15: ", {"refuse or accept", ""}},
     {A_SYNC "    batch: 0\n", ":6:12: ", {"from 1 to 100000", ""}},
     {A_SYNC "    batch: 100001\n", ":6:12: ", {"from 1 to 100000", ""}},
+    {A_SYNC "    writers: 0\n", ":6:14: ", {"a number of writers from 1 to 8", ""}},
+    {A_SYNC "    writers: 9\n", ":6:14: ", {"a number of writers from 1 to 8", ""}},
     {A_SYNC "    batch: 10k\n", ":6:12: ", {"from 1 to 100000", ""}},
     {A_SYNC "    batch: 99999999999999999999\n", ":6:12: ", {"from 1 to 100000", ""}},
     {"journal_keep: 30\n", ":1:15: ", {"journal_keep is expected here", ""}},

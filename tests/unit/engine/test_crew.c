@@ -63,6 +63,20 @@ static void assert_undone(const char *url, struct fake_journal *j)
     run_free(run);
 }
 
+/* Syncs with a journal of its own, and takes it back; closes the job. */
+static void sync_and_undo(struct ls_job *job, const char *url, const char *expected)
+{
+    struct fake_journal *j = fake_journal_new();
+    struct run *run = runs_sync(job, &(struct run_options){.journal = &j->journal});
+
+    assert_run(run, expected);
+    assert_int_equal(fake_journal_open_count(j), 0);
+    assert_undone(url, j);
+    run_free(run);
+    fake_journal_free(j);
+    ls_job_close(job);
+}
+
 /* ---- a journal that is looked over ---- */
 
 struct watch {
@@ -276,16 +290,8 @@ static void a_record_that_is_refused_among_several_writers_fails_alone(void **st
     for (size_t i = 0; i < COUNT_OF(every); i++) {
         const char *b = runs_table("postgres", "CREATE TABLE t(id bigint PRIMARY KEY, code text, "
                                                "n bigint CHECK (n < 1000))");
-        struct ls_job *job = job_of(source_of(every[i], ROWS), b, 4);
-        struct fake_journal *j = fake_journal_new();
-        struct run *run = runs_sync(job, &(struct run_options){.journal = &j->journal});
 
-        assert_run(run, expected[i]);
-        assert_int_equal(fake_journal_open_count(j), 0);
-        assert_undone(b, j);
-        run_free(run);
-        fake_journal_free(j);
-        ls_job_close(job);
+        sync_and_undo(job_of(source_of(every[i], ROWS), b, 4), b, expected[i]);
     }
 }
 
@@ -300,21 +306,12 @@ static void a_value_that_batches_want_at_once_is_written_once(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(constraints); i++) {
         const char *b;
-        struct ls_job *job;
-        struct fake_journal *j = fake_journal_new();
-        struct run *run;
 
         snprintf(ddl, sizeof ddl, "CREATE TABLE t(id bigint PRIMARY KEY, code text, n bigint, %s)",
                  constraints[i]);
         b = runs_table("postgres", ddl);
-        job = job_of(source_of(0, 7), b, 4);
-        run = runs_sync(job, &(struct run_options){.journal = &j->journal});
-        assert_run(run, "7 created, 0 updated, 0 deleted, 53 failed, 0 conflicts");
-        assert_int_equal(fake_journal_open_count(j), 0);
-        assert_undone(b, j);
-        run_free(run);
-        fake_journal_free(j);
-        ls_job_close(job);
+        sync_and_undo(job_of(source_of(0, 7), b, 4), b,
+                      "7 created, 0 updated, 0 deleted, 53 failed, 0 conflicts");
     }
 }
 
