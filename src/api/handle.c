@@ -52,6 +52,66 @@ static void on_trace(void *ctx, enum ls_log_level level, const char *line)
     ls->listener.log(ls->listener.ctx, 0, line);
 }
 
+static void begin(struct lockstep *ls, const struct lockstep_listener *listener, const char *actor,
+                  const char *state_url)
+{
+    ls_arena_init(&ls->mem, 0);
+    ls->listener = *listener;
+    ls->actor = actor ? ls_arena_text(&ls->mem, actor) : default_actor(&ls->mem);
+    ls->state_url = ls_arena_text(&ls->mem, state_url);
+}
+
+enum ls_code ls_api_open(struct ls_config *config, const char *state_url, const char *actor,
+                         const struct lockstep_listener *listener, struct lockstep **ret,
+                         struct ls_error *err)
+{
+    struct lockstep *ls = calloc(1, sizeof *ls);
+
+    if (!ls)
+        return ls_error_nomem(err);
+    begin(ls, listener, actor, state_url);
+    if (!ls->actor || (state_url && !ls->state_url)) {
+        lockstep_close(ls);
+        return ls_error_nomem(err);
+    }
+    ls->config = ls_config_hold(config);
+    if (!ls->state_url && config)
+        ls->state_url = config->state_url;
+    *ret = ls;
+    return LS_OK;
+}
+
+void ls_api_act_as(struct lockstep *ls, const char *actor, const char *about)
+{
+    ls->acting = actor;
+    ls->about = about;
+    if (ls->state)
+        ls_state_audit_about(ls->state, about);
+}
+
+const char *ls_api_actor(const struct lockstep *ls)
+{
+    return ls->acting ? ls->acting : ls->actor;
+}
+
+void ls_api_next_run(struct lockstep *ls, const char *id, void (*begun)(void *ctx, int64_t number),
+                     void *ctx)
+{
+    snprintf(ls->next_run, sizeof ls->next_run, "%s", id ? id : "");
+    ls->begun = begun;
+    ls->begun_ctx = ctx;
+}
+
+void ls_api_refresh(struct lockstep *ls)
+{
+    atomic_store(&ls->cancel.wanted, false);
+    ls_api_next_run(ls, NULL, NULL, NULL);
+    if (ls->state && !ls_state_alive(ls->state)) {
+        ls_state_close(ls->state);
+        ls->state = NULL;
+    }
+}
+
 int lockstep_open(const struct lockstep_options *options, struct lockstep **ret,
                   struct lockstep_error *error)
 {
@@ -63,13 +123,10 @@ int lockstep_open(const struct lockstep_options *options, struct lockstep **ret,
         ls_error_nomem(&err);
         return ls_api_fail(&err, error);
     }
-    ls_arena_init(&ls->mem, 0);
-    ls->listener = options->listener;
-    ls->actor = options->actor ? ls_arena_text(&ls->mem, options->actor) : default_actor(&ls->mem);
+    begin(ls, &options->listener, options->actor, options->state_url);
     ls->tracing = options->trace_sql && options->listener.log;
     if (ls->tracing)
         ls_log_to(on_trace, ls, LS_LOG_DEBUG);
-    ls->state_url = ls_arena_text(&ls->mem, options->state_url);
     if (!ls->actor || (options->state_url && !ls->state_url))
         rc = ls_error_nomem(&err);
     if (rc == LS_OK && options->config_path)
@@ -115,7 +172,14 @@ size_t lockstep_syncs(struct lockstep *ls, const char *const **ret_names)
 
 enum ls_code ls_api_state(struct lockstep *ls, bool create, struct ls_error *err)
 {
-    return ls->state ? LS_OK : ls_state_open(ls->state_url, create, &ls->state, err);
+    enum ls_code rc;
+
+    if (ls->state)
+        return LS_OK;
+    rc = ls_state_open(ls->state_url, create, &ls->state, err);
+    if (rc == LS_OK)
+        ls_state_audit_about(ls->state, ls->about);
+    return rc;
 }
 
 static enum ls_code named_sync(struct lockstep *ls, const char *name, struct ls_sync_config *ret,
@@ -191,6 +255,15 @@ static bool same_store(const char *a, const char *b, struct ls_arena *mem)
     return x && y && strcmp(x, y) == 0;
 }
 
+/* What is not recorded, or may have been set anew since: the password, and how long a lock is waited for. */
+static void take_known(const struct ls_side_config *known, struct ls_side_config *side,
+                       struct ls_arena *mem)
+{
+    if (same_store(known->url, side->url, mem))
+        side->url = known->url;
+    side->lock_timeout_ms = known->lock_timeout_ms;
+}
+
 enum ls_code ls_api_given_again(struct lockstep *ls, const char *name,
                                 const struct lockstep_select *select, struct ls_arena *mem,
                                 struct ls_sync_config *config, struct ls_error *err)
@@ -211,10 +284,8 @@ enum ls_code ls_api_given_again(struct lockstep *ls, const char *name,
 
         if (strcmp(known->name, name) != 0)
             continue;
-        if (same_store(known->source.url, config->source.url, mem))
-            config->source.url = known->source.url;
-        if (same_store(known->target.url, config->target.url, mem))
-            config->target.url = known->target.url;
+        take_known(&known->source, &config->source, mem);
+        take_known(&known->target, &config->target, mem);
     }
     return LS_OK;
 }
@@ -324,7 +395,7 @@ enum ls_code ls_api_audit(struct lockstep *ls, const char *action, const char *s
     enum ls_code rc = ls_api_state(ls, true, err);
 
     if (rc == LS_OK)
-        rc = ls_state_audit_add(ls->state, ls->actor, action, subject,
+        rc = ls_state_audit_add(ls->state, ls_api_actor(ls), action, subject,
                                 detail_json ? detail_json : "{}", err);
     return rc;
 }

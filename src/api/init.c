@@ -9,135 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/api.h"
+#include "api/init_priv.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "engine/sync_config.h"
 
-struct writer {
-    struct ls_arena mem;
-    struct ls_buf out;
-    struct ls_url url[2]; /* source, target */
-    const char *full[2];  /* URLs with variables replaced */
-    const char *shown[2]; /* URLs as given, without password */
-    struct ls_error why;  /* of the last pair that could not be synced */
-    struct ls_store *store[2];
-    size_t count[2]; /* collections of each store */
-    const char *const *names[2];
-    const char **
-        taken; /* of each collection of the target: the one of the source that it goes with, or NULL */
-    size_t syncs;
-    const char **sync_names; /* so far; room for one for each collection of the source */
-};
-
-/* ---- YAML ---- */
-
-/* Bytes of a character that libyaml would refuse or take for a line break: C1 controls, U+2028, U+2029, U+FEFF, U+FFFE and
- * U+FFFF; *ret_code is its number. 0: it is none. */
-static size_t awkward(const unsigned char *c, unsigned *ret_code)
-{
-    if (c[0] == 0xc2 && c[1] < 0xa1)
-        *ret_code = c[1];
-    else if (c[0] == 0xe2 && c[1] == 0x80 && (c[2] == 0xa8 || c[2] == 0xa9))
-        *ret_code = 0x2028u + c[2] - 0xa8u;
-    else if (c[0] == 0xef && c[1] == 0xbb && c[2] == 0xbf)
-        *ret_code = 0xfeff;
-    else if (c[0] == 0xef && c[1] == 0xbf && c[2] >= 0xbe)
-        *ret_code = 0xff00u + c[2] + 0x40u;
-    else
-        return 0;
-    return c[0] == 0xc2 ? 2 : 3;
-}
-
-static void quoted(struct ls_buf *out, const char *text)
-{
-    ls_buf_char(out, '"');
-    for (const unsigned char *c = (const unsigned char *)text; *c;) {
-        unsigned code = *c;
-        const size_t size = awkward(c, &code);
-
-        if (size > 0 || *c < 0x20 || *c == 0x7f)
-            ls_buf_printf(out, "\\u%04x", code);
-        else if (c[0] == '$' && c[1] == '{')
-            ls_buf_text(out, "$$"); /* or it would name a variable */
-        else if (*c == '"' || *c == '\\')
-            ls_buf_printf(out, "\\%c", *c);
-        else
-            ls_buf_char(out, (char)*c);
-        c += size ? size : 1;
-    }
-    ls_buf_char(out, '"');
-}
-
-static bool is_one_of(const char *text, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (ls_text_equal_nocase(words[i], text))
-            return true;
-    return false;
-}
-
-/* Letters, digits and _, not a digit first; `more` may stand in it too. */
-static bool is_word(const char *text, char more)
-{
-    for (const char *c = text; *c; c++)
-        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || *c == '_' ||
-              (c > text && ((*c >= '0' && *c <= '9') || *c == more))))
-            return false;
-    return *text != '\0';
-}
-
-/* Names such as a, a_1 and a.b, which are the same text in every YAML. */
-static bool is_plain(const char *text)
-{
-    static const char *const words[] = {"y",   "n",    "yes",   "no",  "on",
-                                        "off", "true", "false", "null"};
-
-    return is_word(text, '.') && !is_one_of(text, words, sizeof words / sizeof *words);
-}
-
-/* A scalar: as it is where it can be, in double quotes otherwise. */
-static void scalar(struct ls_buf *out, const char *text)
-{
-    if (is_plain(text))
-        ls_buf_text(out, text);
-    else
-        quoted(out, text);
-}
-
-/* Blanks up to a column of the line being written. */
-static void pad(struct ls_buf *out, size_t from, size_t column)
-{
-    while (out->size < from + column)
-        ls_buf_char(out, ' ');
-}
-
-#define COMMENT_WIDTH 100
-
-/* Words as comment lines; each begins with `lead`. */
-static void write_comment(struct writer *w, const char *lead, const char *text)
-{
-    size_t at = 0;
-
-    while (*text) {
-        const size_t length = strcspn(text, " \n");
-
-        if (at == 0 || at + 1 + length > COMMENT_WIDTH) {
-            ls_buf_printf(&w->out, "%s%s", at ? "\n" : "", lead);
-            at = strlen(lead);
-        }
-        ls_buf_char(&w->out, ' ');
-        ls_buf_add(&w->out, text, length);
-        at += 1 + length;
-        text += length + (text[length] != '\0');
-    }
-    ls_buf_char(&w->out, '\n');
-}
-
 /* ---- pairs ---- */
 
 /* The name of a collection without its schema, for matching `public.customers` with `customers`. */
-static const char *bare_name(struct writer *w, const char *collection)
+static const char *bare_name(struct ls_init *w, const char *collection)
 {
     const char *schema = NULL, *table = NULL;
     struct ls_error ignored;
@@ -148,7 +28,7 @@ static const char *bare_name(struct writer *w, const char *collection)
 }
 
 /* Pairs collections of the same name: with their schema first, then without it, where one is still free. */
-static enum ls_code pair_up(struct writer *w, struct ls_error *err)
+static enum ls_code pair_up(struct ls_init *w, struct ls_error *err)
 {
     w->taken = ls_arena_array(&w->mem, w->count[1] + 1, sizeof *w->taken);
     w->sync_names = ls_arena_array(&w->mem, w->count[0] + 1, sizeof *w->sync_names);
@@ -176,7 +56,7 @@ static enum ls_code pair_up(struct writer *w, struct ls_error *err)
 }
 
 /* A name for the sync that no other has and that is no URL. */
-static const char *sync_name(struct writer *w, const char *collection)
+static const char *sync_name(struct ls_init *w, const char *collection)
 {
     const char *name = collection ? bare_name(w, collection) : "records";
 
@@ -188,48 +68,32 @@ static const char *sync_name(struct writer *w, const char *collection)
 
 /* ---- a sync ---- */
 
-static void write_key(struct writer *w, const struct ls_job *job)
+static void write_key(struct ls_init *w, const struct ls_job *job)
 {
     ls_buf_text(&w->out, "    key: ");
     for (size_t i = 0; i < job->layout.key_count; i++) {
         ls_buf_text(&w->out, i ? ", " : job->layout.key_count > 1 ? "[" : "");
-        scalar(&w->out, job->layout.fields[job->layout.key[i]].name);
+        ls_init_scalar(&w->out, job->layout.fields[job->layout.key[i]].name);
     }
     ls_buf_text(&w->out, job->layout.key_count > 1 ? "]\n" : "\n");
 }
 
-/* The expression that is a field: in double quotes where the bare word would mean something else. */
-static void field_expression(struct ls_buf *out, const char *name)
+static void write_fields(struct ls_init *w, const struct ls_job *job, bool listed)
 {
-    static const char *const words[] = {
-        "and",    "as",      "between", "case", "cast",   "collate", "distinct", "else", "end",
-        "escape", "false",   "from",    "glob", "in",     "is",      "isnull",   "like", "match",
-        "not",    "notnull", "null",    "or",   "regexp", "then",    "true",     "when",
-    };
-    struct ls_buf text;
+    const char *lead = listed ? "      " : "    #   ";
 
-    ls_buf_init(&text, 0);
-    if (is_word(name, '_') && !is_one_of(name, words, sizeof words / sizeof *words))
-        ls_buf_text(&text, name);
-    else
-        ls_text_ident(&text, name);
-    scalar(out, ls_buf_str(&text));
-    ls_buf_done(&text);
-}
-
-static void write_fields(struct writer *w, const struct ls_job *job)
-{
-    ls_buf_text(&w->out, "    # All fields of the same name. To rename, compute or leave out some, "
-                         "list them:\n    # fields:\n");
+    ls_buf_text(&w->out, listed ? "    fields:\n"
+                                : "    # All fields of the same name. To rename, compute or leave "
+                                  "out some, list them:\n    # fields:\n");
     for (size_t i = 0; i < job->layout.field_count; i++) {
         const size_t from = w->out.size;
 
-        ls_buf_text(&w->out, "    #   ");
-        scalar(&w->out, job->layout.fields[i].name);
+        ls_buf_text(&w->out, lead);
+        ls_init_scalar(&w->out, job->layout.fields[i].name);
         ls_buf_text(&w->out, ": ");
-        field_expression(&w->out, job->layout.fields[i].name);
+        ls_init_expression(&w->out, job->layout.fields[i].name);
         if (*job->layout.fields[i].native) {
-            pad(&w->out, from, 38);
+            ls_init_pad(&w->out, from, 38);
             ls_buf_printf(&w->out, " # %s", job->layout.fields[i].native);
         }
         ls_buf_char(&w->out, '\n');
@@ -237,48 +101,56 @@ static void write_fields(struct writer *w, const struct ls_job *job)
 }
 
 /* STORE.COLLECTION */
-static void write_side(struct writer *w, const char *role, const char *collection)
+static void write_side(struct ls_init *w, size_t side, const char *collection)
 {
-    ls_buf_printf(&w->out, "    %s: ", role);
-    scalar(&w->out, collection ? ls_arena_printf(&w->mem, "%s.%s", role, collection) : role);
+    static const char *const roles[] = {"source", "target"};
+    const char *store = w->form->stores[side];
+
+    ls_buf_printf(&w->out, "    %s: ", roles[side]);
+    ls_init_scalar(&w->out,
+                   collection ? ls_arena_printf(&w->mem, "%s.%s", store, collection) : store);
     ls_buf_char(&w->out, '\n');
 }
 
-static void write_sync(struct writer *w, const char *source, const char *target)
+void ls_init_sync(struct ls_init *w, const char *name, const char *source, const char *target,
+                  const struct ls_field_config *fields, size_t field_count)
 {
     const struct ls_sync_config config = {
-        .source = {w->full[0], source, NULL},
-        .target = {w->full[1], target, NULL},
+        .source = {.url = w->full[0], .collection = source},
+        .target = {.url = w->full[1], .collection = target},
+        .fields = fields,
+        .field_count = field_count,
     };
-    const char *name = sync_name(w, source ? source : target);
     struct ls_job *job = NULL;
     struct ls_error err = {0};
 
     if (ls_job_open(&config, false, &job, &err) != LS_OK) {
         ls_buf_text(&w->out, "\n  # ");
-        quoted(&w->out, name);
+        ls_init_quoted(&w->out, name);
         ls_buf_text(&w->out, " cannot be synced as it is:\n");
-        write_comment(w, "  #  ", err.text);
+        ls_init_comment(&w->out, "  #  ", err.text);
         w->why = err;
         return;
     }
     ls_buf_text(&w->out, "\n  ");
-    scalar(&w->out, name);
+    ls_init_scalar(&w->out, name);
     ls_buf_text(&w->out, ":\n");
-    write_side(w, "source", source);
-    write_side(w, "target", target);
+    write_side(w, 0, source);
+    write_side(w, 1, target);
     write_key(w, job);
-    write_fields(w, job);
-    ls_buf_text(&w->out,
-                "    # where: status = 'active'           # only these records of the source\n"
-                "    deletes: remove          # remove | keep | { soft: { deleted_at: now } }\n"
-                "    # brakes: { deletes: 20%, changes: 50% }\n");
+    write_fields(w, job, field_count > 0);
+    ls_buf_text(&w->out, w->form->deletes);
     w->sync_names[w->syncs++] = name;
     ls_job_close(job);
 }
 
+static void write_sync(struct ls_init *w, const char *source, const char *target)
+{
+    ls_init_sync(w, sync_name(w, source ? source : target), source, target, NULL, 0);
+}
+
 /* Whether a collection of the source goes with one of the target. */
-static size_t partner(const struct writer *w, const char *name)
+static size_t partner(const struct ls_init *w, const char *name)
 {
     for (size_t k = 0; k < w->count[1]; k++)
         if (w->taken[k] == name)
@@ -287,14 +159,13 @@ static size_t partner(const struct writer *w, const char *name)
 }
 
 /* What only one side has, so that nobody wonders where it went. */
-static void write_lonely(struct writer *w, size_t side)
+static void write_lonely(struct ls_init *w, size_t side)
 {
-    static const char *const roles[] = {"source", "target"};
     struct ls_buf line;
     size_t count = 0;
 
     ls_buf_init(&line, 0);
-    ls_buf_printf(&line, "Only in the %s:", roles[side]);
+    ls_buf_printf(&line, "Only in the %s:", w->form->stores[side]);
     for (size_t i = 0; i < w->count[side]; i++)
         if (side ? !w->taken[i] : partner(w, w->names[0][i]) == w->count[1]) {
             ls_buf_text(&line, count++ ? ", " : " ");
@@ -302,25 +173,24 @@ static void write_lonely(struct writer *w, size_t side)
         }
     if (count) {
         ls_buf_char(&w->out, '\n');
-        write_comment(w, "  #", ls_buf_str(&line));
+        ls_init_comment(&w->out, "  #", ls_buf_str(&line));
     }
     ls_buf_done(&line);
 }
 
-static enum ls_code write_syncs(struct writer *w, struct ls_error *err)
+static enum ls_code write_syncs(struct ls_init *w, struct ls_error *err)
 {
+    const bool pair = w->url[0].collection || w->url[1].collection;
     enum ls_code rc = LS_OK;
 
-    if (w->url[0].collection || w->url[1].collection) {
-        rc = pair_up(w, err); /* no lists: no pairs */
-        if (rc == LS_OK)
-            write_sync(w, w->url[0].collection, w->url[1].collection);
-        return rc;
-    }
-    for (size_t i = 0; i < 2 && rc == LS_OK; i++)
+    for (size_t i = 0; i < 2 && rc == LS_OK && !pair; i++)
         rc = ls_store_list(w->store[i], &w->mem, &w->count[i], &w->names[i], err);
     if (rc == LS_OK)
-        rc = pair_up(w, err);
+        rc = pair_up(w, err); /* no lists: no pairs */
+    if (rc == LS_OK && w->form->syncs)
+        return w->form->syncs(w, err);
+    if (rc == LS_OK && pair)
+        write_sync(w, w->url[0].collection, w->url[1].collection);
     for (size_t i = 0; i < w->count[0] && rc == LS_OK; i++) {
         const size_t k = partner(w, w->names[0][i]);
 
@@ -348,14 +218,14 @@ static bool is_variable_password(const char *url)
 }
 
 /* The URL as it was given, without a password that is written out. */
-static const char *without_password(struct writer *w, const char *url)
+static const char *without_password(struct ls_init *w, const char *url)
 {
     return is_variable_password(url) && !strstr(url, "password=")
                ? ls_arena_text(&w->mem, url)
                : ls_url_without_password(url, &w->mem);
 }
 
-static enum ls_code open_sides(struct writer *w, const char *const urls[2], struct ls_error *err)
+static enum ls_code open_sides(struct ls_init *w, const char *const urls[2], struct ls_error *err)
 {
     enum ls_code rc = LS_OK;
 
@@ -374,27 +244,44 @@ static enum ls_code open_sides(struct writer *w, const char *const urls[2], stru
     return rc;
 }
 
-static void write_head(struct writer *w)
+static void write_head(struct ls_init *w)
 {
-    static const char *const roles[] = {"source", "target"};
-
-    ls_buf_text(&w->out,
-                "# lockstep.yaml - which places lockstep keeps in step. docs/configuration.md has "
-                "every setting.\n"
-                "# Passwords do not belong here: write ${VAR} for one from the environment, or use "
-                "PGPASSWORD\n# or a pass file.\n\n"
-                "# Where runs are remembered; without this line in the user's state folder.\n"
-                "# state: sqlite:lockstep.db\n\n"
-                "stores:\n");
-    for (size_t i = 0; i < 2; i++) {
-        ls_buf_printf(&w->out, "  %s: ", roles[i]);
+    ls_buf_printf(
+        &w->out,
+        "# lockstep.yaml - which places lockstep keeps in step. docs/configuration.md has "
+        "every setting.\n%s\n"
+        "# Where runs are remembered; without this line in the user's state folder.\n"
+        "# state: sqlite:lockstep.db\n",
+        w->form->about);
+    for (size_t i = 0; i < 2 && w->form->stores[i]; i++) {
+        ls_buf_printf(&w->out, "%s  %s: ", i ? "" : "\nstores:\n", w->form->stores[i]);
         ls_text_json(&w->out, w->shown[i], strcspn(w->shown[i], "#"));
         ls_buf_char(&w->out, '\n');
     }
-    ls_buf_text(&w->out, "\nsyncs:");
 }
 
-static enum ls_code save(struct writer *w, const char *path, struct ls_error *err)
+/* The syncs that the documented paths are about, in the order of the file. */
+static void write_surface(struct ls_init *w)
+{
+    ls_buf_printf(&w->out, "\nsurfaces:\n  %s: [", w->form->surface);
+    for (size_t i = 0; i < w->syncs; i++) {
+        ls_buf_text(&w->out, i ? ", " : "");
+        ls_init_scalar(&w->out, w->sync_names[i]);
+    }
+    ls_buf_text(&w->out, "]\n");
+}
+
+/* Reads what was written as any command would. */
+static enum ls_code check_loads(const char *path, struct ls_error *err)
+{
+    struct ls_config *config = NULL;
+    const enum ls_code rc = ls_config_read(path, &config, err);
+
+    ls_config_free(config);
+    return rc;
+}
+
+static enum ls_code save(struct ls_init *w, const char *path, struct ls_error *err)
 {
     struct ls_file_swap swap = {0};
     enum ls_code rc =
@@ -402,49 +289,84 @@ static enum ls_code save(struct writer *w, const char *path, struct ls_error *er
 
     if (rc != LS_OK)
         return rc;
-    if (fwrite(w->out.data, w->out.size, 1, swap.f) != 1) {
+    if (fwrite(w->out.data, w->out.size, 1, swap.f) != 1)
         rc = ls_error_errno(err, errno, "cannot write %s", path);
+    if (rc == LS_OK)
+        rc = ls_file_swap_sync(&swap, err);
+    if (rc == LS_OK)
+        rc = check_loads(swap.temp_path, err);
+    if (rc != LS_OK) {
         ls_file_swap_abort(&swap);
         return rc;
     }
     return ls_file_swap_commit(&swap, err);
 }
 
-int lockstep_init(const char *source_url, const char *target_url, const char *path, bool replace,
-                  size_t *ret_syncs, struct lockstep_error *error)
+/* Why there is no sync in the file. */
+static enum ls_code no_syncs(const struct ls_init *w, struct ls_error *err)
 {
-    const char *const urls[2] = {source_url, target_url};
-    struct writer w = {0};
-    struct ls_error err = {0};
+    if (w->why.code != LS_OK)
+        return ls_error_set(err, w->why.code, "%s", w->why.text);
+    return ls_error_set(err, LS_NOT_FOUND,
+                        "%s and %s have no table of the same name. Name a pair with #: "
+                        "SOURCE#table TARGET#table",
+                        w->url[0].shown, w->url[1].shown);
+}
+
+enum ls_code ls_init_write(const struct ls_init_form *form, const char *const urls[2],
+                           const char *path, bool replace, size_t *ret_syncs, struct ls_error *err)
+{
+    struct ls_init w = {.form = form};
+    const bool stores = form->stores[0] != NULL;
     enum ls_code rc = LS_OK;
 
     ls_arena_init(&w.mem, 0);
     ls_buf_init(&w.out, 0);
     if (!replace && access(path, F_OK) == 0)
         rc =
-            ls_error_set(&err, LS_USAGE,
+            ls_error_set(err, LS_USAGE,
                          "%s is there already. Give another name with -c FILE, or --replace", path);
+    if (rc == LS_OK && stores)
+        rc = open_sides(&w, urls, err);
     if (rc == LS_OK)
-        rc = open_sides(&w, urls, &err);
-    if (rc == LS_OK) {
         write_head(&w);
-        rc = write_syncs(&w, &err);
+    if (rc == LS_OK && stores) {
+        ls_buf_text(&w.out, "\nsyncs:");
+        rc = write_syncs(&w, err);
     }
-    if (rc == LS_OK && w.syncs == 0 && w.why.code != LS_OK)
-        rc = ls_error_set(&err, w.why.code, "%s", w.why.text);
-    else if (rc == LS_OK && w.syncs == 0)
-        rc = ls_error_set(&err, LS_NOT_FOUND,
-                          "%s and %s have no table of the same name. Name a pair with #: "
-                          "SOURCE#table TARGET#table",
-                          w.url[0].shown, w.url[1].shown);
+    if (rc == LS_OK && stores && w.syncs == 0)
+        rc = no_syncs(&w, err);
+    if (form->surface)
+        write_surface(&w);
+    ls_buf_text(&w.out, form->rest);
     if (rc == LS_OK)
-        rc = save(&w, path, &err);
+        rc = save(&w, path, err);
     for (size_t i = 0; i < 2; i++)
         ls_store_close(w.store[i]);
     ls_buf_done(&w.out);
     ls_arena_done(&w.mem);
-    if (rc != LS_OK)
-        return ls_api_fail(&err, error);
-    *ret_syncs = w.syncs;
-    return LOCKSTEP_OK;
+    if (rc == LS_OK)
+        *ret_syncs = w.syncs;
+    return rc;
+}
+
+int lockstep_init(const char *source_url, const char *target_url, const char *path, bool replace,
+                  size_t *ret_syncs, struct lockstep_error *error)
+{
+    static const struct ls_init_form form = {
+        .about =
+            "# Passwords do not belong here: write ${VAR} for one from the environment, or use "
+            "PGPASSWORD\n# or a pass file.\n",
+        .stores = {"source", "target"},
+        .deletes = "    # where: status = 'active'           # only these records of the source\n"
+                   "    deletes: remove          # remove | keep | { soft: { deleted_at: now } }\n"
+                   "    # brakes: { deletes: 20%, changes: 50% }\n",
+        .rest = "",
+    };
+    const char *const urls[2] = {source_url, target_url};
+    struct ls_error err = {0};
+
+    return ls_init_write(&form, urls, path, replace, ret_syncs, &err) == LS_OK
+               ? LOCKSTEP_OK
+               : ls_api_fail(&err, error);
 }

@@ -180,3 +180,9 @@ const char *ls_json_difference(const struct ls_layout *layout, const struct ls_d
     ls_buf_done(&out);
     return ret;
 }
+
+void ls_json_member(struct ls_buf *out, const char *name, const char *text)
+{
+    ls_buf_printf(out, ",\"%s\":", name);
+    ls_text_json(out, text, strlen(text));
+}

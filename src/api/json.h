@@ -9,4 +9,7 @@
 const char *ls_json_difference(const struct ls_layout *layout, const struct ls_difference *d,
                                struct ls_arena *mem);
 
+/* Appends ,"name":"text". */
+void ls_json_member(struct ls_buf *out, const char *name, const char *text);
+
 #endif

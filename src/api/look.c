@@ -105,7 +105,7 @@ static void fill_fields(const struct ls_layout *layout, const struct ls_differen
             .name = layout->fields[i].name,
             .source = d->source ? shown(&d->source[i], mem) : NULL,
             .target = d->target ? shown(&d->target[i], mem) : NULL,
-            .differs = d->differs ? d->differs[i] : true,
+            .differs = d->differs ? d->differs[i] : d->status != LS_IN_SYNC,
         };
     for (size_t k = 0; k < layout->key_count; k++)
         fields[layout->key[k]].is_key = true;
@@ -148,7 +148,8 @@ static int look(struct lockstep *ls, const struct lockstep_select *select,
                 const struct lockstep_run_options *options, lockstep_difference_fn *fn, void *ctx,
                 struct lockstep_status *ret, struct lockstep_error *error)
 {
-    const struct ls_compare_options compare = {.force_merge = options && options->full};
+    const struct ls_compare_options compare = {.force_merge = options && options->full,
+                                               .every = options && options->every};
     const struct ls_hooks hooks = ls_api_hooks(ls);
     const int64_t started_us = ls_clock_monotonic_us();
     struct teller teller = {.fn = fn, .ctx = ctx, .left = UINT64_MAX};

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "api/json.h"
 #include "base/clock.h"
 #include "base/text.h"
 
@@ -30,7 +31,7 @@ static bool fill_errors(struct lockstep *ls, const struct ls_run *run, struct lo
     if (!ls->state || run->number == 0 || ret->errors_total == 0)
         return true;
     ls_arena_init(&mem, 0);
-    if (ls_state_run_lines(ls->state, run->id, true, ERRORS_SHOWN, &mem, &count, &lines, &err) !=
+    if (ls_state_run_lines(ls->state, run->id, true, 0, ERRORS_SHOWN, &mem, &count, &lines, &err) !=
         LS_OK)
         count = 0; /* the run is told without them rather than not at all */
     ret->errors = calloc(count ? count : 1, sizeof *ret->errors);
@@ -189,11 +190,42 @@ static void see_whether_dead(struct lockstep *ls, struct ls_run *run)
     ls_arena_done(&mem);
 }
 
+enum ls_code ls_api_runs(struct lockstep *ls, const struct ls_run_filter *filter, size_t max,
+                         size_t *ret_count, struct lockstep_run ***ret, struct ls_error *err)
+{
+    struct ls_run *runs = NULL;
+    struct lockstep_run **list = NULL;
+    struct ls_arena mem;
+    size_t count = 0;
+    enum ls_code rc = ls_api_state(ls, false, err);
+
+    ls_arena_init(&mem, 0);
+    if (rc == LS_OK)
+        rc = ls_state_runs_page(ls->state, filter, max, &mem, &count, &runs, err);
+    else if (rc == LS_NOT_FOUND)
+        rc = LS_OK; /* no state yet: no runs yet */
+    if (rc == LS_OK && !(list = calloc(count ? count : 1, sizeof *list)))
+        rc = ls_error_nomem(err);
+    for (size_t i = 0; i < count && rc == LS_OK; i++) {
+        see_whether_dead(ls, &runs[i]);
+        list[i] = ls_api_run(ls, &runs[i]);
+        if (!list[i])
+            rc = ls_error_nomem(err);
+    }
+    ls_arena_done(&mem);
+    if (rc != LS_OK) {
+        lockstep_runs_free(list, list ? count : 0);
+        return rc;
+    }
+    *ret = list;
+    *ret_count = count;
+    return LS_OK;
+}
+
 int lockstep_history(struct lockstep *ls, const struct lockstep_select *select, size_t limit,
                      size_t *ret_count, struct lockstep_run ***ret, struct lockstep_error *error)
 {
-    const char *sync = NULL;
-    struct ls_run *runs = NULL;
+    struct ls_run_filter filter = {0};
     struct lockstep_run **list = NULL;
     struct ls_arena mem;
     struct ls_error err = {0};
@@ -203,30 +235,18 @@ int lockstep_history(struct lockstep *ls, const struct lockstep_select *select, 
     ls_arena_init(&mem, 0);
     rc = ls_api_state(ls, false, &err);
     if (rc == LS_OK)
-        rc = name_of(ls, select, &mem, &sync, &err);
+        rc = name_of(ls, select, &mem, &filter.sync, &err);
     else if (rc == LS_NOT_FOUND)
-        rc = LS_OK; /* no state yet: no runs yet */
-    if (rc == LS_OK && ls->state)
-        rc = ls_state_runs(ls->state, sync, limit ? limit : HISTORY_DEFAULT, &mem, &count, &runs,
-                           &err);
+        rc = LS_OK;
+    if (rc == LS_OK)
+        rc = ls_api_runs(ls, &filter, limit ? limit : HISTORY_DEFAULT, &count, &list, &err);
     if (rc == LS_OK && count == 0 && select && select->sync)
         rc = check_name(ls, select->sync, &err);
-    if (rc == LS_OK) {
-        list = calloc(count ? count : 1, sizeof *list);
-        for (size_t i = 0; i < count && list; i++) {
-            see_whether_dead(ls, &runs[i]);
-            list[i] = ls_api_run(ls, &runs[i]);
-            if (!list[i]) {
-                lockstep_runs_free(list, i);
-                list = NULL;
-            }
-        }
-        if (!list)
-            rc = ls_error_nomem(&err);
-    }
     ls_arena_done(&mem);
-    if (rc != LS_OK)
+    if (rc != LS_OK) {
+        lockstep_runs_free(list, count);
         return ls_api_fail(&err, error);
+    }
     *ret = list;
     *ret_count = count;
     return LOCKSTEP_OK;
@@ -267,7 +287,8 @@ int lockstep_show(struct lockstep *ls, const char *run, struct lockstep_run **re
     if (rc == LS_OK)
         rc = ls_state_run_find(ls->state, run, &mem, &found, &err);
     if (rc == LS_OK && ret_log)
-        rc = ls_state_run_lines(ls->state, found.id, false, LOG_LINES, &mem, &count, &lines, &err);
+        rc = ls_state_run_lines(ls->state, found.id, false, 0, LOG_LINES, &mem, &count, &lines,
+                                &err);
     if (rc == LS_OK) {
         see_whether_dead(ls, &found);
         public = ls_api_run(ls, &found);
@@ -339,12 +360,6 @@ int lockstep_prune(struct lockstep *ls, int keep_days, int64_t keep_bytes, uint6
     return rc == LS_OK ? LOCKSTEP_OK : ls_api_fail(&err, error);
 }
 
-static void add_member(struct ls_buf *out, const char *name, const char *text)
-{
-    ls_buf_printf(out, ",\"%s\":", name);
-    ls_text_json(out, text, strlen(text));
-}
-
 static enum ls_code tell_entry(const struct ls_audit *a, lockstep_audit_fn *fn, void *ctx,
                                struct ls_error *err)
 {
@@ -357,9 +372,9 @@ static enum ls_code tell_entry(const struct ls_audit *a, lockstep_audit_fn *fn, 
     ls_buf_init(&json, 0);
     ls_clock_iso(a->at_us, at);
     ls_buf_printf(&json, "{\"seq\":%" PRId64 ",\"at\":\"%s\"", a->seq, at);
-    add_member(&json, "actor", a->actor);
-    add_member(&json, "action", a->action);
-    add_member(&json, "subject", a->subject);
+    ls_json_member(&json, "actor", a->actor);
+    ls_json_member(&json, "action", a->action);
+    ls_json_member(&json, "subject", a->subject);
     ls_buf_printf(&json, ",\"detail\":%s}", a->detail_json);
     entry.json = ls_buf_str(&json);
     if (json.failed)

@@ -174,8 +174,12 @@ static enum ls_code begin_run(struct session *s, const char *kind, struct ls_err
     run->status = LS_RUN_RUNNING;
     run->started_us = ls_clock_now_us();
     run->error = "";
+    memcpy(run->id, s->ls->next_run, sizeof run->id);
     rc = ls_state_run_begin(s->ls->state, run, err);
     s->begun = rc == LS_OK;
+    if (s->begun && s->ls->begun)
+        s->ls->begun(s->ls->begun_ctx, run->number);
+    ls_api_next_run(s->ls, NULL, NULL, NULL);
     return rc;
 }
 
@@ -198,6 +202,8 @@ enum ls_code ls_session_begin(struct session *s, const char *kind, bool writes,
         rc = ls_state_journal(s->ls->state, s->run.id, &s->mem, &s->journal, err);
     if (rc == LS_OK && writes)
         rc = ls_touched_open(s->job, &s->touched, err);
+    if (rc == LS_OK && s->ls->acting) /* a schedule, or a caller of the daemon */
+        ls_session_log(s, 1, "asked for by %s", s->ls->acting);
     if (rc == LS_OK)
         ls_session_phase(s, LS_PHASE_VALIDATION, "%s and %s are there, with key and fields",
                          s->run.source, s->run.target);

@@ -61,6 +61,14 @@ void ls_memory_trim(void)
 #endif
 }
 
+void ls_memory_hold(void)
+{
+#if defined(__GLIBC__)
+    (void)mallopt(M_TRIM_THRESHOLD, 2 << 20);
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
+}
+
 static void chunk_free(struct ls_arena_chunk *chunk)
 {
     UNPOISON(chunk->data, chunk->size);

@@ -93,6 +93,9 @@ static enum ls_code code_of_errno(int errnum)
         return LS_FULL;
     case ENOMEM:
         return LS_NOMEM;
+    case EMFILE:
+    case ENFILE: /* others are at it: it passes */
+        return LS_BUSY;
     default:
         return LS_IO;
     }

@@ -56,7 +56,7 @@ enum ls_code ls_error_set(struct ls_error *err, enum ls_code code, const char *f
     __attribute__((format(printf, 3, 4)));
 
 /* Like ls_error_set(), from errno: EACCES/EPERM/EROFS become LS_PERMISSION,
- * ENOENT LS_NOT_FOUND, ENOSPC/EDQUOT/EFBIG LS_FULL, ENOMEM LS_NOMEM, others LS_IO;
+ * ENOENT LS_NOT_FOUND, ENOSPC/EDQUOT/EFBIG LS_FULL, ENOMEM LS_NOMEM, EMFILE/ENFILE LS_BUSY, others LS_IO;
  * ": strerror" is put behind the text (which is cut before it) and the errno's name into
  * native. */
 enum ls_code ls_error_errno(struct ls_error *err, int errnum, const char *fmt, ...)

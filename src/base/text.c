@@ -7,7 +7,8 @@
  *
  * Hex and base64 are libsodium's, called piece by piece through a small buffer so that
  * they can append to a growing one. Its decoder is strict: no other alphabet, padding
- * complete, unused bits zero, so that one value has one text.
+ * complete, unused bits zero, so that one value has one text. But it takes every byte from 0x80 on for the
+ * last digit (as of 1.0.18), which is_ascii() keeps from it.
  *
  * Escaping for people (ls_text_printable) and for JSON share what a control character
  * is: C0, DEL, and C1 too, since terminals take U+009B for ESC [. Characters that only
@@ -246,7 +247,7 @@ void ls_text_hex(struct ls_buf *out, const void *data, size_t size)
     }
 }
 
-void ls_text_base64(struct ls_buf *out, const void *data, size_t size)
+static void base64(struct ls_buf *out, const void *data, size_t size, int variant)
 {
     const uint8_t *p = data;
     char piece[PIECE / 3 * 4 + 1];
@@ -254,11 +255,21 @@ void ls_text_base64(struct ls_buf *out, const void *data, size_t size)
     while (size) {
         size_t n = smaller(size, PIECE);
 
-        sodium_bin2base64(piece, sizeof(piece), p, n, sodium_base64_VARIANT_ORIGINAL);
+        sodium_bin2base64(piece, sizeof(piece), p, n, variant);
         ls_buf_text(out, piece);
         p += n;
         size -= n;
     }
+}
+
+void ls_text_base64(struct ls_buf *out, const void *data, size_t size)
+{
+    base64(out, data, size, sodium_base64_VARIANT_ORIGINAL);
+}
+
+void ls_text_base64url(struct ls_buf *out, const void *data, size_t size)
+{
+    base64(out, data, size, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
 bool ls_text_unhex(struct ls_buf *out, const char *text, size_t length)
@@ -280,17 +291,27 @@ bool ls_text_unhex(struct ls_buf *out, const char *text, size_t length)
     return true;
 }
 
+static bool is_ascii(const char *text, size_t length)
+{
+    unsigned char all = 0;
+
+    for (size_t i = 0; i < length; i++)
+        all |= (unsigned char)text[i];
+    return all < 0x80;
+}
+
 /* A piece in the middle that gives fewer bytes had padding inside. */
-bool ls_text_unbase64(struct ls_buf *out, const char *text, size_t length)
+static bool unbase64(struct ls_buf *out, const char *text, size_t length, int variant)
 {
     size_t before = out->size;
     uint8_t piece[PIECE];
 
+    if (!is_ascii(text, length))
+        return false;
     while (length) {
         size_t n = smaller(length, PIECE / 3 * 4), size;
 
-        if (sodium_base642bin(piece, sizeof(piece), text, n, NULL, &size, NULL,
-                              sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        if (sodium_base642bin(piece, sizeof(piece), text, n, NULL, &size, NULL, variant) != 0 ||
             (n < length && size != PIECE)) {
             ls_buf_cut(out, before);
             return false;
@@ -300,6 +321,16 @@ bool ls_text_unbase64(struct ls_buf *out, const char *text, size_t length)
         length -= n;
     }
     return true;
+}
+
+bool ls_text_unbase64(struct ls_buf *out, const char *text, size_t length)
+{
+    return unbase64(out, text, length, sodium_base64_VARIANT_ORIGINAL);
+}
+
+bool ls_text_unbase64url(struct ls_buf *out, const char *text, size_t length)
+{
+    return unbase64(out, text, length, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 }
 
 /* Of a valid character of n bytes. */

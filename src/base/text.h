@@ -37,6 +37,9 @@ void ls_text_base64(struct ls_buf *out, const void *data, size_t size);
  * the decoded bytes; false, and out as before, on bad input. (Out of memory is out's.) */
 bool ls_text_unhex(struct ls_buf *out, const char *text, size_t length);
 bool ls_text_unbase64(struct ls_buf *out, const char *text, size_t length);
+/* The same with the alphabet for URLs and without padding (RFC 4648, 5), as JWTs have it. */
+void ls_text_base64url(struct ls_buf *out, const void *data, size_t size);
+bool ls_text_unbase64url(struct ls_buf *out, const char *text, size_t length);
 
 /* Appends text as a JSON string with quotes. Control characters are escaped (U+007F to
  * U+009F too, which terminals obey); each byte that is not UTF-8 becomes U+FFFD. */

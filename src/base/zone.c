@@ -134,12 +134,11 @@ static int64_t rule_offset(const struct rule *rule, int64_t utc_s)
     return dst ? rule->dst_s : rule->std_s;
 }
 
-static int64_t offset_at(const struct ls_zone *zone, int64_t utc_s)
+/* How many changes of the list lie behind utc_s. */
+static size_t changes_behind(const struct ls_zone *zone, int64_t utc_s)
 {
-    size_t low = 0, high = zone->count; /* the answer: how many changes lie behind utc_s */
+    size_t low = 0, high = zone->count;
 
-    if (zone->has_rule && (zone->count == 0 || utc_s >= zone->at_s[zone->count - 1]))
-        return rule_offset(&zone->rule, utc_s);
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
@@ -148,7 +147,57 @@ static int64_t offset_at(const struct ls_zone *zone, int64_t utc_s)
         else
             high = middle;
     }
-    return low ? zone->offset_s[low - 1] : zone->first_s;
+    return low;
+}
+
+static int64_t offset_at(const struct ls_zone *zone, int64_t utc_s)
+{
+    size_t behind;
+
+    if (zone->has_rule && (zone->count == 0 || utc_s >= zone->at_s[zone->count - 1]))
+        return rule_offset(&zone->rule, utc_s);
+    behind = changes_behind(zone, utc_s);
+    return behind ? zone->offset_s[behind - 1] : zone->first_s;
+}
+
+/* Looks whether one more moment at which the offset may change makes the stretch shorter. */
+static void cut(int64_t utc_s, int64_t moment_s, int64_t *from_s, int64_t *to_s)
+{
+    if (moment_s <= utc_s && moment_s > *from_s)
+        *from_s = moment_s;
+    if (moment_s > utc_s && moment_s < *to_s)
+        *to_s = moment_s;
+}
+
+/* Behind the list, the changes of the years around, and the new years, at which a rule is asked anew. */
+static void cut_by_rule(const struct rule *rule, int64_t utc_s, int64_t *from_s, int64_t *to_s)
+{
+    const int64_t year = year_of_day(floor_div(utc_s + rule->std_s, S_PER_DAY));
+
+    for (int64_t y = year - 1; y <= year + 1; y++) {
+        cut(utc_s, days_to_year(y) * S_PER_DAY - rule->std_s, from_s, to_s);
+        cut(utc_s, change_in_year(&rule->start, y) - rule->std_s, from_s, to_s);
+        cut(utc_s, change_in_year(&rule->end, y) - rule->dst_s, from_s, to_s);
+    }
+}
+
+struct ls_zone_stretch ls_zone_stretch(const struct ls_zone *zone, int64_t utc_us)
+{
+    const int64_t utc_s = floor_div(utc_us, US_PER_S);
+    int64_t from_s = INT64_MIN, to_s = INT64_MAX;
+    const size_t behind = changes_behind(zone, utc_s);
+
+    if (behind)
+        from_s = zone->at_s[behind - 1];
+    if (behind < zone->count)
+        to_s = zone->at_s[behind];
+    else if (zone->has_rule && zone->rule.has_dst)
+        cut_by_rule(&zone->rule, utc_s, &from_s, &to_s);
+    return (struct ls_zone_stretch){
+        from_s < INT64_MIN / US_PER_S ? INT64_MIN : from_s * US_PER_S,
+        to_s > INT64_MAX / US_PER_S ? INT64_MAX : to_s * US_PER_S,
+        offset_at(zone, utc_s) * US_PER_S,
+    };
 }
 
 /* Values so far out that they cannot be moved stay at the end of the range. */
@@ -414,25 +463,40 @@ static bool good_name(const char *name)
     return *name && *name != '/' && name[strspn(name, allowed)] == '\0';
 }
 
+const char *ls_zone_folder(void)
+{
+    const char *dir = getenv("TZDIR");
+
+    return dir && *dir ? dir : "/usr/share/zoneinfo";
+}
+
+static enum ls_code unknown(struct ls_zone *zone, const char *path, struct ls_error *err)
+{
+    const char *near = ls_zone_nearest(zone->name, &zone->mem);
+
+    if (near)
+        return ls_error_set(err, LS_CONFIG, "unknown time zone \"%s\". Did you mean \"%s\"?",
+                            zone->name, near);
+    return ls_error_set(err, LS_CONFIG,
+                        "unknown time zone \"%s\" (file=%s). Zones have names such as "
+                        "Europe/Vienna; the system package tzdata brings them",
+                        zone->name, path);
+}
+
 /* What is wrong with the name or its file is the configuration's fault; the rest
  * (memory, permission) is told as it is. */
 static enum ls_code load(struct ls_zone *zone, struct ls_error *err)
 {
-    const char *dir = getenv("TZDIR");
     enum ls_code rc;
     char *path, *data;
     size_t size;
 
-    path =
-        ls_arena_printf(&zone->mem, "%s/%s", dir && *dir ? dir : "/usr/share/zoneinfo", zone->name);
+    path = ls_arena_printf(&zone->mem, "%s/%s", ls_zone_folder(), zone->name);
     if (!path)
         return ls_error_nomem(err);
     rc = ls_file_read(path, FILE_MAX, &zone->mem, &data, &size, err);
     if (rc == LS_NOT_FOUND || rc == LS_IO)
-        return ls_error_set(err, LS_CONFIG,
-                            "unknown time zone \"%s\" (file=%s). Zones have names such as "
-                            "Europe/Vienna; the system package tzdata brings them",
-                            zone->name, path);
+        return unknown(zone, path, err);
     if (rc == LS_OK && !read_file(zone, data, size))
         return ls_error_set(err, LS_CONFIG, "not a usable time zone file (file=%s)", path);
     return rc;

@@ -12,21 +12,31 @@
 
 /* What the options said. Strings are copies of argv: free_settings(). */
 struct settings {
-    const char *config, *state, *output, *force, *key, *keep_size;
+    const char *config, *state, *output, *force, *key, *keep_size, *listen, *log;
+    const char *type, *resource, *status, *endpoint, *rate, *data, *since, *until; /* of events */
+    const char *preset;                                                            /* of init */
+    const char *role, *expires;                            /* of tokens and users */
+    const char *policy, *keep;                             /* of endpoints */
+    const char *cron, *zone, *sync, *post, *method, *body; /* of schedules */
+    const char *overlap, *catch_up, *within, *jitter, *hours, *timeout, *retries;
+    const char *scheme, *headers[64], *secrets[16]; /* of signatures */
+    size_t header_count, secret_count;
     const char *only[64];
     size_t only_count;
     uint64_t limit;
     int keep_days;
-    bool json, all, full, dry_run, create, explain, replace, markdown, quiet, verbose, show_sql,
-        no_color, help, version;
+    bool json, all, full, dry_run, create, explain, replace, markdown, openapi, quiet, verbose,
+        show_sql, no_color, help, version, queue, paused;
     const char *args[8]; /* what is no option: the command's arguments */
     size_t arg_count;
     const char *keys[32]; /* key, split at commas */
     size_t key_count;
-    unsigned given; /* bitmap over option_specs */
+    uint64_t given; /* bitmap over option_specs */
     char **copies;  /* of argv, which is overwritten; ends with NULL */
     char *key_copy; /* what keys points into */
 };
+
+struct libscols_table;
 
 /* One run of the program. */
 struct cli {
@@ -56,8 +66,15 @@ enum option_set {
     TAKES_REPLACE = 1 << 10,
     TAKES_MARKDOWN = 1 << 11,
     TAKES_JSON = 1 << 12,
-    TAKES_ALWAYS = 1 << 13, /* of an option: every command takes it */
-    TAKES_PAIR = 1 << 15,   /* of a command: its first argument may be a URL */
+    TAKES_ALWAYS = 1 << 13,   /* of an option: every command takes it */
+    TAKES_PAIR = 1 << 15,     /* of a command: its first argument may be a URL */
+    TAKES_EVENTS = 1 << 16,   /* which events */
+    TAKES_SIGNED = 1 << 17,   /* a signed message */
+    TAKES_ENDPOINT = 1 << 18, /* settings of an endpoint */
+    TAKES_ROLE = 1 << 20,
+    TAKES_EXPIRES = 1 << 21,
+    TAKES_SERVE = 1 << 22, /* --listen, --log */
+    TAKES_WHEN = 1 << 23,  /* --cron and what else makes a schedule */
     WRITES = 1 << 14, /* of a command: it changes a target, and is not ended by a closed pipe */
 };
 
@@ -108,8 +125,44 @@ int run_receipt(struct cli *cli);
 int run_prune(struct cli *cli);
 int run_audit(struct cli *cli);
 
+/* signature.c */
+int run_events_verify(struct cli *cli);
+/* The secret of a place (env:NAME, file:PATH); free it. 0, or an exit status after a message. */
+int read_secret(struct cli *cli, const char *place, char **ret);
+
+/* events.c */
+/* All of a stream, or INPUT_MAX bytes of it. Free the text; NULL: out of memory. */
+#define INPUT_MAX ((size_t)64 << 20)
+char *read_input(FILE *in, size_t *ret_size);
+int run_events(struct cli *cli);
+int run_endpoints(struct cli *cli);
+/* receivers.c */
+int run_receivers(struct cli *cli);
+/* A command whose first argument is one of a few words; without one, the first of the list. */
+struct subcommand {
+    const char *name;
+    int (*run)(struct cli *cli);
+};
+int run_subcommand(struct cli *cli, const struct subcommand *list, size_t count);
+/* schedules.c */
+int run_schedule(struct cli *cli);
+/* callers.c: tokens and users. */
+/* Seconds of "12h", "30d", "8w", "1y"; 0: it is none of these. */
+int64_t seconds_of(const char *text);
+int run_token(struct cli *cli);
+int run_user(struct cli *cli);
+
+/* setup.c */
+int run_setup(struct cli *cli);
+
+/* outbox.c */
+int run_outbox(struct cli *cli);
+
 /* main.c: the configuration to read: -c FILE, or lockstep.yaml where there is one, or NULL. */
 const char *configuration(const struct settings *set);
+
+/* dotenv.c: variables of .env.local and .env in the current folder that the environment does not have. */
+void read_dotenv(void);
 
 /* commands.c: what its commands share with those of recall.c. */
 /* Which sync: the arguments from `first` on. 0, or an exit status after a message. */
@@ -136,6 +189,12 @@ void render_show(struct cli *cli, const struct lockstep_run *run, const char *lo
 void render_history(struct cli *cli, struct lockstep_run **runs, size_t count);
 void render_finding(struct cli *cli, const struct lockstep_finding *finding);
 void render_entry(struct cli *cli, const struct lockstep_audit_entry *entry);
+/* Lists that come one entry at a time: begin, one call for each, then print (which frees; what: "tokens"). */
+struct libscols_table *tokens_begin(const struct cli *cli);
+void tokens_add(struct libscols_table *table, const struct lockstep_token *token);
+struct libscols_table *users_begin(const struct cli *cli);
+void users_add(struct libscols_table *table, const struct lockstep_user *user);
+void list_print(struct libscols_table *table, const char *what);
 /* Says what went wrong on standard error; returns the exit status. */
 int fail(struct cli *cli, const struct lockstep_error *error);
 /* Likewise, for wrong usage that the command line finds itself. */
@@ -144,6 +203,7 @@ int unknown_command(struct cli *cli, const char *name);
 
 /* text.c: figures, times and foreign text. Functions with `out` return it. */
 #define TEXT_WIDTH 78    /* columns of help texts */
+#define USAGE_WIDTH 100  /* of a command's usage */
 #define WINDOW 160       /* bytes of a value that diff shows */
 #define WINDOW_BEFORE 40 /* of these, before the first difference */
 #define VALUE (WINDOW + 20)

@@ -377,23 +377,86 @@ static int run_check(struct cli *cli)
     return code; /* what was wrong has been shown */
 }
 
+/* Two URLs, or a preset with two or none. */
+static int check_init(struct cli *cli)
+{
+    const size_t count = cli->set.arg_count;
+
+    if (count == 2 || (count == 0 && cli->set.preset))
+        return 0;
+    return misuse(cli, count == 1
+                           ? "init takes two stores: SOURCE TARGET"
+                           : "too few arguments. Usage: lockstep init SOURCE TARGET, or lockstep "
+                             "init --preset users, events or replica");
+}
+
+static void print_next(const struct cli *cli, const char *path, size_t syncs)
+{
+    const char *option = cli->set.config ? " -c " : "", *file = cli->set.config ? path : "";
+
+    if (syncs == 0)
+        printf("wrote %s. Next: lockstep check%s%s, lockstep serve%s%s\n", path, option, file,
+               option, file);
+    else
+        printf("wrote %s with %zu sync%s. Next: lockstep check%s%s, lockstep status%s%s\n", path,
+               syncs, syncs == 1 ? "" : "s", option, file, option, file);
+}
+
 static int run_init(struct cli *cli)
 {
     const char *path = cli->set.config ? cli->set.config : "lockstep.yaml";
+    const char *const *args = cli->set.args, *preset = cli->set.preset;
+    const bool replace = cli->set.replace;
     struct lockstep_error error = {0};
     size_t syncs = 0;
-    const int code =
-        lockstep_init(cli->set.args[0], cli->set.args[1], path, cli->set.replace, &syncs, &error);
+    int code = check_init(cli);
 
+    if (code)
+        return code;
+    code = preset ? lockstep_init_preset(preset, args[0], args[1], path, replace, &syncs, &error)
+                  : lockstep_init(args[0], args[1], path, replace, &syncs, &error);
     if (code != LOCKSTEP_OK)
         return fail(cli, &error);
-    printf("wrote %s with %zu sync%s. Next: lockstep check%s%s, lockstep status%s%s\n", path, syncs,
-           syncs == 1 ? "" : "s", cli->set.config ? " -c " : "", cli->set.config ? path : "",
-           cli->set.config ? " -c " : "", cli->set.config ? path : "");
-    if (has_password(cli->set.args[0]) || has_password(cli->set.args[1]))
+    print_next(cli, path, syncs);
+    if (cli->set.arg_count == 2 && (has_password(args[0]) || has_password(args[1])))
         puts("Passwords were not written: set PGPASSWORD, use a pass file, or put ${VAR} into the "
              "URLs there");
     return code;
+}
+
+static void show_url(void *ctx, const char *url)
+{
+    (void)ctx;
+    printf("%s\n", url);
+    fflush(stdout);
+}
+
+static void show_first(void *ctx, const char *link)
+{
+    (void)ctx;
+    printf("nobody can log in yet. This link makes the first admin, once, within a day:\n%s\n",
+           link);
+    fflush(stdout);
+}
+
+static int run_serve(struct cli *cli)
+{
+    const struct lockstep_serve_options options = {
+        .config_path = configuration(&cli->set),
+        .state_url = cli->set.state,
+        .listen = cli->set.listen,
+        .log = cli->set.log,
+        .verbose = cli->set.verbose,
+        .ready = show_url,
+        .first = show_first,
+    };
+    struct lockstep_error error = {0};
+    int code;
+
+    if (cli->set.log && strcmp(cli->set.log, "text") != 0 && strcmp(cli->set.log, "json") != 0)
+        return misuse(cli, "--log is text or json");
+    code = lockstep_serve(&options, &error);
+    return code == LOCKSTEP_OK ? code : fail(cli, &error);
 }
 
 #define SYNC_ARGUMENTS "SYNC | SOURCE TARGET"
@@ -401,18 +464,27 @@ static int run_init(struct cli *cli)
 #define COMPARES (LOOKS | TAKES_ONLY | TAKES_FULL)
 
 const struct command commands[] = {
-    {"init", "SOURCE TARGET", "write lockstep.yaml from two stores",
+    {"init", "SOURCE TARGET | --preset NAME", "write lockstep.yaml from two stores",
      "Looks for the tables that both stores have, finds keys and fields in common, and writes a "
      "commented lockstep.yaml (or -c FILE). URLs with a #collection make a file for that pair "
      "alone. Passwords are not written: put ${VAR} in their place, or use PGPASSWORD or a pass "
-     "file.",
-     "lockstep init postgres://app@localhost/app sqlite:mirror.db", TAKES_PAIR | TAKES_REPLACE, 2,
+     "file. --preset writes the configuration of a known system from the variables that it has "
+     "(in the environment, .env.local or .env): users (a local database and an auth service), "
+     "events (signed webhooks), replica (a copy into production). docs/surfaces.md has them.",
+     "lockstep init postgres://app@localhost/app sqlite:mirror.db", TAKES_PAIR | TAKES_REPLACE, 0,
      2, false, run_init},
     {"check", "[" SYNC_ARGUMENTS "]", "check set-up, connections and types",
      "Connects to both sides and says, before the first record moves, what is missing and which "
      "fields cannot make the round trip. Without arguments: every sync of the configuration, and "
      "the state.",
      "lockstep check", LOOKS, 0, 2, true, run_check},
+    {"setup", "", "check and schedule a known system",
+     "Checks what `surfaces` of the configuration needs: the variables of QStash and the "
+     "application's address, the Supabase project and its service role key, both databases, their "
+     "tables and rights; and names what fails. Of a replica that is copied into production it then "
+     "makes the schedule (every 6 hours), runs the sync once and prints how to manage it. With "
+     "--dry-run it checks alone.",
+     "lockstep setup --dry-run", TAKES_JSON | TAKES_CREATE | WRITES, 0, 0, true, run_setup},
     {"status", "[" SYNC_ARGUMENTS "]", "count what is in sync and what not",
      "Compares both sides and prints the counts. Writes nothing anywhere. Without arguments: every "
      "sync of the configuration. Exit status 1 when something differs.",
@@ -475,8 +547,85 @@ const struct command commands[] = {
      "`audit list` prints who did what, newest first; `audit verify` walks the chain of the audit "
      "log and of the receipts and names the first entry that was changed, removed or put in.",
      "lockstep audit verify", TAKES_JSON | TAKES_LIMIT, 0, 1, true, run_audit},
+    {"events", "emit | verify [FILE] | list | stats | show | replay | discard [ID]",
+     "events and their deliveries",
+     "`events list` prints accepted events, newest first, `events show` one of them with its data, "
+     "its deliveries and every try, `events stats` how many deliveries are where. `events emit` "
+     "accepts events from a file or standard input (a JSON object, an array, JSON Lines), or one "
+     "from --type, --resource and --data; once it ends they are on disk. `events replay` sends "
+     "dead deliveries again, all that fit the options or those of one event; with --status others "
+     "that have ended. `events discard` gives them up. The daemon, `lockstep serve`, delivers. "
+     "`events "
+     "verify` checks the signature of a message, of which the body is in a file or comes by "
+     "standard "
+     "input, and says why it does not fit; exit status 1 when it does not.",
+     "lockstep events emit --type enrollment.created --resource 7 --data '{\"course\":3}'",
+     TAKES_EVENTS | TAKES_SIGNED | TAKES_LIMIT | TAKES_JSON, 0, 2, true, run_events},
+    {"endpoints",
+     "list | create | change | rotate | pause | resume | remove | test | tries [NAME URL]",
+     "where events are delivered to",
+     "`endpoints list` prints them: those of lockstep.yaml, of SYNC_WEBHOOK_URLS, and those made "
+     "here or over the API, which are changed and removed here too. `create` takes a name and a "
+     "URL, draws a secret unless --secret says where one is, and prints it, once. `rotate` gives "
+     "an endpoint another secret; the one before signs beside it for a day, or --keep. Events "
+     "that are accepted for a paused one wait until it is resumed. `resume` also enables one again "
+     "that was disabled because it answered 410 Gone. `test` sends an event to one endpoint "
+     "alone, or to each in turn, and says what became of it; `tries` lists those of its "
+     "deliveries. A daemon follows every "
+     "change by itself.",
+     "lockstep endpoints create crm https://crm.example/hook --type 'enrollment.*'",
+     TAKES_ENDPOINT | TAKES_LIMIT | TAKES_JSON, 0, 3, true, run_endpoints},
+    {"outbox", "install | remove | status [STORE.TABLE[=RESOURCE]...]",
+     "events that an application's own transactions write",
+     "`outbox install` makes a table in a PostgreSQL or SQLite database and triggers that write an "
+     "event into it for each record of a table that changes, in the same transaction: there is no "
+     "change without its event, and no event without its change. `lockstep serve` moves them into "
+     "the queue, each once, where events.outbox of lockstep.yaml names the store. RESOURCE is what "
+     "events call the record; by default the table's name without its plural: enrollments gives "
+     "enrollment.created, enrollment.updated and enrollment.deleted; profile, user and progress "
+     "have the type updated alone. `outbox remove` takes the triggers away, and the table with the "
+     "last of them. `outbox status` counts what waits and what was no event.",
+     "lockstep outbox install app.public.enrollments", TAKES_JSON | TAKES_PAIR, 1, 8, true,
+     run_outbox},
+    {"schedule", "list | create | pause | resume | delete | trigger | next | history [NAME | WHEN]",
+     "what the daemon does by itself, and when",
+     "`schedule list` prints the schedules: those of lockstep.yaml, and those made here or over "
+     "the "
+     "API. `schedule create` makes one that runs a sync, processes the queue of events or makes an "
+     "HTTP call; the daemon, `lockstep serve`, fires it, once for each time. Of a paused one the "
+     "times that pass are skipped. `schedule trigger` asks for it now. `schedule next` prints the "
+     "next times of one, or of a cron expression. `schedule history` prints what became of each "
+     "time: fired, skipped or missed, and why. Times are in UTC.",
+     "lockstep schedule create nightly --cron '30 2 * * *' --sync customers",
+     TAKES_WHEN | TAKES_LIMIT | TAKES_JSON, 0, 2, true, run_schedule},
+    {"receivers", "list", "where others send their messages",
+     "`receivers list` prints the receivers of lockstep.yaml: how their messages are signed, where "
+     "those go, how many came and what became of them. The daemon, `lockstep serve`, takes them at "
+     "/api/webhooks/NAME.",
+     "lockstep receivers", TAKES_JSON, 0, 1, true, run_receivers},
+    {"token", "create | list | revoke [NAME]", "tokens by which programs call",
+     "`token create` draws a token for programs that call the daemon and prints it, once: lockstep "
+     "keeps a hash of it. Roles: user (own items), viewer (looks), operator (starts runs), admin, "
+     "service (a program that works for all users). `token revoke` ends one, by name or id; it "
+     "takes effect within a second, in every daemon on this state.",
+     "lockstep token create ci --role operator --expires 90d",
+     TAKES_ROLE | TAKES_EXPIRES | TAKES_JSON, 0, 2, true, run_token},
+    {"user", "add | list | passwd | role | disable | enable | remove [NAME]", "people who log in",
+     "People who log in to the dashboard with a password. It is asked for on a terminal, and read "
+     "from standard input otherwise, one line; it never stands in an argument. At least 12 "
+     "characters. Whatever changes a user ends their sessions at once; another role and a removal "
+     "end their tokens too.",
+     "lockstep user add ann@example.org --role admin", TAKES_ROLE | TAKES_JSON, 0, 2, true,
+     run_user},
+    {"serve", "", "serve the HTTP API",
+     "Serves the HTTP API, with everything that the commands do, until SIGTERM or Ctrl-C; SIGHUP "
+     "reads the configuration again. Prints the URL once it is ready; log lines go to standard "
+     "error. Every call needs credentials: without LOCKSTEP_TOKEN in the environment and without "
+     "tokens all but the public ones are refused.",
+     "lockstep serve --listen 127.0.0.1:7380", TAKES_SERVE, 0, 0, false, run_serve},
     {"help", "[COMMAND]", "show this, or the help of a command",
-     "Shows the commands, or one of them with its options. --markdown prints the whole manual.",
+     "Shows the commands, or one of them with its options. --markdown prints the whole manual, "
+     "--openapi the HTTP API for programs that read such.",
      "lockstep help sync", TAKES_MARKDOWN, 0, 1, false, run_help},
     {"completion", "bash | zsh | fish | syncs", "print the shell completion",
      "Prints a script that completes commands, options, names of syncs and files. `completion "

@@ -46,19 +46,36 @@ static void print_options(FILE *out, const struct command *command)
         }
 }
 
+#define SCREEN_WIDTH 80
+#define ARGUMENTS_WIDTH 32 /* columns; longer ones have the summary below them */
+
+/* name, arguments: the widths of these columns. */
+static void print_command(FILE *out, const struct command *c, size_t name, size_t arguments)
+{
+    const size_t second = 2 + name + 2, third = second + arguments + 2;
+
+    fprintf(out, "  %-*s  ", (int)name, c->name);
+    if (strlen(c->arguments) > ARGUMENTS_WIDTH) {
+        print_wrapped(out, c->arguments, second, second, SCREEN_WIDTH);
+        fprintf(out, "%*s", (int)third, "");
+    } else {
+        fprintf(out, "%-*s  ", (int)arguments, c->arguments);
+    }
+    print_wrapped(out, c->summary, third, third, SCREEN_WIDTH);
+}
+
 static void print_commands(FILE *out)
 {
-    int name = 0, arguments = 0;
+    size_t name = 0, arguments = 0;
 
     for (size_t i = 0; i < command_count; i++) {
-        const int n = (int)strlen(commands[i].name), a = (int)strlen(commands[i].arguments);
+        const size_t n = strlen(commands[i].name), a = strlen(commands[i].arguments);
 
         name = n > name ? n : name;
-        arguments = a > arguments ? a : arguments;
+        arguments = a > arguments && a <= ARGUMENTS_WIDTH ? a : arguments;
     }
     for (size_t i = 0; i < command_count; i++)
-        fprintf(out, "  %-*s  %-*s  %s\n", name, commands[i].name, arguments, commands[i].arguments,
-                commands[i].summary);
+        print_command(out, &commands[i], name, arguments);
 }
 
 void print_usage(FILE *out)
@@ -80,8 +97,14 @@ void print_usage(FILE *out)
 
 void print_command_help(FILE *out, const struct command *c)
 {
-    fprintf(out, "Usage: lockstep %s%s%s [OPTIONS]\n\n", c->name, *c->arguments ? " " : "",
-            c->arguments);
+    static const char begin[] = "Usage: lockstep ";
+    char usage[300];
+
+    snprintf(usage, sizeof usage, "%s%s%s [OPTIONS]", c->name, *c->arguments ? " " : "",
+             c->arguments);
+    fputs(begin, out);
+    print_wrapped(out, usage, sizeof begin - 1, sizeof begin - 1, USAGE_WIDTH);
+    putc('\n', out);
     print_wrapped(out, c->description, 0, 0, TEXT_WIDTH);
     if (takes_any(c)) {
         fputs("\nOptions:\n", out);
@@ -140,6 +163,13 @@ int run_help(struct cli *cli)
 {
     const struct command *command = NULL;
 
+    if (cli->set.openapi) {
+        char *document = lockstep_openapi();
+
+        puts(document ? document : "");
+        lockstep_free(document);
+        return document ? LOCKSTEP_OK : LOCKSTEP_FAILED;
+    }
     if (cli->set.markdown) {
         print_markdown();
         return LOCKSTEP_OK;

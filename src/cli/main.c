@@ -184,6 +184,7 @@ int main(int argc, char **argv)
         return status;
     }
     catch_signals();
+    read_dotenv();
     choose_locale();
     cli.colour = wants_colour(&cli.set);
     cli.progress = progress_new(cli.set.quiet || cli.set.json, cli.set.verbose);

@@ -36,8 +36,70 @@ const struct option_spec option_specs[] = {
     {"limit", "N", "show at most N", 'n', false, TAKES_LIMIT},
     {"keep-days", "N", "keep journals of the last N days", 0, false, TAKES_KEEP},
     {"keep-size", "SIZE", "keep at most this much, such as 2GiB", 0, false, TAKES_KEEP},
-    {"replace", NULL, "write over a file that is there", 0, false, TAKES_REPLACE},
+    {"type", "TYPE", "events of this type, such as enrollment.created or enrollment.*", 0, false,
+     TAKES_EVENTS | TAKES_ENDPOINT},
+    {"resource", "ID", "events of this resource", 0, false, TAKES_EVENTS},
+    {"status", "STATE",
+     "deliveries that are pending, processing, waiting, failed, delivered, dead or discarded", 0,
+     false, TAKES_EVENTS},
+    {"endpoint", "NAME", "deliveries to this endpoint", 0, false, TAKES_EVENTS},
+    {"since", "WHEN",
+     "events accepted then or later: a time such as 2026-01-31T12:00:00Z, or one ago such as 2h", 0,
+     false, TAKES_EVENTS},
+    {"until", "WHEN", "events accepted before", 0, false, TAKES_EVENTS},
+    {"rate", "N", "so many deliveries a second", 0, false, TAKES_EVENTS | TAKES_ENDPOINT},
+    {"policy", "NAME", "when a failed delivery is tried again: documented, standard, fast or long",
+     0, false, TAKES_ENDPOINT},
+    {"keep", "TIME",
+     "how long the secret before goes on signing: a time such as 12h or 7d, or 0 (default: 1d)", 0,
+     false, TAKES_ENDPOINT},
+    {"data", "JSON", "the data of the event that is emitted", 0, false, TAKES_EVENTS},
+    {"scheme", "SCHEME[:HEADER]",
+     "how a message is signed: documented, standard, github, stripe, shopify, supabase, qstash, or "
+     "header:NAME for a secret in that header (default: documented)",
+     0, false, TAKES_SIGNED},
+    {"header", "NAME:VALUE", "a header of the message or call; may be given several times", 0,
+     false, TAKES_SIGNED | TAKES_WHEN},
+    {"secret", "PLACE",
+     "where a secret is: env:NAME or file:PATH; `events verify` takes several (default there: "
+     "env:WEBHOOK_SECRET)",
+     0, false, TAKES_SIGNED | TAKES_ENDPOINT},
+    {"role", "ROLE", "user, viewer, operator, admin, or service (a program)", 0, false, TAKES_ROLE},
+    {"expires", "TIME", "end by itself after a time such as 12h, 30d, 8w or 1y (default: never)", 0,
+     false, TAKES_EXPIRES},
+    {"preset", "NAME", "write the configuration of a known system: users, events or replica", 0,
+     false, TAKES_REPLACE},
+    {"cron", "WHEN",
+     "when it is due: minute, hour, day of month, month, day of week, such as '30 2 * * mon-fri'",
+     0, false, TAKES_WHEN},
+    {"zone", "ZONE", "the time zone of --cron, such as Europe/Berlin (default: UTC)", 0, false,
+     TAKES_WHEN},
+    {"sync", "SYNC", "run this sync", 0, false, TAKES_WHEN},
+    {"queue", NULL, "process the queue of events", 0, false, TAKES_WHEN},
+    {"post", "URL", "make an HTTP call", 0, false, TAKES_WHEN},
+    {"method", "METHOD", "the method of the call (default: POST)", 0, false, TAKES_WHEN},
+    {"body", "TEXT", "the body of the call", 0, false, TAKES_WHEN},
+    {"overlap", "WORD",
+     "when the one before is at work: skip, queue, or for calls allow (default: skip; calls: "
+     "allow)",
+     0, false, TAKES_WHEN},
+    {"catch-up", "WORD",
+     "of times that passed while no daemon ran: none, last or all (default: last)", 0, false,
+     TAKES_WHEN},
+    {"catch-up-within", "TIME", "how far back, such as 12h", 0, false, TAKES_WHEN},
+    {"jitter", "TIME", "fire up to so much later, such as 5min", 0, false, TAKES_WHEN},
+    {"hours", "HOURS", "only then, such as 'mon-fri 08:00-18:00'", 0, false, TAKES_WHEN},
+    {"timeout", "TIME", "end an attempt after so long, such as 30s", 0, false, TAKES_WHEN},
+    {"retries", "N", "attempts after the first, from 0 to 20 (default: 2)", 0, false, TAKES_WHEN},
+    {"paused", NULL, "make it paused", 0, false, TAKES_WHEN},
+    {"replace", NULL, "write over what is there", 0, false, TAKES_REPLACE | TAKES_WHEN},
+    {"listen", "ADDRESS",
+     "where to serve: HOST:PORT, port 0 for a free one (default: server.listen of the "
+     "configuration, or 127.0.0.1:7380)",
+     0, false, TAKES_SERVE},
+    {"log", "FORM", "log lines as text or json", 0, false, TAKES_SERVE},
     {"markdown", NULL, "print the whole manual as Markdown", 0, false, TAKES_MARKDOWN},
+    {"openapi", NULL, "print the HTTP API as an OpenAPI document", 0, false, TAKES_MARKDOWN},
     {"quiet", NULL, "no progress bar", 'q', false, TAKES_ALWAYS},
     {"verbose", NULL, "log lines on standard error", 'v', false, TAKES_ALWAYS},
     {"show-sql", NULL, "print the SQL statements that run, on standard error", 0, false,
@@ -153,6 +215,16 @@ static int take_key(struct settings *set, const char *value)
     return 0;
 }
 
+/* One more of those that may be given several times. */
+static int take_several(const char *name, const char *value, const char **list, size_t max,
+                        size_t *count)
+{
+    if (*count == max)
+        return bad("--%s stands here more than %zu times", name, max);
+    list[(*count)++] = value;
+    return 0;
+}
+
 /* Puts one option where it belongs. */
 static int take_option(struct settings *set, const struct option_spec *spec, const char *value)
 {
@@ -160,18 +232,51 @@ static int take_option(struct settings *set, const struct option_spec *spec, con
         const char *name;
         bool *flag;
     } flags[] = {
-        {"json", &set->json},       {"all", &set->all},           {"full", &set->full},
-        {"dry-run", &set->dry_run}, {"create", &set->create},     {"explain", &set->explain},
-        {"replace", &set->replace}, {"markdown", &set->markdown}, {"quiet", &set->quiet},
-        {"verbose", &set->verbose}, {"show-sql", &set->show_sql}, {"no-color", &set->no_color},
-        {"help", &set->help},       {"version", &set->version},
+        {"json", &set->json},         {"all", &set->all},           {"full", &set->full},
+        {"dry-run", &set->dry_run},   {"create", &set->create},     {"explain", &set->explain},
+        {"replace", &set->replace},   {"markdown", &set->markdown}, {"openapi", &set->openapi},
+        {"quiet", &set->quiet},       {"verbose", &set->verbose},   {"show-sql", &set->show_sql},
+        {"no-color", &set->no_color}, {"help", &set->help},         {"version", &set->version},
+        {"queue", &set->queue},       {"paused", &set->paused},
     };
     const struct {
         const char *name;
         const char **text;
     } texts[] = {
-        {"config", &set->config}, {"state", &set->state},         {"output", &set->output},
-        {"force", &set->force},   {"keep-size", &set->keep_size},
+        {"config", &set->config},
+        {"state", &set->state},
+        {"output", &set->output},
+        {"force", &set->force},
+        {"keep-size", &set->keep_size},
+        {"type", &set->type},
+        {"resource", &set->resource},
+        {"status", &set->status},
+        {"endpoint", &set->endpoint},
+        {"rate", &set->rate},
+        {"data", &set->data},
+        {"role", &set->role},
+        {"expires", &set->expires},
+        {"listen", &set->listen},
+        {"log", &set->log},
+        {"scheme", &set->scheme},
+        {"preset", &set->preset},
+        {"cron", &set->cron},
+        {"zone", &set->zone},
+        {"sync", &set->sync},
+        {"post", &set->post},
+        {"method", &set->method},
+        {"body", &set->body},
+        {"overlap", &set->overlap},
+        {"catch-up", &set->catch_up},
+        {"catch-up-within", &set->within},
+        {"jitter", &set->jitter},
+        {"hours", &set->hours},
+        {"timeout", &set->timeout},
+        {"retries", &set->retries},
+        {"policy", &set->policy},
+        {"keep", &set->keep},
+        {"since", &set->since},
+        {"until", &set->until},
     };
     uint64_t n = 0;
     int status;
@@ -183,7 +288,9 @@ static int take_option(struct settings *set, const struct option_spec *spec, con
         }
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (strcmp(spec->name, texts[i].name) == 0) {
-            if (value && strstr(value, "://") && texts[i].text != &set->state)
+            if (value && strstr(value, "://") && texts[i].text != &set->state &&
+                texts[i].text != &set->data && texts[i].text != &set->resource &&
+                texts[i].text != &set->post && texts[i].text != &set->body)
                 return bad("--%s takes no URL", spec->name);
             *texts[i].text = value ? value : "";
             return 0;
@@ -192,6 +299,12 @@ static int take_option(struct settings *set, const struct option_spec *spec, con
         return take_only(set, value);
     if (strcmp(spec->name, "key") == 0)
         return take_key(set, value);
+    if (strcmp(spec->name, "header") == 0)
+        return take_several("header", value, set->headers,
+                            sizeof set->headers / sizeof *set->headers, &set->header_count);
+    if (strcmp(spec->name, "secret") == 0)
+        return take_several("secret", value, set->secrets,
+                            sizeof set->secrets / sizeof *set->secrets, &set->secret_count);
     status = take_number(spec->name, value, &n);
     if (status == 0 && n == 0)
         return bad("--%s takes a number from 1 on", spec->name);
@@ -241,7 +354,7 @@ static int parse_option(int count, char **args, int *at, struct settings *set)
     }
     if (value && !*value && !spec->optional)
         return bad("--%s needs a value that is not empty", spec->name);
-    set->given |= 1u << (spec - option_specs);
+    set->given |= UINT64_C(1) << (spec - option_specs);
     return take_option(set, spec, value);
 }
 
@@ -321,12 +434,25 @@ const char *shown_argument(const char *argument, char out[SHOWN])
     return out;
 }
 
-/* Writes over the passwords in URLs, so that `ps` does not show them. */
+/* The value of --header, which may be a secret: behind its colon. */
+static void hide_header(int i, char **argv)
+{
+    char *text = strcmp(argv[i - 1], "--header") == 0    ? argv[i]
+                 : strncmp(argv[i], "--header=", 9) == 0 ? argv[i] + 9
+                                                         : NULL;
+    char *colon = text ? strchr(text, ':') : NULL;
+
+    if (colon)
+        memset(colon + 1, 'x', strlen(colon + 1));
+}
+
+/* Writes over the passwords in URLs and over headers, so that `ps` does not show them. */
 void hide_passwords(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         size_t from = 0, to = 0;
 
+        hide_header(i, argv);
         if (find_password(argv[i], &from, &to))
             memset(argv[i] + from, 'x', to - from);
         if (!strstr(argv[i], "://"))

@@ -687,15 +687,81 @@ void render_entry(struct cli *cli, const struct lockstep_audit_entry *e)
 {
     char time[32];
 
-    printf("%5" PRId64 "  %s  %-16s  %-7s ", e->seq, utc_time(e->at_us, time), e->actor, e->action);
+    printf("%5" PRId64 "  %s  %-16s  %-7s", e->seq, utc_time(e->at_us, time), e->actor, e->action);
     if (*e->subject) {
-        putchar(' ');
+        fputs("  ", stdout);
         print_clean(stdout, e->subject);
     }
-    fputs(*e->subject ? "  " : " ", stdout);
-    print_flat_json(stdout, e->detail_json, " ");
+    if (strcmp(e->detail_json, "{}") != 0) {
+        fputs("  ", stdout);
+        print_flat_json(stdout, e->detail_json, " ");
+    }
     putchar('\n');
     cli->shown++;
+}
+
+/* ---- tokens and users ---- */
+
+static void put_time(struct libscols_line *line, size_t column, int64_t at_us, const char *none)
+{
+    char time[32], text[32];
+
+    snprintf(text, sizeof text, "%.16s", at_us ? utc_time(at_us, time) : none);
+    put(line, column, text);
+}
+
+struct libscols_table *tokens_begin(const struct cli *cli)
+{
+    static const struct column columns[] = {
+        {"TOKEN", false},   {"ROLE", false},      {"STATUS", false}, {"CREATED (UTC)", false},
+        {"EXPIRES", false}, {"LAST USED", false}, {"OWNER", false},
+    };
+
+    return new_table(cli, columns, COUNT(columns));
+}
+
+void tokens_add(struct libscols_table *table, const struct lockstep_token *token)
+{
+    struct libscols_line *line = table ? new_line(table) : NULL;
+
+    put(line, 0, token->name);
+    put(line, 1, token->role);
+    put(line, 2, token->status);
+    put_time(line, 3, token->created_us, "");
+    put_time(line, 4, token->expires_us, "never");
+    put_time(line, 5, token->used_us, "never");
+    put(line, 6, token->owner);
+}
+
+struct libscols_table *users_begin(const struct cli *cli)
+{
+    static const struct column columns[] = {
+        {"USER", false},       {"ROLE", false},   {"CREATED (UTC)", false},
+        {"LAST LOGIN", false}, {"STATUS", false},
+    };
+
+    return new_table(cli, columns, COUNT(columns));
+}
+
+void users_add(struct libscols_table *table, const struct lockstep_user *user)
+{
+    struct libscols_line *line = table ? new_line(table) : NULL;
+
+    put(line, 0, user->name);
+    put(line, 1, user->role);
+    put_time(line, 2, user->created_us, "");
+    put_time(line, 3, user->login_us, "never");
+    put(line, 4, user->disabled_us ? "disabled" : "active");
+}
+
+void list_print(struct libscols_table *table, const char *what)
+{
+    if (table && scols_table_get_nlines(table) == 0) {
+        printf("no %s yet\n", what);
+        scols_unref_table(table);
+    } else if (table) {
+        print_table(table, NARROW_WRAPS);
+    }
 }
 
 int fail(struct cli *cli, const struct lockstep_error *error)

@@ -9,6 +9,7 @@
  * without a zone) is refused here rather than shown as a table in which everything differs. */
 #include "engine/compare.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -21,6 +22,9 @@
 
 #define DEFAULT_RECHECK_DELAY_MS 300
 #define DEFAULT_RECHECK_MAX 100000
+/* Fetching a record by its key from both sides takes some three times as long as reading it there (measured). */
+#define FOUND_MAX 20000
+#define FOUND_SHARE 8 /* of the records of both sides */
 
 static enum ls_code refuse_never(const struct ls_job *job, struct ls_arena *mem,
                                  struct ls_error *err)
@@ -57,6 +61,7 @@ static struct ls_compare_options settle(const struct ls_compare_options *options
 
     if (o.recheck_delay_ms <= 0)
         o.recheck_delay_ms = DEFAULT_RECHECK_DELAY_MS;
+    o.force_merge = o.force_merge || o.every;
     if (!o.recheck_max)
         o.recheck_max = DEFAULT_RECHECK_MAX;
     choose_seeds(o.seeds);
@@ -69,7 +74,14 @@ struct compare {
     const struct ls_hooks *hooks;
     struct ls_arena mem;
     struct ls_recheck *recheck;
+    struct ls_compare_choice *choice;
+    ls_pair_fn *fn; /* of what is read on both sides: what becomes of the pairs that differ */
+    void *ctx;
     struct ls_merge_totals totals;
+    ls_difference_fn *every; /* whoever wants to hear of records in sync */
+    void *every_ctx;
+    struct ls_value *key;     /* room for the key of one */
+    struct ls_kept_keys kept; /* LS_PATH_FOUND: of what has to be fetched */
     struct ls_compare_result *out;
 };
 
@@ -88,6 +100,31 @@ static void tell_progress(const struct compare *cmp, uint64_t expected)
                              expected);
 }
 
+/* What is in sync is handed out at once, all else is looked at again first. */
+static enum ls_code hand_out_or_add(void *ctx, enum ls_status status,
+                                    const struct ls_reader_record *source,
+                                    const struct ls_reader_record *target, struct ls_error *err)
+{
+    struct compare *cmp = ctx;
+    const struct ls_value *any = source->values ? source->values : target->values;
+
+    if (status != LS_IN_SYNC)
+        return ls_recheck_add(cmp->recheck, status, source, target, err);
+    ls_layout_key(&cmp->job->layout, any, cmp->key);
+    return cmp->every(
+        cmp->every_ctx,
+        &(struct ls_difference){
+            .status = status, .key = cmp->key, .source = source->values, .target = target->values},
+        err);
+}
+
+static void seek(const struct compare *cmp, enum ls_side_name side,
+                 struct ls_reader_options *options)
+{
+    options->sought_count = cmp->choice->sought[side].count;
+    options->sought = cmp->choice->sought[side].sought;
+}
+
 static enum ls_code read_both(struct compare *cmp, const struct ls_partition *partition,
                               const enum ls_reader_order order[2], uint64_t expected,
                               struct ls_error *err)
@@ -100,13 +137,15 @@ static enum ls_code read_both(struct compare *cmp, const struct ls_partition *pa
     enum ls_code rc;
 
     tell_progress(cmp, expected);
+    seek(cmp, LS_SIDE_SOURCE, &options);
     rc = ls_side_reader_open(cmp->job, LS_SIDE_SOURCE, &options, &source, err);
 
     options.order = order[LS_SIDE_TARGET];
+    seek(cmp, LS_SIDE_TARGET, &options);
     if (rc == LS_OK)
         rc = ls_side_reader_open(cmp->job, LS_SIDE_TARGET, &options, &target, err);
     if (rc == LS_OK)
-        rc = ls_merge(cmp->job, source, target, expected, cmp->hooks, ls_recheck_add, cmp->recheck,
+        rc = ls_merge(cmp->job, source, target, expected, cmp->hooks, cmp->fn, cmp->ctx,
                       &cmp->totals, err);
     if (rc == LS_OK)
         tell_progress(cmp, expected);
@@ -115,15 +154,60 @@ static enum ls_code read_both(struct compare *cmp, const struct ls_partition *pa
     return rc;
 }
 
-static enum ls_code by_merge(struct compare *cmp, const struct ls_compare_choice *c,
-                             struct ls_error *err)
+static enum ls_code by_merge(struct compare *cmp, uint64_t expected, struct ls_error *err)
 {
-    const enum ls_reader_order order[2] = {c->sorts[0] ? LS_READER_SORTED : LS_READER_SCAN,
-                                           c->sorts[1] ? LS_READER_SORTED : LS_READER_SCAN};
-    enum ls_code rc = read_both(cmp, NULL, order, expected_records(cmp->job), err);
+    const bool *sorts = cmp->choice->sorts;
+    const enum ls_reader_order order[2] = {sorts[0] ? LS_READER_SORTED : LS_READER_SCAN,
+                                           sorts[1] ? LS_READER_SORTED : LS_READER_SCAN};
+    enum ls_code rc = read_both(cmp, NULL, order, expected, err);
 
     cmp->out->source_digest = cmp->totals.digest[LS_SIDE_SOURCE];
     cmp->out->target_digest = cmp->totals.digest[LS_SIDE_TARGET];
+    return rc;
+}
+
+/* How many records are fetched one by one before reading all of them would have been cheaper. */
+static uint64_t found_max(const struct compare *cmp)
+{
+    const uint64_t share = expected_records(cmp->job) / FOUND_SHARE;
+
+    if (cmp->options.found_max)
+        return cmp->options.found_max;
+    return share > FOUND_MAX ? share : FOUND_MAX;
+}
+
+static enum ls_code read_after_all(struct compare *cmp, struct ls_error *err)
+{
+    ls_compare_choose_merge(cmp->choice);
+    ls_compare_say(cmp->out, " More than %" PRIu64 " differ, so both sides are read after all.",
+                   cmp->kept.most);
+    cmp->out->path = "merge";
+    cmp->totals = (struct ls_merge_totals){0};
+    cmp->fn = ls_recheck_add;
+    cmp->ctx = cmp->recheck;
+    return by_merge(cmp, expected_records(cmp->job), err);
+}
+
+/* A merge of what the sides find. A record that its other side did not find need not be missing there, so all but pairs that
+ * are in sync are fetched by their key from both. */
+static enum ls_code by_finding(struct compare *cmp, struct ls_error *err)
+{
+    enum ls_code rc;
+
+    cmp->fn = ls_compare_keep_key;
+    cmp->ctx = &cmp->kept;
+    cmp->kept.job = cmp->job;
+    cmp->kept.most = found_max(cmp);
+    cmp->totals.pairs_alone = true;
+    rc = by_merge(cmp, 0, err);
+    if (rc == LS_FULL && cmp->kept.full)
+        rc = read_after_all(cmp, err);
+    else if (rc == LS_OK)
+        rc = ls_compare_kept_keys(&cmp->kept, cmp->options.seeds, cmp->hooks, ls_recheck_add,
+                                  cmp->recheck, &cmp->totals, err);
+    cmp->out->source_digest = cmp->totals.digest[LS_SIDE_SOURCE];
+    cmp->out->target_digest = cmp->totals.digest[LS_SIDE_TARGET];
+    ls_kept_keys_done(&cmp->kept);
     return rc;
 }
 
@@ -167,14 +251,30 @@ static void add_up(struct compare *cmp)
     ls_compare_say(out, " %s", ls_recheck_outcome(cmp->recheck));
 }
 
-static enum ls_code scan_and_compare(struct compare *cmp, const struct ls_compare_choice *c,
-                                     ls_difference_fn *fn, void *ctx, struct ls_error *err)
+static enum ls_code take_path(struct compare *cmp, struct ls_error *err)
+{
+    cmp->fn = ls_recheck_add;
+    cmp->ctx = cmp->recheck;
+    if (cmp->options.every && cmp->every) {
+        cmp->fn = hand_out_or_add;
+        cmp->ctx = cmp;
+        cmp->totals.every = true;
+    }
+    if (cmp->choice->path == LS_PATH_DIGEST)
+        return by_digest(cmp, cmp->choice->pushed, err);
+    if (cmp->choice->path == LS_PATH_FOUND)
+        return by_finding(cmp, err);
+    return by_merge(cmp, expected_records(cmp->job), err);
+}
+
+static enum ls_code scan_and_compare(struct compare *cmp, ls_difference_fn *fn, void *ctx,
+                                     struct ls_error *err)
 {
     enum ls_code rc = ls_recheck_open(cmp->job, &cmp->options, ls_compare_can_fetch(cmp->job, NULL),
                                       fn, ctx, cmp->out->count, &cmp->recheck, err);
 
     if (rc == LS_OK)
-        rc = c->path == LS_PATH_DIGEST ? by_digest(cmp, c->pushed, err) : by_merge(cmp, c, err);
+        rc = take_path(cmp, err);
     if (rc == LS_OK)
         rc = ls_recheck_finish(cmp->recheck, cmp->hooks, err);
     if (rc == LS_OK)
@@ -222,15 +322,22 @@ enum ls_code ls_compare(struct ls_job *job, const struct ls_compare_options *opt
                         const struct ls_hooks *hooks, ls_difference_fn *fn, void *ctx,
                         struct ls_compare_result *ret, struct ls_error *err)
 {
-    struct compare cmp = {.job = job, .options = settle(options), .hooks = hooks, .out = ret};
     struct ls_compare_choice c;
+    struct compare cmp = {.job = job,
+                          .options = settle(options),
+                          .hooks = hooks,
+                          .out = ret,
+                          .choice = &c,
+                          .every = fn,
+                          .every_ctx = ctx};
     enum ls_code rc = need_two_sides(job, err);
 
     if (rc != LS_OK)
         return rc;
     ls_arena_init(&cmp.mem, 0);
     begin(ret, &cmp.options);
-    rc = refuse_never(job, &cmp.mem, err);
+    cmp.key = ls_arena_array(&cmp.mem, job->layout.key_count, sizeof *cmp.key);
+    rc = cmp.key ? refuse_never(job, &cmp.mem, err) : ls_error_nomem(err);
     if (rc == LS_OK)
         rc = note_positions(job, &cmp.mem, ret, err);
     if (rc == LS_OK) {
@@ -239,7 +346,7 @@ enum ls_code ls_compare(struct ls_job *job, const struct ls_compare_options *opt
         ls_compare_set_family(&c, ret);
         rc = c.path == LS_PATH_KEYS ? ls_compare_some_keys(job, job->only_key_count, job->only_keys,
                                                            true, hooks, fn, ctx, ret, err)
-                                    : scan_and_compare(&cmp, &c, fn, ctx, err);
+                                    : scan_and_compare(&cmp, fn, ctx, err);
     }
     ls_arena_done(&cmp.mem);
     ls_memory_trim();

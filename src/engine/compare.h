@@ -5,6 +5,7 @@
  *   digest  both sides hash alike (equal families): segment digests first, only segments that differ are read
  *   merge   both sides read in key order at the same time, each in its own thread
  *   merge with sort  a side without order is sorted externally in TMPDIR before
+ *   keys    some records alone (--only), by their keys, which are given or which a store finds by other fields
  * Differences are looked at a second time after a moment; what changed meanwhile is `moving`. */
 #ifndef LS_ENGINE_COMPARE_H
 #define LS_ENGINE_COMPARE_H
@@ -12,16 +13,18 @@
 #include "engine/job.h"
 
 struct ls_compare_options {
-    bool force_merge;     /* do not use digests (verify --full, tests) */
+    bool force_merge;     /* neither digest nor look anything up (--full, tests) */
     bool no_recheck;      /* do not look again */
+    bool every;           /* hand out what is in sync too, in key order; reads all of both sides */
     int recheck_delay_ms; /* 0: 300 */
     uint64_t recheck_max; /* differences looked at again at most; 0: 100 000 */
+    uint64_t found_max;   /* records of --only fetched one by one at most; 0: by the sides' size */
     uint64_t seeds[2];    /* of hashes; 0: random */
 };
 
 /* One difference. Records are layout values, borrowed until the callback returns. */
 struct ls_difference {
-    enum ls_status status; /* SOURCE_ONLY, TARGET_ONLY, INCONSISTENT, MOVING */
+    enum ls_status status; /* IN_SYNC (every), SOURCE_ONLY, TARGET_ONLY, INCONSISTENT, MOVING */
     const struct ls_value *key;
     const struct ls_value *source, *target; /* NULL when that side has none */
     const uint8_t *differs; /* field_count flags; NULL unless INCONSISTENT or MOVING with both */
@@ -37,7 +40,7 @@ struct ls_compare_result {
     /* Order-free sums over all records looked at; the same algorithm on both sides. */
     uint64_t source_digest, target_digest;
     uint64_t seeds[2];
-    /* "digest", "merge", or "keys": --only names whole keys and both sides fetch by key. */
+    /* "digest", "merge", or "keys": --only names whole keys, or what a store finds, and both sides fetch by key. */
     const char *path;
     char family[200];                         /* how records were hashed: digest family */
     char explain[1000];                       /* sentences: which path and why */

@@ -176,10 +176,34 @@ bool ls_compare_can_fetch(const struct ls_job *job, const char **ret_why)
     return !why;
 }
 
+/* Whether records that --only names by other fields than the key can be found by a store and fetched by their key. */
+static bool finds(struct ls_compare_choice *c)
+{
+    const char *why = NULL;
+
+    if (c->job->mapping->pairs.count == 0)
+        return false;
+    if (c->options->force_merge)
+        return false;
+    if (!c->job->key_unique) {
+        c->unsought = "a side does not enforce that the key is unique";
+    } else if (!ls_compare_can_fetch(c->job, &why)) {
+        c->unsought = why;
+    } else {
+        for (unsigned i = 0; i < 2; i++)
+            ls_find_sought(c->job, (enum ls_side_name)i, c->mem, &c->sought[i]);
+        if (c->sought[0].count || c->sought[1].count)
+            return true;
+    }
+    return false;
+}
+
 static enum ls_compare_path choose_path(struct ls_compare_choice *c)
 {
     if (c->job->only_key_count && ls_compare_can_fetch(c->job, NULL))
         return LS_PATH_KEYS;
+    if (finds(c))
+        return LS_PATH_FOUND;
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
         if (reasons[i].holds(c)) {
             c->why = reasons[i].text;
@@ -189,13 +213,28 @@ static enum ls_compare_path choose_path(struct ls_compare_choice *c)
     return LS_PATH_DIGEST;
 }
 
+static void choose_order(struct ls_compare_choice *c)
+{
+    /* What was found is sorted here: there is little of it, and asking for an order may cost a pass over all. */
+    for (unsigned i = 0; i < 2 && (c->path == LS_PATH_MERGE || c->path == LS_PATH_FOUND); i++)
+        c->sorts[i] =
+            c->sought[i].count || ls_side_sorts(c->job, (enum ls_side_name)i, &c->why_sorted[i]);
+}
+
 void ls_compare_choose(const struct ls_job *job, const struct ls_compare_options *options,
                        struct ls_arena *mem, struct ls_compare_choice *c)
 {
     *c = (struct ls_compare_choice){.job = job, .options = options, .mem = mem};
     c->path = choose_path(c);
-    for (unsigned i = 0; i < 2 && c->path == LS_PATH_MERGE; i++)
-        c->sorts[i] = ls_side_sorts(job, (enum ls_side_name)i, &c->why_sorted[i]);
+    choose_order(c);
+}
+
+void ls_compare_choose_merge(struct ls_compare_choice *c)
+{
+    c->path = LS_PATH_MERGE;
+    for (unsigned i = 0; i < 2; i++)
+        c->sought[i] = (struct ls_side_sought){0};
+    choose_order(c);
 }
 
 void ls_compare_say(struct ls_compare_result *ret, const char *fmt, ...)
@@ -215,7 +254,7 @@ static void say_sorting(const struct ls_compare_choice *c, enum ls_side_name sid
     const uint64_t bytes = (uint64_t)(rows > 0 ? rows : 0) *
                            (c->job->layout.field_count + c->job->layout.key_count) * BYTES_A_FIELD;
 
-    if (!c->sorts[side])
+    if (!c->sorts[side] || !c->why_sorted[side])
         return;
     ls_compare_say(ret, " The %s is sorted here, because %s", ls_side_word(side),
                    c->why_sorted[side]);
@@ -224,9 +263,38 @@ static void say_sorting(const struct ls_compare_choice *c, enum ls_side_name sid
     ls_compare_say(ret, ".");
 }
 
+static void say_sought(const struct ls_compare_choice *c, enum ls_side_name side,
+                       struct ls_compare_result *ret)
+{
+    const struct ls_side_sought *s = &c->sought[side];
+    const struct ls_field *fields = ls_job_side(c->job, side)->schema->fields;
+
+    ls_compare_say(ret, " The %s ", ls_side_word(side));
+    for (size_t i = 0; i < s->count; i++)
+        ls_compare_say(ret, "%s%.60s", i ? ", " : "looks for ",
+                       fields[s->sought[i].condition.field].name);
+    if (s->why)
+        ls_compare_say(ret, "%s %.60s: %s",
+                       s->count ? ", but not for" : "is read whole, because it cannot look for",
+                       s->field, s->why);
+    ls_compare_say(ret, ".");
+}
+
+/* Why nothing is looked for, where --only would like it to be. */
+static void say_unsought(const struct ls_compare_choice *c, struct ls_compare_result *ret)
+{
+    if (c->unsought)
+        ls_compare_say(ret, " These are not looked for, because %s.", c->unsought);
+    for (unsigned i = 0; i < 2; i++)
+        if (c->sought[i].why)
+            ls_compare_say(ret, " The %s cannot look for %.60s: %s.",
+                           ls_side_word((enum ls_side_name)i), c->sought[i].field,
+                           c->sought[i].why);
+}
+
 void ls_compare_say_choice(const struct ls_compare_choice *c, struct ls_compare_result *ret)
 {
-    static const char *const words[] = {"merge", "digest", "keys"};
+    static const char *const words[] = {"merge", "digest", "keys", "keys"};
 
     ret->path = words[c->path];
     ret->explain[0] = '\0';
@@ -234,6 +302,15 @@ void ls_compare_say_choice(const struct ls_compare_choice *c, struct ls_compare_
     case LS_PATH_KEYS:
         ls_compare_say(ret, "keys: %zu records are fetched by their key from both sides.",
                        c->job->only_key_count);
+        break;
+    case LS_PATH_FOUND:
+        ls_compare_say(
+            ret,
+            "keys: what --only names is found first, then fetched by its key from both sides.");
+        say_sought(c, LS_SIDE_SOURCE, ret);
+        say_sought(c, LS_SIDE_TARGET, ret);
+        say_sorting(c, LS_SIDE_SOURCE, ret);
+        say_sorting(c, LS_SIDE_TARGET, ret);
         break;
     case LS_PATH_DIGEST:
         ls_compare_say(
@@ -246,6 +323,7 @@ void ls_compare_say_choice(const struct ls_compare_choice *c, struct ls_compare_
         ls_compare_say(ret, "merge: both sides are read in key order, because %s.", c->why);
         if (c->refusal.code != LS_OK)
             ls_compare_say(ret, " (%.300s)", c->refusal.text);
+        say_unsought(c, ret);
         say_sorting(c, LS_SIDE_SOURCE, ret);
         say_sorting(c, LS_SIDE_TARGET, ret);
         break;

@@ -221,13 +221,15 @@ static void check_flags(struct findings *f)
 static void check_access(struct findings *f)
 {
     const struct ls_side *side = &f->job->target;
-    const struct ls_store_options options = {.writable = true};
+    struct ls_store_options options = side->options;
     const char *what = side_what(f, LS_SIDE_TARGET);
     struct ls_schema *schema = NULL;
     struct ls_store *writer = NULL;
     struct ls_error err = {0};
-    enum ls_code rc = ls_store_open(&side->url, &options, &writer, &err);
+    enum ls_code rc;
 
+    options.writable = true;
+    rc = ls_store_open(&side->url, &options, &writer, &err);
     if (rc == LS_OK)
         rc = ls_store_describe(writer, side->url.collection, f->mem, &schema, &err);
     if (rc != LS_OK)

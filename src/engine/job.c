@@ -72,6 +72,7 @@ static enum ls_code side_init(struct ls_job *job, enum ls_side_name name, struct
     }
     if (rc == LS_OK && config->zone)
         rc = ls_zone_open(config->zone, &side->zone, err);
+    side->options.lock_timeout_ms = config->lock_timeout_ms;
     side->where_id = -1;
     return rc;
 }
@@ -184,12 +185,15 @@ static enum ls_code create_target(struct ls_job *job, struct ls_store *writer,
 static enum ls_code prepare_target(struct ls_job *job, const struct ls_sync_config *config,
                                    struct ls_error *err)
 {
-    const struct ls_store_options options = {.writable = true, .create = config->create};
+    struct ls_store_options options = job->target.options;
     const char *collection = job->target.url.collection;
     struct ls_store *writer = NULL;
     struct ls_schema *schema = NULL;
-    enum ls_code rc = ls_store_open(&job->target.url, &options, &writer, err);
+    enum ls_code rc;
 
+    options.writable = true;
+    options.create = config->create;
+    rc = ls_store_open(&job->target.url, &options, &writer, err);
     if (rc != LS_OK)
         return rc;
     rc = ls_store_describe(writer, collection, &job->mem, &schema, err);

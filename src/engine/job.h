@@ -19,6 +19,7 @@ struct ls_side_config {
     const char *url;        /* of the store, with its password when it has one */
     const char *collection; /* NULL: the URL's fragment */
     const char *zone;       /* timezone: setting, or NULL */
+    int lock_timeout_ms;    /* 0: the kind's default */
 };
 
 /* A sync as configured; all borrowed during ls_job_open(). Zeroed members are defaults. */

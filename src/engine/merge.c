@@ -78,16 +78,20 @@ static enum ls_code look(struct walk *w, int order, ls_pair_fn *fn, void *ctx, s
     const struct ls_reader_record *source = order <= 0 ? &w->at[LS_SIDE_SOURCE] : &none;
     const struct ls_reader_record *target = order >= 0 ? &w->at[LS_SIDE_TARGET] : &none;
     enum ls_status status = LS_INCONSISTENT;
+    bool settled;
 
     if (!ls_job_wants_pair(w->job, source->values, target->values))
         return LS_OK;
-    count(w, LS_SIDE_SOURCE, source);
-    count(w, LS_SIDE_TARGET, target);
     if (order != 0 || source->hash == target->hash)
         status = ls_pair_status(w->job, source->values, target->values);
-    if (status == LS_IN_SYNC) {
+    settled = !w->totals->pairs_alone || (order == 0 && status == LS_IN_SYNC);
+    if (settled) {
+        count(w, LS_SIDE_SOURCE, source);
+        count(w, LS_SIDE_TARGET, target);
+    }
+    if (settled && status == LS_IN_SYNC) {
         w->totals->in_sync++;
-        return LS_OK;
+        return w->totals->every ? fn(ctx, status, source, target, err) : LS_OK;
     }
     return fn(ctx, status, source, target, err);
 }

@@ -10,6 +10,10 @@ struct ls_merge_totals {
     uint64_t count[2];  /* records */
     uint64_t digest[2]; /* order-free sums of their hashes */
     uint64_t in_sync;   /* keys */
+    /* Set by the caller: the sides leave records out, so only a pair that is in sync is settled. fn gets all others, those that
+     * one side alone has too, whatever their status, and they are not counted: who looks them up does. */
+    bool pairs_alone;
+    bool every; /* set by the caller: fn gets what is in sync as well */
 };
 
 /* One key on which the sides differ; values NULL where a side has none. Borrowed until the function returns. */

@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "engine/sync_config.h"
 #include "model/json.h"
+#include "model/jsonload.h"
 
 #define PLAN_FORMAT 1
 #define COUNTS_ROOM 400 /* bytes that the counts take at most, names included */
@@ -271,7 +272,9 @@ static enum ls_code check_digest(FILE *f, const char *shown, struct ls_error *er
         rc = hash_body(f, shown, body, digest, err);
     if (rc != LS_OK)
         return rc;
-    json = json_loads(tail, 0, NULL);
+    rc = ls_json_load(tail, strlen(tail), 0, &json, err);
+    if (rc != LS_OK)
+        return rc;
     said = json_string_value(json_object_get(json, "sha256"));
     if (!said || !json_is_integer(json_object_get(json, "end")))
         rc = damaged(err, shown, "its closing line is missing: the file was cut");
@@ -357,8 +360,9 @@ enum ls_code ls_plan_read_header(FILE *f, const char *shown, struct ls_arena *me
     if (getline(&line, &room, f) < 0 && !feof(f)) {
         rc = ls_error_errno(err, errno, "cannot read plan %s", shown);
     } else {
-        json = json_loads(line, 0, NULL);
-        rc = header_from_json(json, shown, mem, ret, err);
+        rc = ls_json_load(line, strlen(line), 0, &json, err);
+        if (rc == LS_OK)
+            rc = header_from_json(json, shown, mem, ret, err);
     }
     json_decref(json);
     free(line);
@@ -498,13 +502,15 @@ enum ls_code ls_plan_file_next(struct ls_plan_file *plan, struct ls_arena *mem,
 {
     const ssize_t n = plan->ended ? 0 : getline(&plan->line, &plan->line_room, plan->f);
     const int errnum = errno;
-    json_t *json = n > 0 ? json_loadb(plan->line, (size_t)n, JSON_ALLOW_NUL, NULL) : NULL;
-    const json_t *end = json_object_get(json, "end");
-    enum ls_code rc = LS_OK;
+    json_t *json = NULL;
+    const json_t *end;
+    enum ls_code rc =
+        n > 0 ? ls_json_load(plan->line, (size_t)n, JSON_ALLOW_NUL, &json, err) : LS_OK;
 
     *ret_bytes = 0;
-    if (plan->ended)
-        return LS_OK;
+    if (plan->ended || rc != LS_OK)
+        return rc;
+    end = json_object_get(json, "end");
     plan->ended = end != NULL;
     if (n < 0 && !feof(plan->f))
         rc = ls_error_errno(err, errnum, "cannot read plan %s", plan->shown);

@@ -442,6 +442,8 @@ static enum ls_code prepare(struct ls_side_reader *r, struct ls_error *err)
                (r->options.order == LS_READER_ASK && ls_side_sorts(r->job, r->name, NULL));
     r->scan.ordered = !r->sorts;
     r->scan.partition = r->options.partition;
+    r->scan.sought_count = r->options.sought_count;
+    r->scan.sought = r->options.sought;
     r->key = ls_arena_array(&r->mem, r->job->layout.key_count, sizeof *r->key);
     if (!r->key)
         return ls_error_nomem(err);

@@ -20,7 +20,9 @@ enum ls_reader_order {
 struct ls_reader_options {
     const struct ls_partition *partition; /* NULL: all; must outlive the reader */
     enum ls_reader_order order;
-    uint64_t seeds[2]; /* of the record hashes */
+    uint64_t seeds[2];   /* of the record hashes */
+    size_t sought_count; /* what the store may leave out: ls_scan.sought; must outlive the reader */
+    const struct ls_sought *sought;
     const struct ls_cancel *cancel;
     size_t sort_budget_bytes; /* 0: the default */
 };

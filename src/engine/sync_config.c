@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "model/decimal.h"
+#include "model/jsonload.h"
 
 static const char *const delete_words[] = {"remove", "keep", "soft"};
 
@@ -146,7 +147,8 @@ static void add_side(struct ls_buf *out, const char *name, const struct ls_side_
     add_member(out, "url", url);
     add_member(out, "collection", side->collection);
     add_member(out, "timezone", side->zone);
-    ls_buf_char(out, '}');
+    add_name(out, "lock_timeout_ms");
+    ls_buf_printf(out, "%d}", side->lock_timeout_ms);
 }
 
 static void add_texts(struct ls_buf *out, const char *name, const char *const *texts, size_t count)
@@ -232,12 +234,21 @@ static const char *text_member(const json_t *json, const char *name, struct ls_a
     return text_of(json_object_get(json, name), mem, nomem);
 }
 
+/* 0, the default, when it is none that could be set. */
+static int lock_timeout_from_json(const json_t *json)
+{
+    const json_int_t ms = json_integer_value(json);
+
+    return ms >= LS_LOCK_TIMEOUT_MIN_MS && ms <= LS_LOCK_TIMEOUT_MAX_MS ? (int)ms : 0;
+}
+
 static struct ls_side_config side_from_json(const json_t *json, struct ls_arena *mem, bool *nomem)
 {
     return (struct ls_side_config){
         .url = text_member(json, "url", mem, nomem),
         .collection = text_member(json, "collection", mem, nomem),
         .zone = text_member(json, "timezone", mem, nomem),
+        .lock_timeout_ms = lock_timeout_from_json(json_object_get(json, "lock_timeout_ms")),
     };
 }
 
@@ -302,13 +313,16 @@ static bool lists_from_json(const json_t *json, struct ls_arena *mem, bool *nome
 enum ls_code ls_sync_config_from_json(const char *text, struct ls_arena *mem,
                                       struct ls_sync_config *ret, struct ls_error *err)
 {
-    json_t *json = json_loads(text, 0, NULL);
-    const json_int_t rows = json_integer_value(json_object_get(json, "batch_rows"));
-    const json_int_t writers = json_integer_value(json_object_get(json, "writers"));
+    json_t *json = NULL;
+    json_int_t rows, writers;
     struct ls_sync_config c = {0};
     bool nomem = false, whole;
-    enum ls_code rc = LS_OK;
+    enum ls_code rc = ls_json_load(text, strlen(text), 0, &json, err);
 
+    if (rc != LS_OK)
+        return rc;
+    rows = json_integer_value(json_object_get(json, "batch_rows"));
+    writers = json_integer_value(json_object_get(json, "writers"));
     c.name = text_member(json, "name", mem, &nomem);
     c.source = side_from_json(json_object_get(json, "source"), mem, &nomem);
     c.target = side_from_json(json_object_get(json, "target"), mem, &nomem);

@@ -83,7 +83,8 @@ void ls_sql_cancel(struct ls_sql *db)
  * and do not show, but for the literals of filters. */
 void ls_sql_trace(const struct ls_sql *db, const char *sql)
 {
-    ls_log(LS_LOG_DEBUG, "sql %s: %s", db->shown, sql);
+    if (!db->unseen)
+        ls_log(LS_LOG_DEBUG, "sql %s: %s", db->shown, sql);
 }
 
 enum ls_code ls_sql_exec(struct ls_sql *db, const char *sql, struct ls_error *err)

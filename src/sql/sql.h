@@ -23,6 +23,7 @@ struct ls_sql_stmt; /* a prepared statement, and its rows while it runs */
 struct ls_sql_options {
     bool read_only; /* SQLite: opened read-only; PostgreSQL: default_transaction_read_only */
     bool create;    /* SQLite: make a missing file (0600); else LS_NOT_FOUND */
+    bool memory;    /* SQLite: no file, an empty database in memory, whatever the URL's path */
     /* SQLite, our own state: WAL, synchronous=FULL, no automatic checkpoint (also at close);
      * every write transaction and checkpoint under an exclusive lock on PATH-lock. */
     bool guarded;

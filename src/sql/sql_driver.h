@@ -48,6 +48,7 @@ struct ls_sql {
     char *identity; /* owned, as the next: freed by ls_sql_base_done() */
     char *shown;    /* the URL as messages may show it */
     int version;
+    bool unseen; /* nobody's database: its statements are not shown */
 };
 
 struct ls_sql_stmt {

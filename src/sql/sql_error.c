@@ -183,6 +183,9 @@ static enum ls_code code_by_errno(enum ls_code code, int errnum)
     case EPERM:
     case EROFS:
         return LS_PERMISSION;
+    case EMFILE:
+    case ENFILE:
+        return LS_BUSY;
     default:
         return code;
     }

@@ -166,8 +166,8 @@ enum ls_code ls_sqlite3_guard_enter(struct ls_sqlite3 *db, struct ls_error *err)
         rc = ls_file_lock(&db->guard, db->lock_path, 0, false, err);
         if (rc != LS_BUSY)
             return rc;
-        if (!wait_more(db, count++))
-            return guard_busy(db, err);
+        if (!wait_more(db, count++)) /* native: it is the system that has no room, not the lock */
+            return err && *err->native ? rc : guard_busy(db, err);
     }
 }
 
@@ -319,18 +319,16 @@ static char *real_path_of_new(const char *path)
     return ret;
 }
 
-/* *ret_made: the file was not there. */
 static enum ls_code find_file(const char *location, const struct ls_sql_options *o,
-                              const char *shown, char **ret_path, bool *ret_made,
-                              struct ls_error *err)
+                              const char *shown, char **ret_path, struct ls_error *err)
 {
     char *path = realpath(location, NULL);
+    bool made = false;
     enum ls_code rc;
 
-    *ret_made = false;
     if (!path && errno == ENOENT && o->create) {
         path = real_path_of_new(location);
-        *ret_made = path != NULL;
+        made = path != NULL;
     }
     if (!path) {
         if (errno == ENOENT && !o->create)
@@ -340,7 +338,7 @@ static enum ls_code find_file(const char *location, const struct ls_sql_options 
                                 shown);
         return ls_error_errno(err, errno, "cannot open %s", shown);
     }
-    rc = *ret_made ? make_file(path, shown, err) : LS_OK;
+    rc = made ? make_file(path, shown, err) : LS_OK;
     if (rc == LS_OK)
         *ret_path = path;
     else
@@ -364,6 +362,20 @@ static enum ls_code check_file(const char *path, bool read_only, const char *sho
     if (eaccess(path, read_only ? R_OK : R_OK | W_OK))
         return ls_error_errno(err, errno, "no right to %s %s", read_only ? "read" : "write", shown);
     return LS_OK;
+}
+
+/* *ret_path: what SQLite opens; the caller's also after an error. */
+static enum ls_code find_place(const struct ls_url *url, const struct ls_sql_options *o,
+                               char **ret_path, struct ls_error *err)
+{
+    enum ls_code rc;
+
+    if (o->memory) {
+        *ret_path = strdup(":memory:");
+        return *ret_path ? LS_OK : ls_error_nomem(err);
+    }
+    rc = find_file(url->location, o, url->shown, ret_path, err);
+    return rc == LS_OK ? check_file(*ret_path, o->read_only, url->shown, err) : rc;
 }
 
 /* Reads one pragma's text into out ("" when it gives none). */
@@ -420,6 +432,10 @@ static enum ls_code set_guarded(struct ls_sqlite3 *db, bool read_only, struct ls
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_wal_autocheckpoint(db->handle, 0);
     rc = simple(db, "PRAGMA synchronous=FULL", err);
+    /* We may write the file, check_file() saw it; SQLite may not where the file says that a later one made it. */
+    if (rc == LS_OK && !read_only && sqlite3_db_readonly(db->handle, "main") == 1)
+        rc = ls_error_set(err, LS_CORRUPT, "%s: its header says that it may only be read",
+                          db->base.shown);
     if (rc == LS_OK)
         rc = pragma(db, "PRAGMA journal_mode", mode, err);
     if (rc == LS_OK && !read_only && strcmp(mode, "wal") != 0)
@@ -526,19 +542,16 @@ enum ls_code ls_sql_open_sqlite(const struct ls_url *url, const struct ls_sql_op
                 (options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
     struct ls_sqlite3 *db = calloc(1, sizeof(*db));
     enum ls_code rc;
-    bool made;
     int opened;
 
     if (!db)
         return ls_error_nomem(err);
-    db->base = (struct ls_sql){.driver = &driver, .version = sqlite3_libversion_number()};
+    db->base = (struct ls_sql){
+        .driver = &driver, .version = sqlite3_libversion_number(), .unseen = options->memory};
     db->guard = LS_FILE_UNLOCKED;
     db->busy_timeout_ms = options->busy_timeout_ms;
     db->base.shown = strdup(url->shown);
-    rc = db->base.shown ? find_file(url->location, options, url->shown, &db->path, &made, err)
-                        : ls_error_nomem(err);
-    if (rc == LS_OK)
-        rc = check_file(db->path, options->read_only, url->shown, err);
+    rc = db->base.shown ? find_place(url, options, &db->path, err) : ls_error_nomem(err);
     if (rc == LS_OK && asprintf(&db->base.identity, "sqlite:%s", db->path) < 0) {
         db->base.identity = NULL;
         rc = ls_error_nomem(err);

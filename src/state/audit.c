@@ -8,6 +8,7 @@
  * A list that is read is verified as far as it goes: each entry by its own hash, each pair by their link, the newest by the head. */
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -63,17 +64,52 @@ static bool is_text(const char *text)
     return ls_utf8_check(text, strlen(text)) == strlen(text);
 }
 
+void ls_state_audit_about(struct ls_state *state, const char *members)
+{
+    state->about = members;
+}
+
+/* An object's text with more members behind its own. */
+static void add_members(struct ls_buf *out, const char *object, const char *members)
+{
+    const size_t length = strlen(object) - 1; /* up to its bracket */
+
+    ls_buf_add(out, object, length);
+    ls_buf_printf(out, length > 1 ? ",%s}" : "%s}", members);
+}
+
+enum ls_code ls_state_audit_append(struct ls_state *state, const char *actor, const char *action,
+                                   const char *subject, const char *detail_json,
+                                   struct ls_error *err)
+{
+    struct ls_audit entry = {0, ls_clock_now_us(), actor, action, subject, detail_json};
+    struct ls_buf whole;
+    enum ls_code rc;
+
+    ls_buf_init(&whole, 0);
+    if (state->about) {
+        add_members(&whole, detail_json, state->about);
+        entry.detail_json = ls_buf_str(&whole);
+    }
+    if (whole.failed)
+        rc = ls_error_nomem(err);
+    else if (!is_text(actor) || !is_text(action) || !is_text(subject) ||
+             !is_text(entry.detail_json))
+        rc = ls_error_set(err, LS_DATA, "audit log: an entry is not UTF-8 (action=%s)", action);
+    else
+        rc = append(state, &entry, err);
+    ls_buf_done(&whole);
+    return rc;
+}
+
 enum ls_code ls_state_audit_add(struct ls_state *state, const char *actor, const char *action,
                                 const char *subject, const char *detail_json, struct ls_error *err)
 {
-    struct ls_audit entry = {0, ls_clock_now_us(), actor, action, subject, detail_json};
-    enum ls_code rc;
+    enum ls_code rc = ls_state_begin(state, err);
 
-    if (!is_text(actor) || !is_text(action) || !is_text(subject) || !is_text(detail_json))
-        return ls_error_set(err, LS_DATA, "audit log: an entry is not UTF-8 (action=%s)", action);
-    rc = ls_state_begin(state, err);
     if (rc == LS_OK)
-        rc = ls_state_end(state, append(state, &entry, err), err);
+        rc = ls_state_end(
+            state, ls_state_audit_append(state, actor, action, subject, detail_json, err), err);
     return ls_state_result(state, rc, err);
 }
 
@@ -114,9 +150,9 @@ static enum ls_code step(struct ls_chain *chain, const struct entry *e, struct l
     return rc;
 }
 
-/* entries are newest first: the chain is walked from the other end, to the head. */
-static enum ls_code verify_newest(const struct entry *entries, size_t count, bool all,
-                                  const struct ls_head *head, struct ls_error *err)
+/* entries are newest first: the chain is walked from the other end, to the head. all: the first one there is is among them. */
+static enum ls_code verify_run(const struct entry *entries, size_t count, bool all,
+                               const struct ls_head *head, struct ls_error *err)
 {
     struct ls_chain chain;
     enum ls_code rc = LS_OK;
@@ -129,20 +165,61 @@ static enum ls_code verify_newest(const struct entry *entries, size_t count, boo
     }
     for (size_t i = count; i-- > 0 && rc == LS_OK;)
         rc = step(&chain, &entries[i], err);
-    return rc == LS_OK ? ls_chain_end(&chain, head, err) : rc;
+    return rc == LS_OK && head ? ls_chain_end(&chain, head, err) : rc;
 }
 
-static enum ls_code list_newest(struct ls_state *state, size_t max, struct ls_arena *mem,
-                                size_t *ret_count, struct entry **ret, struct ls_error *err)
+static enum ls_code verify_each(const struct entry *entries, size_t count, struct ls_error *err)
 {
-    const struct ls_value params[] = {ls_value_int(max > INT_MAX ? INT_MAX : (int64_t)max)};
+    enum ls_code rc = LS_OK;
+
+    for (size_t i = 0; i < count && rc == LS_OK; i++)
+        rc = verify_run(&entries[i], 1, false, NULL, err);
+    return rc;
+}
+
+/* Which entries a list is of. */
+struct selection {
+    int64_t before; /* 0: from the newest */
+    const char *actor, *action;
+    size_t max;
+};
+
+static enum ls_code query_list(struct ls_state *state, const struct selection *which,
+                               struct ls_sql_stmt **ret, struct ls_error *err)
+{
+    struct ls_value params[4];
+    struct ls_buf sql;
+    size_t count = 0;
+    enum ls_code rc;
+
+    ls_buf_init(&sql, 0);
+    ls_buf_text(&sql, "SELECT " COLUMNS " FROM {schema}audit WHERE seq < ?");
+    params[count++] = ls_value_int(which->before ? which->before : INT64_MAX);
+    if (which->actor) {
+        ls_buf_text(&sql, " AND actor = ?");
+        params[count++] = ls_value_text(which->actor);
+    }
+    if (which->action) {
+        ls_buf_text(&sql, " AND action = ?");
+        params[count++] = ls_value_text(which->action);
+    }
+    ls_buf_text(&sql, " ORDER BY seq DESC LIMIT ?");
+    params[count++] = ls_value_int(which->max > INT_MAX ? INT_MAX : (int64_t)which->max);
+    rc = sql.failed ? ls_error_nomem(err)
+                    : ls_state_query(state, ls_buf_str(&sql), params, count, ret, err);
+    ls_buf_done(&sql);
+    return rc;
+}
+
+static enum ls_code list_entries(struct ls_state *state, const struct selection *which,
+                                 struct ls_arena *mem, size_t *ret_count, struct entry **ret,
+                                 struct ls_error *err)
+{
     struct ls_sql_stmt *stmt = NULL;
     struct entry *entries = NULL;
     size_t count = 0, room = 0;
     bool more = true;
-    enum ls_code rc =
-        ls_state_query(state, "SELECT " COLUMNS " FROM {schema}audit ORDER BY seq DESC LIMIT ?",
-                       params, 1, &stmt, err);
+    enum ls_code rc = query_list(state, which, &stmt, err);
 
     while (rc == LS_OK && (rc = ls_sql_step(stmt, &more, err)) == LS_OK && more) {
         if (count == room) {
@@ -166,9 +243,35 @@ static enum ls_code list_newest(struct ls_state *state, size_t max, struct ls_ar
     return rc;
 }
 
-enum ls_code ls_state_audit_list(struct ls_state *state, size_t max, struct ls_arena *mem,
+/* Where a list that begins below `before` has to end: at the hash that the entry of that number names as the one before it. */
+static enum ls_code head_below(struct ls_state *state, int64_t before, struct ls_head *head,
+                               struct ls_error *err)
+{
+    const struct ls_value params[] = {ls_value_int(before)};
+    struct ls_sql_stmt *stmt = NULL;
+    enum ls_code rc = ls_state_head(state, "audit", false, head, err);
+
+    if (rc != LS_OK || before == 0 || before > head->seq)
+        return rc;
+    rc = ls_state_row(state, "SELECT prev FROM {schema}audit WHERE seq = ?", params, 1, &stmt, err);
+    if (rc == LS_OK && !stmt)
+        return ls_state_damaged(err, "audit entry %" PRId64 " is missing", before);
+    if (rc == LS_OK) {
+        size_t size = 0;
+        const char *prev = ls_sql_text(stmt, 0, &size);
+
+        head->seq = before - 1;
+        snprintf(head->hash, sizeof head->hash, "%s", prev ? prev : "");
+    }
+    ls_sql_finish(stmt);
+    return rc;
+}
+
+enum ls_code ls_state_audit_page(struct ls_state *state, int64_t before, const char *actor,
+                                 const char *action, size_t max, struct ls_arena *mem,
                                  size_t *ret_count, struct ls_audit **ret, struct ls_error *err)
 {
+    const struct selection which = {before, actor, action, max};
     struct entry *entries = NULL;
     struct ls_audit *list = NULL;
     struct ls_head head;
@@ -176,12 +279,14 @@ enum ls_code ls_state_audit_list(struct ls_state *state, size_t max, struct ls_a
     enum ls_code rc = ls_sql_begin(state->db, false, err); /* list and head as of one moment */
 
     if (rc == LS_OK)
-        rc = ls_state_head(state, "audit", false, &head, err);
+        rc = head_below(state, before, &head, err);
     if (rc == LS_OK)
-        rc = list_newest(state, max, mem, &count, &entries, err);
+        rc = list_entries(state, &which, mem, &count, &entries, err);
     ls_sql_rollback(state->db);
-    if (rc == LS_OK && max > 0)
-        rc = verify_newest(entries, count, count < max, &head, err);
+    if (rc == LS_OK && (actor || action))
+        rc = verify_each(entries, count, err);
+    else if (rc == LS_OK && max > 0)
+        rc = verify_run(entries, count, count < max, &head, err);
     if (rc == LS_OK && !(list = ls_arena_array(mem, count, sizeof *list)))
         rc = ls_error_nomem(err);
     for (size_t i = 0; i < count && rc == LS_OK; i++)
@@ -191,6 +296,12 @@ enum ls_code ls_state_audit_list(struct ls_state *state, size_t max, struct ls_a
         *ret_count = count;
     }
     return ls_state_result(state, rc, err);
+}
+
+enum ls_code ls_state_audit_list(struct ls_state *state, size_t max, struct ls_arena *mem,
+                                 size_t *ret_count, struct ls_audit **ret, struct ls_error *err)
+{
+    return ls_state_audit_page(state, 0, NULL, NULL, max, mem, ret_count, ret, err);
 }
 
 /* ---- the whole of it ---- */

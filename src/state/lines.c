@@ -198,8 +198,9 @@ static enum ls_code read_lines(struct ls_sql_stmt *stmt, size_t room, struct ls_
     while (count < room && (rc = ls_sql_step(stmt, &more, err)) == LS_OK && more) {
         struct ls_run_line *l = &lines[count++];
 
-        *l = (struct ls_run_line){ls_sql_i64(stmt, 0), ls_state_text(stmt, 1, mem),
-                                  ls_state_text(stmt, 2, mem), ls_state_text(stmt, 3, mem)};
+        *l = (struct ls_run_line){ls_sql_i64(stmt, 0), ls_sql_i64(stmt, 1),
+                                  ls_state_text(stmt, 2, mem), ls_state_text(stmt, 3, mem),
+                                  ls_state_text(stmt, 4, mem)};
         if (!l->key_json || !l->code || !l->text)
             return ls_error_nomem(err);
     }
@@ -207,9 +208,9 @@ static enum ls_code read_lines(struct ls_sql_stmt *stmt, size_t room, struct ls_
     return rc;
 }
 
-enum ls_code ls_state_run_lines(struct ls_state *state, const char *run_id, bool errors, size_t max,
-                                struct ls_arena *mem, size_t *ret_count, struct ls_run_line **ret,
-                                struct ls_error *err)
+enum ls_code ls_state_run_lines(struct ls_state *state, const char *run_id, bool errors,
+                                int64_t after, size_t max, struct ls_arena *mem, size_t *ret_count,
+                                struct ls_run_line **ret, struct ls_error *err)
 {
     const size_t room = max < KEPT_PER_RUN ? max : KEPT_PER_RUN;
     struct ls_run_line *lines = ls_arena_array(mem, room, sizeof *lines);
@@ -221,12 +222,12 @@ enum ls_code ls_state_run_lines(struct ls_state *state, const char *run_id, bool
         rc = ls_state_run_number(state, run_id, &run, err);
     if (rc == LS_OK) {
         const struct ls_value params[] = {ls_value_int(run), ls_value_int(errors ? ERROR : LOG),
-                                          ls_value_int((int64_t)room)};
+                                          ls_value_int(after), ls_value_int((int64_t)room)};
 
         rc = ls_state_query(state,
-                            "SELECT at_us, key_json, code, line FROM {schema}run_lines "
-                            "WHERE run = ? AND kind = ? ORDER BY seq LIMIT ?",
-                            params, 3, &stmt, err);
+                            "SELECT seq, at_us, key_json, code, line FROM {schema}run_lines "
+                            "WHERE run = ? AND kind = ? AND seq > ? ORDER BY seq LIMIT ?",
+                            params, 4, &stmt, err);
     }
     if (rc == LS_OK)
         rc = read_lines(stmt, room, mem, ret_count, lines, err);

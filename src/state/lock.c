@@ -12,6 +12,7 @@
  * Behind a pooler in transaction mode session locks do not hold: the state needs a direct connection. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "state/state_priv.h"
@@ -86,11 +87,96 @@ enum ls_code ls_state_lock(struct ls_state *state, const char *sync, struct ls_s
 
 void ls_state_unlock(struct ls_state_lock *lock)
 {
+    struct ls_error ignored;
+
     if (!lock)
         return;
     ls_file_unlock(&lock->file);
+    /* A server notices a closed connection some time later. Until then the next run would be refused. */
+    if (lock->session)
+        (void)!ls_sql_exec(lock->session, "SELECT pg_catalog.pg_advisory_unlock_all()", &ignored);
     ls_sql_close(lock->session);
     free(lock);
+}
+
+/* ---- daemons ---- */
+
+static enum ls_code other_daemon(struct ls_state *state, const char *path, struct ls_arena *mem,
+                                 struct ls_error *err)
+{
+    struct ls_error ignored;
+    char *note = NULL;
+    size_t size = 0;
+
+    if (ls_file_read(path, 1000, mem, &note, &size, &ignored) != LS_OK || !size)
+        note = NULL;
+    return ls_error_set(err, LS_LOCKED,
+                        "another `lockstep serve` works on this state%s%.200s%s (state=%s). Stop "
+                        "it, or give this one a state of its own with --state",
+                        note ? " (" : "", note ? note : "", note ? ")" : "", ls_state_where(state));
+}
+
+static enum ls_code lock_daemon(struct ls_state *state, struct ls_state_lock **ret,
+                                struct ls_error *err)
+{
+    struct ls_state_lock *lock = calloc(1, sizeof *lock);
+    struct ls_arena mem;
+    const char *path;
+    enum ls_code rc;
+
+    if (!lock)
+        return ls_error_nomem(err);
+    lock->file = LS_FILE_UNLOCKED;
+    ls_arena_init(&mem, 0);
+    path = ls_arena_printf(&mem, "%s-daemon", state->path);
+    rc = path ? ls_file_lock(&lock->file, path, 0, false, err) : ls_error_nomem(err);
+    if (rc == LS_BUSY)
+        rc = other_daemon(state, path, &mem, err);
+    ls_arena_done(&mem);
+    if (rc == LS_OK)
+        *ret = lock;
+    else
+        ls_state_unlock(lock);
+    return rc;
+}
+
+enum ls_code ls_state_serve(const char *url, struct ls_state_lock **ret, struct ls_error *err)
+{
+    struct ls_state *state = NULL;
+    struct ls_url place;
+    struct ls_arena mem;
+    const char *path = NULL;
+    enum ls_code rc;
+
+    *ret = NULL;
+    ls_arena_init(&mem, 0);
+    rc = ls_state_place(url, true, &mem, &place, &path, err);
+    if (rc == LS_OK && path) {
+        rc = ls_state_open(url, true, &state, err);
+        if (rc == LS_OK)
+            rc = lock_daemon(state, ret, err);
+        ls_state_close(state);
+    }
+    ls_arena_done(&mem);
+    return rc;
+}
+
+void ls_state_serve_note(struct ls_state_lock *lock, const char *note)
+{
+    const size_t size = strlen(note);
+
+    /* a note that could not be written is missed by nobody but the message */
+    if (lock && ftruncate(lock->file.fd, 0) == 0)
+        (void)!pwrite(lock->file.fd, note, size, 0);
+}
+
+bool ls_state_lock_alive(struct ls_state_lock *lock)
+{
+    struct ls_error ignored;
+
+    if (!lock)
+        return false;
+    return !lock->session || ls_sql_exec(lock->session, "SELECT 1", &ignored) == LS_OK;
 }
 
 static bool session_at_work(struct ls_state *state, const char *sync)

@@ -8,8 +8,8 @@
  * There is no way down. A program that meets a newer version refuses it, because it cannot know what the
  * newer one promises about its tables.
  *
- * Afterwards every table must be there, and on SQLite no other: this is the cheap look at each start that finds a
- * damaged schema; damage in the rows is found when they are read. */
+ * A damaged schema is found at each start: on SQLite it is compared as it stands, before anything is migrated (schema.c), on
+ * PostgreSQL every table must be there afterwards. Damage in the rows is found when they are read. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -18,12 +18,21 @@
 #include "state/state_priv.h"
 
 static const char *const tables[] = {
-    "schema_version",  "heads",         "runs",     "run_lines", "journals",
-    "journal_batches", "journal_blobs", "receipts", "audit",
+    "schema_version",  "heads",         "runs",      "run_lines", "journals",
+    "journal_batches", "journal_blobs", "receipts",  "audit",     "events",
+    "endpoints",       "deliveries",    "attempts",  "tokens",    "users",
+    "sessions",        "setup_links",   "throttles", "schedules", "schedule_firings",
+    "received",
 };
 #define TABLE_COUNT (sizeof tables / sizeof tables[0])
 
-static const char *const heads[] = {"runs", "receipts", "audit"};
+/* The numbered lists, and since which migration. */
+static const struct {
+    const char *name;
+    unsigned migration;
+} heads[] = {
+    {"runs", 1}, {"receipts", 1}, {"audit", 1}, {"events", 6}, {"endpoints", 6}, {"received", 10},
+};
 #define HEAD_COUNT (sizeof heads / sizeof heads[0])
 
 /* Any number that no other program locks in this database: the first bytes of "lockstep". */
@@ -52,16 +61,24 @@ static enum ls_code has_table(struct ls_state *state, const char *name, bool *re
     return rc;
 }
 
-/* 0: no tables yet. */
+/* 0: no tables yet. Otherwise the numbers are noted without a gap. */
 static enum ls_code version_of(struct ls_state *state, int64_t *ret, struct ls_error *err)
 {
+    struct ls_sql_stmt *stmt = NULL;
     bool there = false;
     enum ls_code rc = has_table(state, "schema_version", &there, err);
 
     *ret = 0;
     if (rc == LS_OK && there)
-        rc = ls_state_number(state, "SELECT max(number) FROM {schema}schema_version", NULL, 0, 0,
-                             ret, err);
+        rc = ls_state_row(state,
+                          "SELECT max(number), count(*), min(number) FROM {schema}schema_version",
+                          NULL, 0, &stmt, err);
+    if (stmt) {
+        *ret = ls_sql_i64(stmt, 0);
+        if (*ret != ls_sql_i64(stmt, 1) || ls_sql_i64(stmt, 2) != 1)
+            rc = ls_state_damaged(err, "the version of its tables is not what was written");
+    }
+    ls_sql_finish(stmt);
     return rc;
 }
 
@@ -70,9 +87,10 @@ static enum ls_code refuse_newer(const struct ls_state *state, int64_t version,
 {
     return ls_error_set(err, LS_VERSION,
                         "the state %s was written by a newer lockstep (its schema is version "
-                        "%" PRId64 ", this program knows up to %zu). Use the newer program, or "
+                        "%" PRId64 ", this program knows up to %" PRId64
+                        "). Use the newer program, or "
                         "name another state with --state",
-                        ls_state_where(state), version, ls_migration_file_count);
+                        ls_state_where(state), version, (int64_t)ls_migration_file_count);
 }
 
 static enum ls_code apply(struct ls_state *state, const struct ls_migration_file *file,
@@ -87,8 +105,9 @@ static enum ls_code apply(struct ls_state *state, const struct ls_migration_file
     ls_state_expand(state, file->text, &text);
     rc = text.failed ? ls_error_nomem(err) : ls_sql_exec(state->db, ls_buf_str(&text), err);
     ls_buf_done(&text);
-    for (size_t i = 0; i < HEAD_COUNT && rc == LS_OK && file->number == 1; i++)
-        rc = ls_state_head_new(state, heads[i], err);
+    for (size_t i = 0; i < HEAD_COUNT && rc == LS_OK; i++)
+        if (heads[i].migration == file->number)
+            rc = ls_state_head_new(state, heads[i].name, err);
     if (rc == LS_OK)
         rc = ls_state_change(state,
                              "INSERT INTO {schema}schema_version (number, name, applied_us) "
@@ -134,32 +153,22 @@ static enum ls_code step(struct ls_state *state, const struct ls_migration_file 
     return ls_state_end(state, rc, err);
 }
 
-/* Ticks off what is there in one query. *ret_others: tables that are not ours. */
-static enum ls_code list_tables(struct ls_state *state, bool there[TABLE_COUNT], size_t *ret_others,
+/* Ticks off what is there in one query. */
+static enum ls_code list_tables(struct ls_state *state, bool there[TABLE_COUNT],
                                 struct ls_error *err)
 {
     struct ls_sql_stmt *stmt = NULL;
     bool more = true;
-    enum ls_code rc = ls_state_query(
-        state,
-        on_postgres(state)
-            ? "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
-              "ON n.oid = c.relnamespace WHERE n.nspname = 'lockstep' AND c.relkind = 'r'"
-            : "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' "
-              "ESCAPE '\\'",
-        NULL, 0, &stmt, err);
+    enum ls_code rc =
+        ls_state_query(state,
+                       "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+                       "ON n.oid = c.relnamespace WHERE n.nspname = 'lockstep' AND c.relkind = 'r'",
+                       NULL, 0, &stmt, err);
 
-    while (rc == LS_OK && (rc = ls_sql_step(stmt, &more, err)) == LS_OK && more) {
-        const char *name = ls_sql_text(stmt, 0, NULL);
-        size_t i = 0;
-
-        while (i < TABLE_COUNT && name && strcmp(tables[i], name) != 0)
-            i++;
-        if (i < TABLE_COUNT && name)
-            there[i] = true;
-        else
-            ++*ret_others;
-    }
+    while (rc == LS_OK && (rc = ls_sql_step(stmt, &more, err)) == LS_OK && more)
+        for (size_t i = 0; i < TABLE_COUNT; i++)
+            if (strcmp(tables[i], ls_sql_text(stmt, 0, NULL)) == 0)
+                there[i] = true;
     ls_sql_finish(stmt);
     return rc;
 }
@@ -167,39 +176,57 @@ static enum ls_code list_tables(struct ls_state *state, bool there[TABLE_COUNT],
 static enum ls_code look_at_tables(struct ls_state *state, struct ls_error *err)
 {
     bool there[TABLE_COUNT] = {false};
-    size_t others = 0;
-    enum ls_code rc = list_tables(state, there, &others, err);
+    enum ls_code rc = list_tables(state, there, err);
 
     for (size_t i = 0; i < TABLE_COUNT && rc == LS_OK; i++)
         if (!there[i])
             rc = ls_state_damaged(err, "its table %s is missing", tables[i]);
-    if (rc == LS_OK && others > 0 && !on_postgres(state)) /* there, stores keep their marks too */
-        rc = ls_error_set(err, LS_USAGE,
-                          "%s holds tables that are not lockstep's. Name another place with "
-                          "--state",
-                          ls_state_where(state));
+    return rc;
+}
+
+static enum ls_code look_at_heads(struct ls_state *state, struct ls_error *err)
+{
+    enum ls_code rc = LS_OK;
+
     for (size_t i = 0; i < HEAD_COUNT && rc == LS_OK; i++) {
         struct ls_head head;
 
-        rc = ls_state_head(state, heads[i], false, &head, err);
+        rc = ls_state_head(state, heads[i].name, false, &head, err);
     }
+    return rc;
+}
+
+/* The version, and whether the schema is that version's: in one transaction, since another program may be migrating. */
+static enum ls_code look_first(struct ls_state *state, int64_t *ret, struct ls_error *err)
+{
+    enum ls_code rc = on_postgres(state) ? LS_OK : ls_sql_begin(state->db, false, err);
+
+    if (rc == LS_OK && !on_postgres(state))
+        rc = ls_state_roots(state, err);
+    if (rc == LS_OK)
+        rc = version_of(state, ret, err);
+    if (rc == LS_OK && *ret > (int64_t)ls_migration_file_count)
+        rc = refuse_newer(state, *ret, err);
+    if (rc == LS_OK && !on_postgres(state))
+        rc = ls_state_schema(state, (size_t)*ret, err);
+    ls_sql_rollback(state->db);
     return rc;
 }
 
 enum ls_code ls_state_migrate(struct ls_state *state, bool create, struct ls_error *err)
 {
     int64_t version = 0;
-    enum ls_code rc = version_of(state, &version, err);
+    enum ls_code rc = look_first(state, &version, err);
 
     if (rc != LS_OK)
         return rc;
-    if (version > (int64_t)ls_migration_file_count)
-        return refuse_newer(state, version, err);
     if (version == 0 && !create && on_postgres(state))
         return ls_error_set(err, LS_NOT_FOUND,
                             "there is no state in %s yet: no run has been made with it",
                             ls_state_where(state));
     for (size_t i = (size_t)version; i < ls_migration_file_count && rc == LS_OK; i++)
         rc = step(state, &ls_migration_files[i], err);
-    return rc == LS_OK ? look_at_tables(state, err) : rc;
+    if (rc == LS_OK && on_postgres(state))
+        rc = look_at_tables(state, err);
+    return rc == LS_OK ? look_at_heads(state, err) : rc;
 }

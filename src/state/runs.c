@@ -299,7 +299,8 @@ enum ls_code ls_state_run_begin(struct ls_state *state, struct ls_run *run, stru
 
     (void)gethostname(host, sizeof host - 1);
     host[ls_utf8_check(host, strlen(host))] = '\0'; /* PostgreSQL takes nothing else */
-    ls_uuid_new(r->id);
+    if (!r->id[0])
+        ls_uuid_new(r->id);
     r->status = LS_RUN_RUNNING;
     r->mode = or_empty(r->mode);
     r->source = or_empty(r->source);
@@ -532,6 +533,34 @@ enum ls_code ls_state_runs(struct ls_state *state, const char *sync, size_t max,
                 : list_runs(state,
                             "SELECT " COLUMNS " FROM {schema}runs ORDER BY number DESC LIMIT ?",
                             all, 1, mem, ret_count, ret, err);
+}
+
+enum ls_code ls_state_runs_page(struct ls_state *state, const struct ls_run_filter *filter,
+                                size_t max, struct ls_arena *mem, size_t *ret_count,
+                                struct ls_run **ret, struct ls_error *err)
+{
+    const struct {
+        const char *column, *value;
+    } texts[] = {{"sync", filter->sync}, {"kind", filter->kind}, {"status", filter->status}};
+    struct ls_value params[5];
+    struct ls_buf sql;
+    size_t count = 0;
+    enum ls_code rc;
+
+    ls_buf_init(&sql, 0);
+    ls_buf_text(&sql, "SELECT " COLUMNS " FROM {schema}runs WHERE number < ?");
+    params[count++] = ls_value_int(filter->before ? filter->before : INT64_MAX);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].value) {
+            ls_buf_printf(&sql, " AND %s = ?", texts[i].column);
+            params[count++] = ls_value_text(texts[i].value);
+        }
+    ls_buf_text(&sql, " ORDER BY number DESC LIMIT ?");
+    params[count++] = ls_value_int(max > (size_t)INT_MAX ? INT_MAX : (int64_t)max);
+    rc = sql.failed ? ls_error_nomem(err)
+                    : list_runs(state, ls_buf_str(&sql), params, count, mem, ret_count, ret, err);
+    ls_buf_done(&sql);
+    return rc;
 }
 
 enum ls_code ls_state_undos(struct ls_state *state, const struct ls_run *run, struct ls_arena *mem,

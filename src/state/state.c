@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "state/state_priv.h"
 
@@ -70,6 +71,8 @@ void ls_state_expand(const struct ls_state *state, const char *text, struct ls_b
         {"{bigint}", "INTEGER", "bigint"},
         {"{bytes}", "BLOB", "bytea"},
         {"{strict}", " STRICT", ""},
+        {"{keyed}", " STRICT, WITHOUT ROWID", ""}, /* kept in the order of its key */
+        {"{skip_locked}", "", "FOR UPDATE OF d SKIP LOCKED"},
     };
     const bool postgres = ls_sql_dialect(state->db) == LS_POSTGRES;
 
@@ -186,15 +189,24 @@ static enum ls_code kept_statement(struct ls_state *state, const char *sql,
     return LS_OK;
 }
 
-enum ls_code ls_state_change(struct ls_state *state, const char *sql, const struct ls_value *params,
-                             size_t count, int64_t expected, struct ls_error *err)
+enum ls_code ls_state_count_change(struct ls_state *state, const char *sql,
+                                   const struct ls_value *params, size_t count, int64_t *ret,
+                                   struct ls_error *err)
 {
     struct ls_sql_stmt *stmt = NULL;
-    int64_t changed = 0;
     enum ls_code rc = kept_statement(state, sql, &stmt, err);
 
     if (rc == LS_OK)
-        rc = ls_sql_change(stmt, params, count, &changed, err);
+        rc = ls_sql_change(stmt, params, count, ret, err);
+    return rc;
+}
+
+enum ls_code ls_state_change(struct ls_state *state, const char *sql, const struct ls_value *params,
+                             size_t count, int64_t expected, struct ls_error *err)
+{
+    int64_t changed = 0;
+    const enum ls_code rc = ls_state_count_change(state, sql, params, count, &changed, err);
+
     if (rc == LS_OK && expected >= 0 && changed != expected)
         return ls_state_damaged(err, "a row that must be there is not (%.60s...)", sql);
     return rc;
@@ -319,7 +331,31 @@ const char *ls_state_text(struct ls_sql_stmt *stmt, int col, struct ls_arena *me
     return ls_arena_text_n(mem, text ? text : "", text ? size : 0);
 }
 
+void *ls_state_grow(struct ls_arena *mem, void *list, size_t count, size_t *room, size_t size)
+{
+    const size_t more = *room ? *room * 2 : 16;
+    void *grown;
+
+    if (count < *room)
+        return list;
+    grown = ls_arena_array(mem, more, size);
+    if (grown && count)
+        memcpy(grown, list, count * size);
+    if (grown)
+        *room = more;
+    return grown;
+}
+
 /* ---- open and close ---- */
+
+/* While a state is opened all statements are ours: what SQLite calls an error in one ("no such column",
+ * "unsupported file format") is one in the file. */
+static enum ls_code error_of_file(enum ls_code rc, struct ls_error *err)
+{
+    return rc != LS_OK && err && strcmp(err->native, "ERROR") == 0
+               ? ls_error_set(err, LS_CORRUPT, "%s", err->text)
+               : rc;
+}
 
 static enum ls_code open_database(struct ls_state *state, bool create, struct ls_error *err)
 {
@@ -349,7 +385,7 @@ enum ls_code ls_state_open(const char *url, bool create, struct ls_state **ret,
     rc = ls_state_place(url, create, &state->mem, &state->url, &state->path, err);
     if (rc == LS_OK) {
         rc = open_database(state, create, err);
-        rc = ls_state_result(state, rc, err);
+        rc = ls_state_result(state, error_of_file(rc, err), err);
     }
     if (rc == LS_OK)
         *ret = state;
@@ -378,6 +414,31 @@ void ls_state_close(struct ls_state *state)
     ls_sql_close(state->db);
     ls_arena_done(&state->mem);
     free(state);
+}
+
+bool ls_state_alive(const struct ls_state *state)
+{
+    return ls_sql_alive(state->db);
+}
+
+enum ls_code ls_state_ping(struct ls_state *state, struct ls_error *err)
+{
+    int64_t version = 0;
+
+    return ls_state_number(state, "SELECT max(number) FROM {schema}schema_version", NULL, 0, 0,
+                           &version, err);
+}
+
+enum ls_code ls_state_clock(struct ls_state *state, int64_t *ret_us, struct ls_error *err)
+{
+    if (state->path) {
+        *ret_us = ls_clock_now_us();
+        return LS_OK;
+    }
+    return ls_state_number(
+        state,
+        "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::pg_catalog.int8",
+        NULL, 0, 0, ret_us, err);
 }
 
 const char *ls_state_where(const struct ls_state *state)

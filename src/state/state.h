@@ -19,6 +19,13 @@ struct ls_state;
 LS_MUST_CHECK enum ls_code ls_state_open(const char *url, bool create, struct ls_state **ret,
                                          struct ls_error *err);
 void ls_state_close(struct ls_state *state);
+/* false once its connection was lost, or can be trusted no more: close it and open it again. */
+bool ls_state_alive(const struct ls_state *state);
+/* Asks it something small: whether it can be reached now. */
+LS_MUST_CHECK enum ls_code ls_state_ping(struct ls_state *state, struct ls_error *err);
+/* The clock that all who share this state have: the server's, in Unix time; for an SQLite state this machine's. */
+LS_MUST_CHECK enum ls_code ls_state_clock(struct ls_state *state, int64_t *ret_us,
+                                          struct ls_error *err);
 const char *ls_state_where(const struct ls_state *state); /* its identity, without credentials */
 
 /*    name, word, is an end */
@@ -64,10 +71,19 @@ struct ls_state_lock;
 LS_MUST_CHECK enum ls_code ls_state_lock(struct ls_state *state, const char *sync,
                                          struct ls_state_lock **ret, struct ls_error *err);
 void ls_state_unlock(struct ls_state_lock *lock);
+/* false when it was lost with its connection (PostgreSQL): give it up and take it anew. NULL: false. */
+bool ls_state_lock_alive(struct ls_state_lock *lock);
 /* Whether a process holds the lock of this sync; it is not taken. true also where that cannot be told. */
 bool ls_state_at_work(struct ls_state *state, const char *sync);
 
-/* Writes a new run with status running; sets number and id. Holding the sync's lock. */
+/* One daemon for an SQLite state (made when missing): its lock dies with the process too. PostgreSQL serves any number: *ret is NULL. LS_LOCKED
+ * says what the other one noted about itself. */
+LS_MUST_CHECK enum ls_code ls_state_serve(const char *url, struct ls_state_lock **ret,
+                                          struct ls_error *err);
+/* Notes about a daemon, for who comes second: "pid 12, http://127.0.0.1:7380". NULL lock is fine. */
+void ls_state_serve_note(struct ls_state_lock *lock, const char *note);
+
+/* Writes a new run with status running; sets number, and id unless it has one. Holding the sync's lock. */
 LS_MUST_CHECK enum ls_code ls_state_run_begin(struct ls_state *state, struct ls_run *run,
                                               struct ls_error *err);
 /* Writes counts, status, times, error. LS_INTERNAL for a move that the table does not allow. */
@@ -85,15 +101,16 @@ LS_MUST_CHECK enum ls_code ls_state_run_error(struct ls_state *state, const char
                                               const char *key_json, enum ls_code code,
                                               const char *text, struct ls_error *err);
 struct ls_run_line {
-    int64_t at_us;
+    int64_t seq, at_us;
     const char *key_json; /* errors only */
     const char *code;     /* errors only */
     const char *text;
 };
+/* In the order written; after: those that follow the seq of an earlier page, 0: from the first. */
 LS_MUST_CHECK enum ls_code ls_state_run_lines(struct ls_state *state, const char *run_id,
-                                              bool errors, size_t max, struct ls_arena *mem,
-                                              size_t *ret_count, struct ls_run_line **ret,
-                                              struct ls_error *err);
+                                              bool errors, int64_t after, size_t max,
+                                              struct ls_arena *mem, size_t *ret_count,
+                                              struct ls_run_line **ret, struct ls_error *err);
 /* By number ("12") or UUID (or its first 8 digits). LS_NOT_FOUND says how many runs there are. */
 LS_MUST_CHECK enum ls_code ls_state_run_find(struct ls_state *state, const char *which,
                                              struct ls_arena *mem, struct ls_run *ret,
@@ -102,6 +119,16 @@ LS_MUST_CHECK enum ls_code ls_state_run_find(struct ls_state *state, const char 
 LS_MUST_CHECK enum ls_code ls_state_runs(struct ls_state *state, const char *sync, size_t max,
                                          struct ls_arena *mem, size_t *ret_count,
                                          struct ls_run **ret, struct ls_error *err);
+/* The same by more than the sync; NULL and 0: any. before: of a lower number, to go on behind a page. */
+struct ls_run_filter {
+    const char *sync, *kind;
+    const char *status; /* its word */
+    int64_t before;
+};
+LS_MUST_CHECK enum ls_code ls_state_runs_page(struct ls_state *state,
+                                              const struct ls_run_filter *filter, size_t max,
+                                              struct ls_arena *mem, size_t *ret_count,
+                                              struct ls_run **ret, struct ls_error *err);
 /* The runs that took this one back, or some of it: newest first. */
 LS_MUST_CHECK enum ls_code ls_state_undos(struct ls_state *state, const struct ls_run *run,
                                           struct ls_arena *mem, size_t *ret_count,
@@ -156,10 +183,18 @@ struct ls_audit {
     const char *actor, *action, *subject,
         *detail_json; /* actor: cli:root@host, later token and user names */
 };
+/* What every entry from here on tells behind its own detail: JSON members ("address":"::1"), borrowed until it is set again; NULL: nothing. */
+void ls_state_audit_about(struct ls_state *state, const char *members);
 LS_MUST_CHECK enum ls_code ls_state_audit_add(struct ls_state *state, const char *actor,
                                               const char *action, const char *subject,
                                               const char *detail_json, struct ls_error *err);
 LS_MUST_CHECK enum ls_code ls_state_audit_list(struct ls_state *state, size_t max,
+                                               struct ls_arena *mem, size_t *ret_count,
+                                               struct ls_audit **ret, struct ls_error *err);
+/* Newest first, those of a lower seq than `before` (0: all) and, where not NULL, of this actor and action. Each entry is checked by its own hash, and
+ * without actor and action by its place in the chain too. */
+LS_MUST_CHECK enum ls_code ls_state_audit_page(struct ls_state *state, int64_t before,
+                                               const char *actor, const char *action, size_t max,
                                                struct ls_arena *mem, size_t *ret_count,
                                                struct ls_audit **ret, struct ls_error *err);
 /* Walks both chains (audit and receipts). LS_CORRUPT names the first bad entry. *ret_count: entries that were checked. */

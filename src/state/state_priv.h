@@ -11,7 +11,7 @@
 #include "state/state.h"
 
 #define LS_STATE_APPLICATION 0x6c6b7374 /* "lkst": application_id of an SQLite state */
-#define LS_STATE_STATEMENTS 24
+#define LS_STATE_STATEMENTS 48
 
 struct ls_state_lines;  /* lines.c: log lines and errors that wait for the next commit */
 struct ls_state_writer; /* journal.c: the batch being written, and batches to be closed */
@@ -28,6 +28,7 @@ struct ls_state {
     size_t prepared_count;
     struct ls_state_lines *lines;   /* NULL until there is one */
     struct ls_state_writer *writer; /* NULL until a journal is written */
+    const char *about;              /* of audit entries: ls_state_audit_about() */
     bool wrote;
 };
 
@@ -61,6 +62,10 @@ LS_MUST_CHECK enum ls_code ls_state_number(struct ls_state *state, const char *s
 LS_MUST_CHECK enum ls_code ls_state_change(struct ls_state *state, const char *sql,
                                            const struct ls_value *params, size_t count,
                                            int64_t expected, struct ls_error *err);
+/* The same, for what may find nothing to change. *ret: how many records have changed. */
+LS_MUST_CHECK enum ls_code ls_state_count_change(struct ls_state *state, const char *sql,
+                                                 const struct ls_value *params, size_t count,
+                                                 int64_t *ret, struct ls_error *err);
 
 /* Begins a write transaction and writes what waited for one (lines, ends of batches). */
 LS_MUST_CHECK enum ls_code ls_state_begin(struct ls_state *state, struct ls_error *err);
@@ -82,6 +87,8 @@ bool ls_state_sum_fits(struct ls_sql_stmt *stmt, int col, const struct ls_sum *s
 void ls_state_encode_text(struct ls_buf *out, const char *text);
 /* A column's text, in mem; NULL when out of memory. A NULL column is damage that checksums find: "". */
 const char *ls_state_text(struct ls_sql_stmt *stmt, int col, struct ls_arena *mem);
+/* A list in mem with room for one more; *room is 0 at first. NULL when out of memory. */
+void *ls_state_grow(struct ls_arena *mem, void *list, size_t count, size_t *room, size_t size);
 
 /* ---- place.c ---- */
 
@@ -97,6 +104,14 @@ LS_MUST_CHECK enum ls_code ls_state_file(const char *path, bool create, struct l
 /* Brings the schema to this program's version and looks whether all of it is there. */
 LS_MUST_CHECK enum ls_code ls_state_migrate(struct ls_state *state, bool create,
                                             struct ls_error *err);
+
+/* ---- schema.c ---- */
+
+/* SQLite, inside a transaction. Whether no table begins where another does; asked before anything else is read. */
+LS_MUST_CHECK enum ls_code ls_state_roots(struct ls_state *state, struct ls_error *err);
+/* Whether tables and indexes are those that the first `version` migrations make. */
+LS_MUST_CHECK enum ls_code ls_state_schema(struct ls_state *state, size_t version,
+                                           struct ls_error *err);
 
 /* ---- chain.c ---- */
 
@@ -132,6 +147,13 @@ LS_MUST_CHECK enum ls_code ls_chain_end(const struct ls_chain *chain, const stru
 /* Walks all receipts; adds them to *count. Inside a transaction. */
 LS_MUST_CHECK enum ls_code ls_state_verify_receipts(struct ls_state *state, uint64_t *count,
                                                     struct ls_error *err);
+
+/* ---- audit.c ---- */
+
+/* An entry of the audit log, inside the write transaction of what it tells. */
+LS_MUST_CHECK enum ls_code ls_state_audit_append(struct ls_state *state, const char *actor,
+                                                 const char *action, const char *subject,
+                                                 const char *detail_json, struct ls_error *err);
 
 /* ---- runs.c, lines.c ---- */
 
@@ -198,5 +220,24 @@ LS_MUST_CHECK enum ls_code ls_journal_head(struct ls_state *state, int64_t run,
 /* Sets the end of a batch; inside a write transaction. Blobs of an aborted one go. */
 LS_MUST_CHECK enum ls_code ls_journal_close(struct ls_state *state, int64_t run, int64_t batch,
                                             bool committed, struct ls_error *err);
+
+/* ---- schedules.c, firings.c ---- */
+
+struct ls_schedule;
+struct ls_firing;
+/* Which of some words a text is; false: none. */
+bool ls_state_word(const char *text, const char *const *words, size_t count, size_t *ret);
+/* Inside a write transaction: the schedule, which nobody else changes until its end. LS_NOT_FOUND. */
+LS_MUST_CHECK enum ls_code ls_state_schedule_lock(struct ls_state *state, const char *id,
+                                                  struct ls_arena *mem, struct ls_schedule *ret,
+                                                  struct ls_error *err);
+/* LS_NOT_FOUND, with the nearest id. */
+enum ls_code ls_state_no_schedule(struct ls_state *state, const char *id, struct ls_error *err);
+/* Notes that firings before that time are forgotten; inside a write transaction. */
+LS_MUST_CHECK enum ls_code ls_state_schedule_pruned(struct ls_state *state, const char *id,
+                                                    int64_t before_us, struct ls_error *err);
+/* Writes a new one; inside a write transaction that has the schedule locked. Sets its id. */
+LS_MUST_CHECK enum ls_code ls_state_firing_add(struct ls_state *state, struct ls_firing *f,
+                                               struct ls_error *err);
 
 #endif

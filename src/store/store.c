@@ -150,6 +150,9 @@ static const char *scan_fault(const struct ls_scan *scan)
     for (size_t i = 0; scan->filter && i < scan->filter->count; i++)
         if (scan->filter->conditions[i].field >= scan->schema->field_count)
             return "a field of the filter is out of range";
+    for (size_t i = 0; i < scan->sought_count; i++)
+        if (scan->sought[i].condition.field >= scan->schema->field_count)
+            return "a field that is sought is out of range";
     return NULL;
 }
 
@@ -226,6 +229,15 @@ bool ls_store_orders(struct ls_store *store, const struct ls_scan *scan)
     if (!ls_store_can(store, LS_CAP_ORDER) || store->scanning)
         return false;
     return !store->ops->orders || store->ops->orders(store, scan);
+}
+
+bool ls_store_seeks(struct ls_store *store, const struct ls_schema *schema,
+                    const struct ls_sought *sought)
+{
+    const enum ls_op op = sought->condition.op;
+
+    return store->ops->seeks && !store->scanning && (op == LS_OP_EQ || op == LS_OP_IN) &&
+           store->ops->seeks(store, schema, sought);
 }
 
 static enum ls_code need_writable(struct ls_store *store, const char *call, struct ls_error *err)
@@ -330,6 +342,43 @@ enum ls_code ls_store_mark(struct ls_store *store, const char *tag, struct ls_ar
     if (rc == LS_OK && !tag_fine(tag))
         rc = misuse(store, "mark", "the tag is not made of 1 to 100 letters, digits and -", err);
     return rc == LS_OK ? store->ops->mark(store, tag, mem, ret_marker, err) : rc;
+}
+
+static enum ls_code need_inbox(struct ls_store *store, struct ls_error *err)
+{
+    enum ls_code rc = need_transaction(store, "note", err);
+
+    if (rc == LS_OK && !ls_store_can(store, LS_CAP_INBOX))
+        rc = ls_error_set(err, LS_UNSUPPORTED, "stores of kind %s cannot note messages",
+                          store->ops->scheme);
+    return rc;
+}
+
+enum ls_code ls_store_note(struct ls_store *store, const struct ls_note *note, struct ls_arena *mem,
+                           const char **ret_known, bool *ret_stale, struct ls_error *err)
+{
+    enum ls_code rc = need_inbox(store, err);
+
+    return rc == LS_OK ? store->ops->note(store, note, mem, ret_known, ret_stale, err) : rc;
+}
+
+enum ls_code ls_store_outcome(struct ls_store *store, const struct ls_note *note,
+                              const char *outcome, struct ls_error *err)
+{
+    enum ls_code rc = need_inbox(store, err);
+
+    return rc == LS_OK ? store->ops->outcome(store, note, outcome, err) : rc;
+}
+
+enum ls_code ls_store_forget_notes(struct ls_store *store, int64_t before_us, struct ls_error *err)
+{
+    enum ls_code rc = need_writable(store, "forget notes", err);
+
+    if (rc == LS_OK && store->in_transaction)
+        return misuse(store, "forget notes", "a transaction is open", err);
+    if (rc != LS_OK || !ls_store_can(store, LS_CAP_INBOX))
+        return rc;
+    return store->ops->forget_notes(store, before_us, err);
 }
 
 enum ls_code ls_store_commit(struct ls_store *store, struct ls_error *err)

@@ -25,16 +25,22 @@ enum ls_caps {
     LS_CAP_BATCHES = 1 << 6, /* transactions are cheap: a run may be many of them; else it is one */
     LS_CAP_WRITERS =
         1 << 7, /* several sessions may have a transaction that writes at once, and it pays */
+    LS_CAP_INBOX = 1 << 8, /* notes messages in the transaction of what they change */
 };
 
 struct ls_store; /* a session with a store */
 struct ls_cursor;
 
+/* What may be set as the lock timeout: not less than locks after the first are waited for (postgres/held.c), nor what looks like a hang. */
+#define LS_LOCK_TIMEOUT_MIN_MS 10
+#define LS_LOCK_TIMEOUT_MAX_MS (60 * 60 * 1000)
+
 /* How to open. Zeroed is fine. */
 struct ls_store_options {
-    bool writable; /* else the session cannot write: sources are opened so */
-    bool create;   /* make a missing database file */
-    int lock_timeout_ms, connect_timeout_s; /* 0: the kind's default */
+    bool writable;       /* else the session cannot write: sources are opened so */
+    bool create;         /* make a missing database file */
+    int lock_timeout_ms; /* how long a statement waits for a lock of others; 0: the kind's default */
+    int connect_timeout_s; /* likewise */
 };
 
 /* Segments: how the records of a collection are cut into groups whose digests are compared. */
@@ -51,6 +57,12 @@ struct ls_segment {
     uint64_t count, sum; /* records, and the wrapping sum of their hashes */
 };
 
+/* What whoever scans looks for: records that do not meet it may be left out, and need not be. */
+struct ls_sought {
+    struct ls_condition condition; /* = or IN, as ls_filter_match() has it */
+    bool converts; /* a value of another type counts as what it converts to: it must come then */
+};
+
 struct ls_scan {
     const struct ls_schema *schema;
     size_t field_count;
@@ -60,7 +72,9 @@ struct ls_scan {
     const struct ls_as
         *as; /* field_count: how values are compared (order, digest); NULL: as their own types */
     bool ordered; /* by key, ascending; needs LS_CAP_ORDER and ls_store_orders() */
-    const struct ls_filter *filter;       /* NULL: all; its fields are schema indexes */
+    const struct ls_filter *filter; /* NULL: all; its fields are schema indexes */
+    size_t sought_count;            /* joined by AND */
+    const struct ls_sought *sought; /* the caller looks himself at what comes: ls_store_seeks() */
     const struct ls_partition *partition; /* NULL: all; else only wanted segments */
     size_t batch_rows;                    /* at most; 0: 1000. A batch also ends at about 1 MiB */
 };
@@ -83,6 +97,14 @@ struct ls_write {
 /* A change of a write that meets what another record of it is now: it can only be made with or after that one's change. */
 struct ls_wait {
     size_t taker, giver; /* indexes into ls_write.ops */
+};
+
+/* A message from elsewhere, and the records that it is about. */
+struct ls_note {
+    const char *receiver, *id; /* together they tell a repetition */
+    int64_t at_us;             /* when what it tells happened */
+    size_t record_count;
+    const char *const *records; /* a text that names each, in an order that is always the same */
 };
 
 /* What became of a transaction whose end nobody saw. */
@@ -121,6 +143,10 @@ struct ls_store_ops {
     /* LS_CAP_ORDER: whether this scan can come in key order as ls_value_order() has it. NULL: always. */
     bool (*orders)(struct ls_store *store, const struct ls_scan *scan);
 
+    /* Whether a scan leaves out (nearly) all that does not meet this. NULL: never. */
+    bool (*seeks)(struct ls_store *store, const struct ls_schema *schema,
+                  const struct ls_sought *sought);
+
     /* Where the store stands, as text for people and receipts. NULL: it has no such thing. */
     enum ls_code (*position)(struct ls_store *store, struct ls_arena *mem, const char **ret,
                              struct ls_error *err);
@@ -157,6 +183,12 @@ struct ls_store_ops {
                            struct ls_error *err);
     /* LS_CAP_LOCK */
     enum ls_code (*lock)(struct ls_store *store, const char *name, struct ls_error *err);
+    /* LS_CAP_INBOX */
+    enum ls_code (*note)(struct ls_store *store, const struct ls_note *note, struct ls_arena *mem,
+                         const char **ret_known, bool *ret_stale, struct ls_error *err);
+    enum ls_code (*outcome)(struct ls_store *store, const struct ls_note *note, const char *outcome,
+                            struct ls_error *err);
+    enum ls_code (*forget_notes)(struct ls_store *store, int64_t before_us, struct ls_error *err);
     /* LS_CAP_WRITERS: false once the other side has ended the session. Asks nobody. */
     bool (*alive)(struct ls_store *store);
 };
@@ -204,6 +236,9 @@ LS_MUST_CHECK enum ls_code ls_store_fetch(struct ls_store *store, const struct l
                                           struct ls_rows *ret, struct ls_error *err);
 void ls_store_cancel(struct ls_store *store);
 bool ls_store_orders(struct ls_store *store, const struct ls_scan *scan);
+/* Whether the store looks for this by itself, so that few other records come. Where it says no a scan takes no notice of it. */
+bool ls_store_seeks(struct ls_store *store, const struct ls_schema *schema,
+                    const struct ls_sought *sought);
 /* Where the store stands: everything committed up to there is seen by a scan that begins after this call. On PostgreSQL
  * "lsn=0/1A2B3C4, snapshot=730:735:731"; "" for a kind that keeps no such position. In mem. */
 LS_MUST_CHECK enum ls_code ls_store_position(struct ls_store *store, struct ls_arena *mem,
@@ -259,6 +294,18 @@ LS_MUST_CHECK enum ls_code ls_store_create(struct ls_store *store, const char *c
 /* An exclusive lock by name that the session holds until it closes; LS_LOCKED at once when another holds it. */
 LS_MUST_CHECK enum ls_code ls_store_lock(struct ls_store *store, const char *name,
                                          struct ls_error *err);
+/* In a transaction, before records are fetched and written: notes a message. *ret_known: what became of it when it was noted before (in mem), and then
+ * nothing has changed; NULL: it is new, and takes part in the transaction. ret_stale[i], of each record: a message about something later was noted
+ * for it, and it is to be left alone. Sessions with the same message or record wait here for each other. */
+LS_MUST_CHECK enum ls_code ls_store_note(struct ls_store *store, const struct ls_note *note,
+                                         struct ls_arena *mem, const char **ret_known,
+                                         bool *ret_stale, struct ls_error *err);
+/* In the same transaction: what became of it. */
+LS_MUST_CHECK enum ls_code ls_store_outcome(struct ls_store *store, const struct ls_note *note,
+                                            const char *outcome, struct ls_error *err);
+/* Outside of a transaction: forgets messages that were noted before that time; records stay guarded. */
+LS_MUST_CHECK enum ls_code ls_store_forget_notes(struct ls_store *store, int64_t before_us,
+                                                 struct ls_error *err);
 /* false: the session has ended, and its locks with it, as far as can be told without asking. For a session at rest. */
 bool ls_store_alive(struct ls_store *store);
 

@@ -107,6 +107,6 @@ struct conf_test {
     bool snapshots; /* needs scans that are snapshots */
 };
 extern const struct conf_test conf_schema_tests[], conf_read_tests[], conf_digest_tests[],
-    conf_write_tests[];
+    conf_write_tests[], conf_inbox_tests[];
 
 #endif

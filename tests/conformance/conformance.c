@@ -372,7 +372,7 @@ static const struct ls_store_ops *find_ops(const char *name)
 int conformance_run(const struct conformance_kind *kind, int argc, char **argv)
 {
     const struct conf_test *const files[] = {conf_schema_tests, conf_read_tests, conf_digest_tests,
-                                             conf_write_tests};
+                                             conf_write_tests, conf_inbox_tests};
     struct conf conf = {.kind = kind, .ops = find_ops(kind->name)};
     struct CMUnitTest tests[200];
     size_t count = 0;

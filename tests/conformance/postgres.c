@@ -14,8 +14,8 @@ static char *make(void)
 
     if (!url)
         url = testpg_database("conformance");
-    testpg_exec(
-        url, "SET client_min_messages = warning; DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+    testpg_exec(url, "SET client_min_messages = warning; DROP SCHEMA public CASCADE; CREATE SCHEMA "
+                     "public; DROP SCHEMA IF EXISTS lockstep CASCADE");
     return strdup(url);
 }
 

@@ -244,7 +244,7 @@ test_a_plan_leaves_alone_what_changed_since() {
 test_a_state_of_a_newer_version() {
     two_tables
     status 0 lockstep sync $S $T
-    sqlite3 state.db "INSERT INTO schema_version VALUES (999, 'from the future', 0)"
+    sqlite3 state.db "INSERT INTO schema_version SELECT max(number) + 1, 'future', 0 FROM schema_version"
     status 3 lockstep history
     says err newer state.db
 }
@@ -255,6 +255,21 @@ test_a_state_that_was_cut() {
     truncate -s 5000 state.db
     unchanged status 3 lockstep sync $S $T
     says err state.db
+}
+test_a_state_whose_schema_is_damaged() {
+    local at column
+    two_tables
+    status 0 lockstep sync $S $T
+    sqlite3 state.db 'PRAGMA wal_checkpoint(TRUNCATE)' >/dev/null
+    cp state.db sound.db
+    for column in finished_us state_checksum stored_bytes body; do
+        rm -f state.db-wal state.db-shm
+        cp sound.db state.db
+        at=$(grep -obam 1 "$column" state.db | head -n 1 | cut -d: -f1)
+        printf z | dd of=state.db bs=1 seek="$at" conv=notrunc status=none
+        status 3 lockstep sync $S $T
+        says err 'the state is damaged: ' 'is not what was made' 'Restore a copy'
+    done
 }
 test_a_state_that_is_something_else() {
     two_tables

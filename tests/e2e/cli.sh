@@ -709,7 +709,7 @@ completion_offers() {
     offered "customers" -c other.yaml undo 3 cust
     offered "list verify" audit ""
     offered "verify" audit ver
-    offered "receipt" help rec
+    offered "receipt" help receip
     offered "zsh" completion z
     offered "" show ""
     offered "other.yaml" -c oth

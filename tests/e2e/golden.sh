@@ -25,6 +25,7 @@ normalise() {
         -e 's#20[2-9][0-9]-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}(:[0-9]{2})?#WHEN#g' \
         -e 's#STARTED \(UTC\) *#STARTED (UTC)  #; s# +TIME\b#  TIME#; s# +[0-9.]+ (ms|s)\b#  DURATION#g' \
         -e 's#"duration_ms":[0-9]+#"duration_ms":0#g' \
+        -e 's#lst_[A-Za-z0-9_-]{48}#TOKEN#g; s#"version":"[0-9]+-[0-9a-f]+"#"version":"VERSION"#g' \
         -e 's#\b[0-9a-f]{64}\b#SHA256#g; s#"digest":( ?)"[0-9a-f]{16}"#"digest":\1"DIGEST"#g' \
         -e 's#lsn=[0-9A-F/]*, snapshot=[0-9:,]*#lsn=LSN, snapshot=SNAPSHOT#g' \
         -e 's#"seeds":( ?)\["[0-9a-f]{16}",( ?)"[0-9a-f]{16}"\]#"seeds":\1["SEED",\2"SEED"]#g' \
@@ -299,6 +300,102 @@ test_audit() {
     show lockstep audit verify --json
     same audit
 }
+test_token() {
+    show lockstep token
+    show lockstep token create ci
+    show lockstep token create ci --role operater
+    show lockstep token create ci --role operator --expires soon
+    show lockstep token create 'my ci' --role operator
+    show lockstep token create ci --role operator
+    show lockstep token create ci --role admin
+    show lockstep token create worker --role service --expires 30d --json
+    show lockstep token list
+    show lockstep token list --json
+    show lockstep token list ci
+    show lockstep token revoke
+    show lockstep token revoke ci
+    show lockstep token revoke ci
+    show lockstep token revoke worker --json
+    show lockstep token list
+    show lockstep token list --role admin
+    show lockstep token reovke ci
+    show lockstep audit list
+    same token
+}
+# with_password PASSWORD COMMAND...: shows it with that on standard input.
+with_password() {
+    local code=0 word=$1
+    shift
+    printf '%s\n' "$word" | "$@" >out 2>err || code=$?
+    {
+        printf '$ echo PASSWORD | %s\n' "$*"
+        cat out
+        sed 's/^/! /' err
+        printf '= %d\n\n' "$code"
+    } | normalise >>transcript
+    ! grep -qF "$word" out err || die "the password is shown: $*"
+}
+test_user() {
+    show lockstep user
+    show lockstep user add ann --role admin
+    with_password 'tiny one' lockstep user add ann --role admin
+    with_password 'four plain words here' lockstep user add ann --role service
+    with_password 'four plain words here' lockstep user add Ann --role admin
+    with_password 'four plain words here' lockstep user add ann --role admin
+    with_password 'four other words here' lockstep user add ann --role admin
+    with_password 'four other words here' lockstep user add bob@example.org --role viewer --json
+    show lockstep user list
+    show lockstep user list --json
+    with_password 'four newer words here' lockstep user passwd ann
+    with_password 'four newer words here' lockstep user passwd eve
+    show lockstep user role bob@example.org --role operator
+    show lockstep user disable bob@example.org
+    show lockstep user list
+    show lockstep user enable bob@example.org --json
+    show lockstep user remove ann
+    show lockstep user remove ann
+    show lockstep user list
+    show lockstep user delete ann
+    show lockstep audit list
+    show lockstep audit verify
+    ! grep -rqaE 'words here' . || die "a password is in a file"
+    same user
+}
+test_schedule() {
+    printf 'syncs:\n  users: { source: "sqlite:a#users", target: "sqlite:b#users" }\n' >lockstep.yaml
+    show lockstep schedule
+    show lockstep schedule create nightly --cron '30 2 * * mon-fri' --zone Europe/Berlin --sync users
+    show lockstep schedule create drain --cron @hourly --queue --retries 0 --paused
+    show lockstep schedule create tell --cron '*/5 * * * *' --post https://app.example.com/x --method PUT --header 'X-A: b' --body '{}' --jitter 10s --timeout 5s --json
+    show lockstep schedule create nightly --cron @daily --queue
+    show lockstep schedule create nightly --cron @daily --queue --replace
+    show lockstep schedule list
+    show lockstep schedule list --json
+    show lockstep schedule create x --cron '0 0 31 2 *' --queue
+    show lockstep schedule create x --cron @daily --zone Europe/Berlim --queue
+    show lockstep schedule create x --cron @daily --sync usres
+    show lockstep schedule create x --cron @daily
+    show lockstep schedule create x --queue
+    show lockstep schedule create
+    show lockstep schedule create x --cron @daily --queue --body y
+    show lockstep schedule create x --cron @daily --queue --timeout 5
+    show lockstep schedule pause nightly
+    show lockstep schedule resume nightly --json
+    show lockstep schedule trigger nightly
+    show lockstep schedule trigger drain --json
+    show lockstep schedule history
+    show lockstep schedule history drain --json
+    show lockstep schedule next nightly --limit 2
+    show lockstep schedule next '0 12 * * *' --zone Asia/Tokyo --limit 1 --json
+    show lockstep schedule next '0 12 * *'
+    show lockstep schedule next nihgtly
+    show lockstep schedule delete drain
+    show lockstep schedule delete drain
+    show lockstep schedule delte drain
+    show lockstep audit list
+    same schedule
+}
+
 test_help() {
     local name
     show lockstep help
@@ -381,6 +478,66 @@ test_files() {
     show cat out.jsonl
     show lockstep history
     same files
+}
+
+test_events() {
+    cat >lockstep.yaml <<'YAML'
+events: { types: ["order.*"] }
+endpoints:
+  crm: { url: "https://crm.example/hook", secrets: [new, old], types: ["order.*", profile.updated], timeout: 5s, rate: 20 }
+  erp: { url: "https://erp.example/", secret: s, paused: true }
+YAML
+    printf '%s\n' '{"id":"e1","type":"order.paid","resourceId":"7","data":{"total": 9.50},"timestamp":"2026-01-31T12:00:00.000Z"}' '' \
+        '{"id":"e2","type":"enrollment.created","resourceId":"a b"}' >two.jsonl
+    show lockstep endpoints
+    show lockstep events
+    show lockstep events emit two.jsonl
+    show lockstep events emit two.jsonl --json
+    show lockstep events emit --type order.paid --resource 7
+    show lockstep events emit --type ordr.paid --resource 7
+    show lockstep events emit none.json
+    show lockstep events list
+    show lockstep events list --type 'order.*' --endpoint crm --status waiting --json
+    show lockstep events list --endpoint cmr
+    show lockstep events list --status lost
+    show lockstep events stats
+    show lockstep events stats --json
+    show lockstep events show e1
+    show lockstep events show e1 --json
+    show lockstep events show e9
+    show lockstep events discard e2
+    show lockstep events discard --status pending --endpoint crm
+    show lockstep events replay e1 --status discarded --rate 5
+    show lockstep events sned
+    show lockstep endpoints pause crm
+    show lockstep endpoints resume erp
+    show lockstep endpoints --json
+    show lockstep audit list
+    same events
+}
+
+test_receivers() {
+    show lockstep receivers
+    cat >lockstep.yaml <<'YAML'
+stores: { app: "sqlite:app.db" }
+syncs:
+  users: { source: "sqlite:a.db#users", target: app.users }
+receivers:
+  crm: { secret: s, apply: [app.users, app.profiles] }
+  hook: { scheme: header, header: X-Key, secret: s, sync: users, only: { id: "data ->> '$.id'" } }
+YAML
+    show lockstep receivers
+    show lockstep receivers list --json
+    show lockstep receivers lst
+    printf '{"id":1}' >body
+    export WEBHOOK_SECRET=s
+    show lockstep events verify body
+    show lockstep events verify body --header 'x-webhook-signature: 2b9f0a'
+    show lockstep events verify body --scheme header:X-Key --header 'X-Key: s'
+    show lockstep events verify body --scheme githup
+    show lockstep events verify body --secret s
+    show lockstep events verify none
+    same receivers
 }
 
 run_tests

@@ -10,10 +10,13 @@ set -uo pipefail
 work=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-e2e.XXXXXX")
 children=()
 
+# What a test has started ends with it, however that ends.
 end_children() {
     local pid
-    for pid in "${children[@]}"; do kill -KILL "$pid" 2>/dev/null; done
-    wait 2>/dev/null
+    for pid in "${children[@]}"; do
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
     children=()
 }
 finish_suite() {
@@ -70,6 +73,8 @@ run_tests() {
         mkdir -p "$work/$name"
         rm -f "$work/why"
         (
+            trap end_children EXIT
+            trap 'exit 143' TERM INT
             set -e
             cd "$work/$name"
             export LOCKSTEP_STATE=sqlite:$work/$name/state.db

@@ -83,7 +83,7 @@ there_and_back() {
     within "first copy $name" 0 sync "$@" --create --json
     says out "\"created\":$records," '"verified":true'
     run=$(sed -n 's/^{"run":\([0-9]*\),.*/\1/p' out)
-    within "undo $name" 0 undo "$run" --json
+    within "undo $name" 0 undo "$run" "$1" "$2" --json
     says out "\"deleted\":$records," '"verified":true'
 }
 

@@ -144,5 +144,18 @@ expect "quickstart runs to its end" quickstart
 for command in sync status diff plan verify history receipt undo; do
     expect "quickstart shows $command" printed "$command"
 done
-expect "quickstart can be run again" quickstart
+# The last line but the daemon's own is its address; it ends when it is told to.
+quickstart_serves() {
+    local pid url='' status=0
+    ./quickstart --listen 127.0.0.1:0 --build "$build" --data "$work/data" >"$work/served" 2>&1 &
+    pid=$!
+    until url=$(grep -oE '^http://127\.0\.0\.1:[0-9]+$' "$work/served"); do
+        kill -0 "$pid" 2>/dev/null || { tail -n 4 "$work/served"; return 1; }
+        sleep 0.2 # the pace of looking; what is waited for is the address
+    done
+    curl -sf "$url/healthz" >/dev/null && "$build/lockstep" schedule list --json --state "sqlite:$work/data/state.db" | grep -q '"id":"packages"' || status=1
+    kill -TERM "$pid"
+    wait "$pid" && [ "$status" = 0 ]
+}
+expect "quickstart can be run again, and ends with the daemon that has its sync on a schedule" quickstart_serves
 expect "quickstart removes no folder of somebody else" foreign_folder_is_kept

@@ -95,8 +95,10 @@ let_go() {
     wait "$HOLDER_PID" || true
 }
 
+# locked_table NAME: table a, most of it in b with other values, and the sync s from a to b, which waits for locks a short time.
 locked_table() {
     db=$(pg_database "$1")
+    printf 'stores: { db: { url: "%s", lock_timeout: 200ms } }\nsyncs: { s: { source: db.a, target: db.b } }\n' "$db" >lockstep.yaml
     pg "$db" -c "CREATE TABLE a (id int PRIMARY KEY, v text UNIQUE); CREATE TABLE b (LIKE a INCLUDING ALL);
         INSERT INTO a SELECT i, 'v' || i FROM generate_series(1, 300) i; INSERT INTO b SELECT id, 'old' || id FROM a WHERE id <= 200"
 }
@@ -104,21 +106,65 @@ locked_table() {
 test_a_record_that_another_session_locks_fails_alone_and_is_named() {
     locked_table held
     hold "$db" "SELECT 1 FROM b WHERE id IN (7, 150) FOR UPDATE; INSERT INTO b VALUES (250, 'theirs')"
-    status 1 lockstep sync "$db#a" "$db#b" --force --json
+    status 1 lockstep sync s --force --json
     let_go
     says out '"status":"partial_success"' '"failed":3' '"key":{"id":"7"}' '"key":{"id":"150"}' '"key":{"id":"250"}' "locked by another session (pid=" "application=somebody" "pg_terminate_backend"
     is "$(pg "$db" -c "SELECT string_agg(id::text, ' ' ORDER BY id) FROM b WHERE v LIKE 'old%'")" "7 150"
-    status 0 lockstep sync "$db#a" "$db#b"
+    status 0 lockstep sync s
     is "$(pg "$db" -c "SELECT count(*) FROM (TABLE a EXCEPT TABLE b) d")" 0
 }
 
 test_a_table_that_another_session_locks_is_named_with_the_session() {
     locked_table whole
     hold "$db" "LOCK TABLE b IN EXCLUSIVE MODE"
-    status 3 lockstep sync "$db#a" "$db#b" --force
+    status 3 lockstep sync s --force
     let_go
     says err "public.b: the table is locked by another session (pid=" "application=somebody"
     is "$(pg "$db" -c "SELECT count(*) FROM b WHERE v LIKE 'old%'")" 200
+}
+
+# What a session has as its lock timeout: the source's in what a view shows, the target's in what a trigger notes.
+test_the_lock_timeout_of_a_store_is_that_of_its_sessions() {
+    db=$(pg_database timeout)
+    pg "$db" -c "CREATE VIEW a AS SELECT 1 AS id, current_setting('lock_timeout') AS v; CREATE TABLE b (id int PRIMARY KEY, v text); CREATE TABLE seen (n serial, v text)" \
+        -c "CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN INSERT INTO public.seen (v) VALUES (current_setting('lock_timeout')); RETURN coalesce(NEW, OLD); END \$\$" \
+        -c "CREATE TRIGGER t BEFORE INSERT OR UPDATE OR DELETE ON b FOR EACH ROW EXECUTE FUNCTION see()"
+    timeouts() { # timeouts SOURCE TARGET
+        printf 'stores:\n  a: { url: "%s", lock_timeout: %s }\n  b: { url: "%s?options=-c%%20lock_timeout%%3D77ms", lock_timeout: %s }\n' "$db" "$1" "$db" "$2"
+        printf 'syncs: { s: { source: a.a, target: b.b, key: id, cascades: accept } }\n'
+    }
+    seen() { pg "$db" -c "SELECT v FROM seen ORDER BY n DESC LIMIT 1"; }
+    timeouts 2min 300ms >lockstep.yaml
+    status 0 lockstep sync s
+    is "$(pg "$db" -c "TABLE b") $(seen)" "1|2min 300ms"
+    # a plan brings its own along; the configuration, where it knows the sync, has the last word
+    timeouts 40s 400ms >lockstep.yaml
+    status 1 lockstep plan s -o p.plan
+    mv lockstep.yaml away.yaml
+    status 0 env PGPASSWORD="$(sed -E 's#.*://[^:]*:([^@]*)@.*#\1#' <<<"$db")" "$LOCKSTEP" apply p.plan
+    is "$(pg "$db" -c "TABLE b") $(seen)" "1|40s 400ms"
+    timeouts 40s 500ms >lockstep.yaml
+    status 0 lockstep undo 2
+    is "$(pg "$db" -c "TABLE b") $(seen)" "1|2min 500ms"
+    # what is given as a URL has the default, whatever is in its options
+    status 0 lockstep undo 1 "$db#a" "$db?options=-c%20lock_timeout%3D77ms#b"
+    is "$(pg "$db" -c "TABLE b") $(seen)" " 10s"
+}
+
+test_a_file_that_an_application_keeps_locked_ends_the_run() {
+    for name in a b; do sqlite3 $name.db "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)"; done
+    sqlite3 a.db "INSERT INTO t VALUES (1, 'x')"
+    printf 'stores: { b: { url: "sqlite:b.db", lock_timeout: 50ms } }\nsyncs: { s: { source: "sqlite:a.db#t", target: b.t } }\n' >lockstep.yaml
+    coproc HOLDER { exec sqlite3 b.db 2>&1; }
+    printf "BEGIN IMMEDIATE;\nSELECT 'held';\n" >&"${HOLDER[1]}"
+    read -r line <&"${HOLDER[0]}"
+    is "$line" held
+    status 3 lockstep sync s
+    printf '.quit\n' >&"${HOLDER[1]}"
+    wait "$HOLDER_PID" || true
+    says err "b.db" "locked"
+    is "$(sqlite3 b.db "SELECT count(*) FROM t")" 0
+    status 0 lockstep sync s
 }
 
 test_a_trigger_that_does_not_find_its_tables_is_named() {

@@ -79,7 +79,7 @@ static bool fails(enum fault_kind kind, const char *name)
     wanted = getenv("LOCKSTEP_TEST_FAULT");
     if (wanted && strcmp(wanted, "trace") == 0)
         TRACE();
-    errno = kind == FAULT_WRITE ? faults.errnum : ENOMEM;
+    errno = kind == FAULT_WRITE ? faults.errnum : kind == FAULT_SOCKET ? EMFILE : ENOMEM;
     return true;
 }
 
@@ -119,6 +119,8 @@ int __wrap_asprintf(char **ret, const char *fmt, ...)
     va_end(args);
     return n;
 }
+
+WRAP(FAULT_SOCKET, int, socket, (int family, int type, int protocol), (family, type, protocol), -1)
 
 /* ---- what writes ---- */
 

@@ -15,6 +15,7 @@ enum fault_kind {
     FAULT_MEMORY, /* malloc() and all that allocate, called by us: NULL, ENOMEM */
     FAULT_SQLITE, /* the same inside SQLite */
     FAULT_JSON,   /* the same inside jansson */
+    FAULT_SOCKET, /* socket(), called by us: EMFILE */
     FAULT_WRITE,  /* what changes a file or makes it durable; see fault_errno() */
 };
 

@@ -11,12 +11,12 @@
 #include "store/file/fields.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/text.h"
+#include "model/jsonload.h"
 #include "store/file/format.h"
 #include "store/file/jsonl_value.h"
 
@@ -106,7 +106,9 @@ enum ls_code fields_load(struct fields *fs, const char *path, struct ls_error *e
     rc = ls_file_read(name, FIELDS_FILE_MAX, fs->mem, &text, &size, err);
     if (rc != LS_OK)
         return rc;
-    root = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
+    rc = ls_json_load(text, size, JSON_REJECT_DUPLICATES, &root, err);
+    if (rc != LS_OK)
+        return rc;
     ok = root && take_list(fs, root);
     json_decref(root);
     return ok ? LS_OK

@@ -332,6 +332,7 @@ const struct ls_store_ops ls_memory_ops = {
     .next = ls_mem_next,
     .end = ls_mem_end,
     .fetch = ls_mem_fetch,
+    .seeks = ls_mem_seeks,
     .begin = memory_begin,
     .write = ls_mem_write,
     .mark = memory_mark,

@@ -122,6 +122,8 @@ LS_MUST_CHECK enum ls_code ls_mem_fetch(struct ls_store *store, const struct ls_
                                         size_t key_count, const struct ls_value *keys,
                                         bool for_update, struct ls_arena *mem, struct ls_rows *ret,
                                         struct ls_error *err);
+bool ls_mem_seeks(struct ls_store *store, const struct ls_schema *schema,
+                  const struct ls_sought *sought);
 LS_MUST_CHECK enum ls_code ls_mem_write(struct ls_store *store, const struct ls_write *write,
                                         struct ls_error *err);
 

@@ -56,6 +56,25 @@ enum ls_code ls_mem_scan(struct ls_store *store, const struct ls_scan *scan, str
     return LS_OK;
 }
 
+bool ls_mem_seeks(struct ls_store *store, const struct ls_schema *schema,
+                  const struct ls_sought *sought)
+{
+    (void)store;
+    (void)schema;
+    return !sought->converts; /* a table of this kind has no values of other types */
+}
+
+static bool is_sought(const struct ls_scan *scan, const struct ls_value *values)
+{
+    for (size_t i = 0; i < scan->sought_count; i++) {
+        const struct ls_filter one = {1, &scan->sought[i].condition};
+
+        if (!scan->sought[i].converts && !ls_filter_match(&one, scan->schema, values))
+            return false;
+    }
+    return true;
+}
+
 /* Copies the asked fields of a row; *bytes grows by what its data took. false: out of memory. */
 static bool copy_row(const struct ls_scan *scan, const struct ls_mem_row *row, struct ls_arena *mem,
                      struct ls_value *to, size_t *bytes)
@@ -86,7 +105,7 @@ enum ls_code ls_mem_next(struct ls_cursor *base, struct ls_arena *mem, struct ls
     while (rows.count < most && c->at < c->version->count && bytes < BATCH_BYTES) {
         const struct ls_mem_row *row = c->rows[c->at++];
 
-        if (!ls_sieve_takes(&c->sieve, row->values, NULL))
+        if (!is_sought(scan, row->values) || !ls_sieve_takes(&c->sieve, row->values, NULL))
             continue;
         if (!copy_row(scan, row, mem, ls_row(&rows, rows.count), &bytes))
             return ls_error_nomem(err);

@@ -94,9 +94,9 @@ static void number(struct ls_buf *sql, const char *before, double d, const char 
     ls_buf_text(sql, after);
 }
 
-static enum ls_code sample_query(struct ls_buf *sql, const struct ls_pgs_table *table,
-                                 const struct ls_scan *scan, const struct draw *draw,
-                                 struct ls_error *err)
+static enum ls_code sample_query(struct ls_buf *sql, const struct ls_pgs *pg,
+                                 const struct ls_pgs_table *table, const struct ls_scan *scan,
+                                 const struct draw *draw, struct ls_error *err)
 {
     enum ls_code rc;
 
@@ -105,7 +105,7 @@ static enum ls_code sample_query(struct ls_buf *sql, const struct ls_pgs_table *
     ls_buf_printf(sql, " AS k FROM %s AS t", table->ident);
     if (draw->blocks_percent < 100)
         number(sql, " TABLESAMPLE SYSTEM (", draw->blocks_percent, ")");
-    rc = ls_pgs_where(sql, table, scan, err);
+    rc = ls_pgs_where(sql, pg, table, scan, err);
     if (rc != LS_OK)
         return rc;
     ls_buf_text(sql, ") AS s WHERE k IS NOT NULL");
@@ -198,7 +198,7 @@ enum ls_code ls_pgs_bounds(struct ls_store *store, const struct ls_scan *scan, s
     }
     rc = plan_draw(pg, table, scan, wanted, &draw, err);
     if (rc == LS_OK)
-        rc = sample_query(&sql, table, scan, &draw, err);
+        rc = sample_query(&sql, pg, table, scan, &draw, err);
     if (rc == LS_OK)
         rc = sample(pg, ls_buf_str(&sql), table->columns[scan->fields[scan->key[0]]].type->type,
                     &work, &count, &values, err);

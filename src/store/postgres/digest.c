@@ -215,7 +215,7 @@ enum ls_code ls_pgs_digest_query(struct ls_pgs *pg, const struct ls_scan *scan,
         ls_buf_char(sql, ')');
     }
     ls_buf_printf(sql, " FROM %s AS t", table->ident);
-    rc = ls_pgs_where(sql, table, scan, err);
+    rc = ls_pgs_where(sql, pg, table, scan, err);
     if (rc == LS_OK && grouped)
         ls_buf_text(sql, " GROUP BY 1");
     return rc == LS_OK ? ls_pgs_built(sql, err) : rc;

@@ -4,6 +4,7 @@
  *   session.c  open, transactions, marks, locks, the table of functions
  *   catalog.c  names and descriptions of tables        types.c   what each type is, as one table
  *   select.c   text of the queries                     binary.c  COPY's binary format
+ *   condition.c  field op literal, and what is sought
  *   scan.c     reading records                         digest.c  checksums on the server
  *   bounds.c   where to cut a table into segments      write.c   a set of changes
  *   park.c     unique values that change places        held.c    records that others have locked
@@ -151,8 +152,9 @@ LS_MUST_CHECK enum ls_code ls_pgs_array(struct ls_buf *sql, const struct ls_valu
                                         struct ls_error *err);
 void ls_pgs_select_list(struct ls_buf *sql, const struct ls_pgs_table *table,
                         const struct ls_scan *scan);
-/* " WHERE ..." of the filter and the wanted segments, or nothing. */
-LS_MUST_CHECK enum ls_code ls_pgs_where(struct ls_buf *sql, const struct ls_pgs_table *table,
+/* " WHERE ..." of the filter, what is sought and the wanted segments, or nothing. */
+LS_MUST_CHECK enum ls_code ls_pgs_where(struct ls_buf *sql, const struct ls_pgs *pg,
+                                        const struct ls_pgs_table *table,
                                         const struct ls_scan *scan, struct ls_error *err);
 /* A 64-bit hash of the whole key. */
 void ls_pgs_key_hash(struct ls_buf *sql, const struct ls_pgs_table *table,
@@ -186,6 +188,16 @@ LS_MUST_CHECK enum ls_code ls_pgs_fetch(struct ls_store *store, const struct ls_
                                         bool for_update, struct ls_arena *mem, struct ls_rows *ret,
                                         struct ls_error *err);
 bool ls_pgs_orders(struct ls_store *store, const struct ls_scan *scan);
+
+/* condition.c */
+/* Appends the condition as the server is asked it. */
+LS_MUST_CHECK enum ls_code ls_pgs_condition(struct ls_buf *sql, const struct ls_pgs_table *table,
+                                            const struct ls_condition *c, struct ls_error *err);
+/* Whether this may be asked: nothing that the model takes is missing from the answer, and it fails no query. */
+bool ls_pgs_can_seek(const struct ls_pgs *pg, const struct ls_pgs_table *table,
+                     const struct ls_sought *sought);
+bool ls_pgs_seeks(struct ls_store *store, const struct ls_schema *schema,
+                  const struct ls_sought *sought);
 
 /* digest.c */
 const char *ls_pgs_digest_family(struct ls_store *store, const struct ls_scan *scan,

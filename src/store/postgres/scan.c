@@ -202,15 +202,16 @@ static enum ls_code order_by(struct ls_buf *sql, const struct ls_pgs_table *tabl
     return LS_OK;
 }
 
-static enum ls_code scan_query(struct ls_buf *sql, const struct ls_pgs_table *table,
-                               const struct ls_scan *scan, struct ls_error *err)
+static enum ls_code scan_query(struct ls_buf *sql, const struct ls_pgs *pg,
+                               const struct ls_pgs_table *table, const struct ls_scan *scan,
+                               struct ls_error *err)
 {
     enum ls_code rc;
 
     ls_buf_text(sql, "SELECT ");
     ls_pgs_select_list(sql, table, scan);
     ls_buf_printf(sql, " FROM %s AS t", table->ident);
-    rc = ls_pgs_where(sql, table, scan, err);
+    rc = ls_pgs_where(sql, pg, table, scan, err);
     if (rc == LS_OK && scan->ordered)
         rc = order_by(sql, table, scan, err);
     return rc == LS_OK ? ls_pgs_built(sql, err) : rc;
@@ -259,7 +260,7 @@ enum ls_code ls_pgs_scan(struct ls_store *store, const struct ls_scan *scan, str
     }
     cursor->width = scan->field_count;
     cursor->rows = rows_a_batch(scan);
-    rc = scan_query(&sql, table, scan, err);
+    rc = scan_query(&sql, pg, table, scan, err);
     if (rc == LS_OK)
         rc = ls_pgs_read_open(pg, ls_buf_str(&sql), types, cursor->width, &cursor->reader, err);
 done:

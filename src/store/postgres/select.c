@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* select.c - the text of the queries: names, literals, filters, segments.
+/* select.c - the text of the queries: names, literals, segments; conditions are in condition.c.
  *
  * COPY takes no parameters, so values stand in the text as literals. All of them are written by the two functions here: the
  * value's text form in a standard string literal (no backslash has a meaning in it; sessions run with
@@ -152,51 +152,6 @@ void ls_pgs_match(struct ls_buf *sql, const struct ls_pgs_column *col, const cha
         return;
     ls_buf_printf(sql, "%s(%s)::text COLLATE \"C\" = (%s)::text COLLATE \"C\"", own ? " AND " : "",
                   left, right);
-}
-
-static const char *op_text(enum ls_op op)
-{
-    static const char *const texts[] = {
-        [LS_OP_EQ] = " = ",      [LS_OP_NE] = " <> ",          [LS_OP_LT] = " < ",
-        [LS_OP_LE] = " <= ",     [LS_OP_GT] = " > ",           [LS_OP_GE] = " >= ",
-        [LS_OP_IN] = " = ANY (", [LS_OP_IS_NULL] = " IS NULL", [LS_OP_NOT_NULL] = " IS NOT NULL",
-    };
-
-    return texts[op];
-}
-
-static enum ls_code condition(struct ls_buf *sql, const struct ls_pgs_table *table,
-                              const struct ls_condition *c, struct ls_error *err)
-{
-    const struct ls_pgs_column *col = &table->columns[c->field];
-    const char *form = "@";
-    enum ls_code rc = LS_OK;
-    bool test = c->op == LS_OP_IS_NULL || c->op == LS_OP_NOT_NULL, by_text;
-    struct ls_buf name;
-
-    /* A plain column keeps its index; what folds or pads is compared by its text. */
-    by_text = !test && (!col->type->literal || col->folds || strcmp(col->type->read, "@") != 0);
-    ls_buf_init(&name, 0);
-    if (by_text)
-        form = "(@)::text COLLATE \"C\"";
-    else if (!test && col->type->oid == 700) /* real: the number that it is written as, as read */
-        form = "(@)::text::float8";
-    ls_pgs_expand(sql, form, column_text(&name, table, c->field), "");
-    if (test) /* of one element: a composite of nothing but NULLs is not NULL to us */
-        ls_buf_text(sql, c->op == LS_OP_IS_NULL ? " IS NOT DISTINCT FROM NULL"
-                                                : " IS DISTINCT FROM NULL");
-    else
-        ls_buf_text(sql, op_text(c->op));
-    if (c->op == LS_OP_IN) {
-        rc = ls_pgs_array(sql, c->values, c->value_count, 1, by_text ? "text" : col->type->literal,
-                          err);
-        ls_buf_char(sql, ')');
-    } else if (!test) {
-        rc = ls_pgs_literal(sql, c->values, by_text ? "text" : col->type->literal, err);
-    }
-    sql->failed |= name.failed;
-    ls_buf_done(&name);
-    return rc;
 }
 
 /* The first key field as it is compared: its expression, and the type of literals beside it. */
@@ -413,15 +368,23 @@ static bool all_wanted(const struct ls_partition *p)
     return !p || !p->wanted || (next_run(p, 0, &lo, &hi) && lo == 0 && hi == p->count);
 }
 
-enum ls_code ls_pgs_where(struct ls_buf *sql, const struct ls_pgs_table *table,
-                          const struct ls_scan *scan, struct ls_error *err)
+enum ls_code ls_pgs_where(struct ls_buf *sql, const struct ls_pgs *pg,
+                          const struct ls_pgs_table *table, const struct ls_scan *scan,
+                          struct ls_error *err)
 {
     const char *glue = " WHERE ";
     enum ls_code rc = LS_OK;
 
     for (size_t i = 0; scan->filter && i < scan->filter->count && rc == LS_OK; i++) {
         ls_buf_text(sql, glue);
-        rc = condition(sql, table, &scan->filter->conditions[i], err);
+        rc = ls_pgs_condition(sql, table, &scan->filter->conditions[i], err);
+        glue = " AND ";
+    }
+    for (size_t i = 0; i < scan->sought_count && rc == LS_OK; i++) {
+        if (!ls_pgs_can_seek(pg, table, &scan->sought[i]))
+            continue;
+        ls_buf_text(sql, glue);
+        rc = ls_pgs_condition(sql, table, &scan->sought[i].condition, err);
         glue = " AND ";
     }
     if (rc == LS_OK && !all_wanted(scan->partition)) {

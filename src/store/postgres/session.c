@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/text.h"
+#include "store/inbox.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -396,12 +397,29 @@ static bool alive(struct ls_store *store)
     return ls_sql_alive(ls_pgs_of(store)->db);
 }
 
+static enum ls_code note(struct ls_store *store, const struct ls_note *note, struct ls_arena *mem,
+                         const char **ret_known, bool *ret_stale, struct ls_error *err)
+{
+    return ls_inbox_note(ls_pgs_of(store)->db, note, mem, ret_known, ret_stale, err);
+}
+
+static enum ls_code note_outcome(struct ls_store *store, const struct ls_note *note,
+                                 const char *outcome, struct ls_error *err)
+{
+    return ls_inbox_outcome(ls_pgs_of(store)->db, note, outcome, err);
+}
+
+static enum ls_code forget_notes(struct ls_store *store, int64_t before_us, struct ls_error *err)
+{
+    return ls_inbox_forget(ls_pgs_of(store)->db, before_us, err);
+}
+
 const struct ls_store_ops ls_postgres_ops = {
     .scheme = "postgres",
     .summary = "A table or view of a PostgreSQL database, version 12 and later.",
     .example = "postgres://user@host/db#schema.table",
     .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK |
-            LS_CAP_FETCH | LS_CAP_BATCHES | LS_CAP_WRITERS,
+            LS_CAP_FETCH | LS_CAP_BATCHES | LS_CAP_WRITERS | LS_CAP_INBOX,
     .open = open_store,
     .close = close_store,
     .identity = identity,
@@ -413,6 +431,7 @@ const struct ls_store_ops ls_postgres_ops = {
     .fetch = ls_pgs_fetch,
     .cancel = cancel,
     .orders = ls_pgs_orders,
+    .seeks = ls_pgs_seeks,
     .position = position,
     .begin = begin,
     .write = ls_pgs_write,
@@ -426,5 +445,8 @@ const struct ls_store_ops ls_postgres_ops = {
     .bounds = ls_pgs_bounds,
     .create = ls_pgs_create,
     .lock = lock,
+    .note = note,
+    .outcome = note_outcome,
+    .forget_notes = forget_notes,
     .alive = alive,
 };

@@ -58,7 +58,7 @@ bool ls_sqlite_snapshots(struct ls_sqlite *s)
     return wal;
 }
 
-static bool is_utf8(struct ls_sqlite *s)
+bool ls_sqlite_is_utf8(struct ls_sqlite *s)
 {
     struct ls_sql_stmt *stmt = NULL;
     struct ls_error ignored;
@@ -135,8 +135,8 @@ bool ls_sqlite_orders(struct ls_store *store, const struct ls_scan *scan)
     ls_arena_init(&mem, 0);
     if (ls_sqlite_find(s, scan->schema->collection, &mem, &t, &ignored) == LS_OK)
         yes = ls_sqlite_key_is_rowid(scan, &t) ||
-              ((ls_sqlite_key_is_tree(scan, &t) || ls_sqlite_snapshots(s)) && is_utf8(s) &&
-               values_sort_alike(s, scan, &t));
+              ((ls_sqlite_key_is_tree(scan, &t) || ls_sqlite_snapshots(s)) &&
+               ls_sqlite_is_utf8(s) && values_sort_alike(s, scan, &t));
     ls_arena_done(&mem);
     return yes;
 }

@@ -2,7 +2,7 @@
 /* plan.c - how a scan is read: which statement, which rowids, in slices or at once.
  *
  * Filters and partitions are decided in process, record by record, as the model has them. Only what can not
- * change the answer goes into the SQL as well, to read less: equality on integers and texts, and the ranges of
+ * change the answer goes into the SQL as well, to read less: equality where seek.c says so, and the ranges of
  * rowids that the wanted segments cover. The reasons for slices and orders stand in scan.c. */
 #include <string.h>
 
@@ -18,44 +18,45 @@ static void add_name(struct ls_buf *sql, const char *separator, const char *pref
     ls_buf_text(sql, suffix);
 }
 
-/* Whether SQLite's answer to the condition has every record in it that the model's has. */
-static bool can_push(const struct ls_condition *c, const struct ls_field *f)
+/* Adds `field IN (...)` and its parameters, where SQLite can tell. */
+static void push_one(struct ls_sqlite_cursor *c, const struct ls_sought *sought,
+                     struct ls_buf *where)
 {
-    enum ls_affinity affinity = ls_sqlite_affinity(f->native);
+    const struct ls_schema *schema = c->scan->schema;
+    struct ls_value *values = NULL;
+    size_t count = 0;
 
-    if (c->op != LS_OP_EQ && c->op != LS_OP_IN)
-        return false;
-    if (!(f->type == LS_T_INT && affinity == LS_AFF_INTEGER) &&
-        !(f->type == LS_T_TEXT && affinity == LS_AFF_TEXT))
-        return false;
-    for (size_t i = 0; i < c->value_count; i++)
-        if (c->values[i].type != f->type)
-            return false;
-    return c->value_count > 0 && c->value_count <= 100;
+    if (!ls_sqlite_seek(c->s, &c->table, schema, sought, &c->mem, &count, &values))
+        return;
+    add_name(where, where->size ? " AND " : "", "", schema->fields[sought->condition.field].name,
+             " IN (");
+    for (size_t i = 0; i < count; i++) {
+        ls_buf_text(where, i ? ", ?" : "?");
+        c->params[c->param_count++] = values[i];
+    }
+    ls_buf_char(where, ')');
 }
 
-/* Appends the pushed conditions and gathers their parameters. */
+/* Appends the conditions of the filter and of what is sought that SQLite can look up, and gathers their parameters. */
 static bool push_filter(struct ls_sqlite_cursor *c, struct ls_buf *where)
 {
-    const struct ls_filter *filter = c->scan->filter;
+    const struct ls_scan *scan = c->scan;
+    const struct ls_filter *filter = scan->filter;
     size_t most = 0;
 
     for (size_t i = 0; filter && i < filter->count; i++)
         most += filter->conditions[i].value_count;
-    c->params = ls_arena_array(&c->mem, most + 3 + c->table.pk_count, sizeof(*c->params));
+    for (size_t i = 0; i < scan->sought_count; i++)
+        most += scan->sought[i].condition.value_count;
+    c->params = ls_arena_array(&c->mem, LS_SQLITE_SEEK_VALUES * most + 3 + c->table.pk_count,
+                               sizeof(*c->params));
     for (size_t i = 0; c->params && filter && i < filter->count; i++) {
-        const struct ls_condition *condition = &filter->conditions[i];
-        const struct ls_field *f = &c->scan->schema->fields[condition->field];
+        const struct ls_sought sought = {.condition = filter->conditions[i]};
 
-        if (!can_push(condition, f))
-            continue;
-        add_name(where, where->size ? " AND " : "", "", f->name, " IN (");
-        for (size_t v = 0; v < condition->value_count; v++) {
-            ls_buf_text(where, v ? ", ?" : "?");
-            c->params[c->param_count++] = condition->values[v];
-        }
-        ls_buf_char(where, ')');
+        push_one(c, &sought, where);
     }
+    for (size_t i = 0; c->params && i < scan->sought_count; i++)
+        push_one(c, &scan->sought[i], where);
     return c->params && !where->failed;
 }
 

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/text.h"
+#include "store/inbox.h"
 #include "store/kinds.h"
 #include "store/sqlite/sqlite.h"
 
@@ -268,13 +269,32 @@ static enum ls_code sqlite_lock(struct ls_store *store, const char *name, struct
     return rc;
 }
 
+static enum ls_code sqlite_note(struct ls_store *store, const struct ls_note *note,
+                                struct ls_arena *mem, const char **ret_known, bool *ret_stale,
+                                struct ls_error *err)
+{
+    return ls_inbox_note(session_of(store)->db, note, mem, ret_known, ret_stale, err);
+}
+
+static enum ls_code sqlite_outcome(struct ls_store *store, const struct ls_note *note,
+                                   const char *outcome, struct ls_error *err)
+{
+    return ls_inbox_outcome(session_of(store)->db, note, outcome, err);
+}
+
+static enum ls_code sqlite_forget_notes(struct ls_store *store, int64_t before_us,
+                                        struct ls_error *err)
+{
+    return ls_inbox_forget(session_of(store)->db, before_us, err);
+}
+
 const struct ls_store_ops ls_sqlite_ops = {
     .scheme = "sqlite",
     .summary =
         "Tables and views of an SQLite file, in any journal mode; sources are opened read-only.",
     .example = "sqlite:shop.db#customers",
     .caps = LS_CAP_ORDER | LS_CAP_DIGEST | LS_CAP_WRITE | LS_CAP_CREATE | LS_CAP_LOCK |
-            LS_CAP_FETCH | LS_CAP_BATCHES,
+            LS_CAP_FETCH | LS_CAP_BATCHES | LS_CAP_INBOX,
     .leaves = "A run keeps marks of its batches in a table lockstep_batches, by which they are "
               "known as committed after a "
               "kill; the table goes with its last mark. A file .NAME.lockstep-lock beside the "
@@ -290,6 +310,7 @@ const struct ls_store_ops ls_sqlite_ops = {
     .fetch = ls_sqlite_fetch,
     .cancel = sqlite_cancel,
     .orders = ls_sqlite_orders,
+    .seeks = ls_sqlite_seeks,
     .begin = sqlite_begin,
     .write = ls_sqlite_write,
     .mark = sqlite_mark,
@@ -302,4 +323,7 @@ const struct ls_store_ops ls_sqlite_ops = {
     .bounds = ls_sqlite_bounds,
     .create = ls_sqlite_create,
     .lock = sqlite_lock,
+    .note = sqlite_note,
+    .outcome = sqlite_outcome,
+    .forget_notes = sqlite_forget_notes,
 };

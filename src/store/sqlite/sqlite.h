@@ -55,7 +55,7 @@ struct ls_sqlite_table {
     const char *quoted; /* "main"."name" */
     const char *rowid;  /* a name that means the rowid here; NULL: it has none that can be used */
     const char *alias;  /* the column that is the rowid, or NULL */
-    bool view, without_rowid, strict;
+    bool view, is_virtual, without_rowid, strict;
     size_t pk_count; /* of a WITHOUT ROWID table whose key is in plain ascending order; else 0 */
     const char **pk;
 };
@@ -88,6 +88,18 @@ LS_MUST_CHECK enum ls_code ls_sqlite_bounds(struct ls_store *store, const struct
 bool ls_sqlite_orders(struct ls_store *store, const struct ls_scan *scan);
 /* Whether readers here never stand in a writer's way: write-ahead log, or a transaction of our own. */
 bool ls_sqlite_snapshots(struct ls_sqlite *s);
+/* Whether texts are stored as the UTF-8 that we read. */
+bool ls_sqlite_is_utf8(struct ls_sqlite *s);
+
+/* ---- seek.c */
+#define LS_SQLITE_SEEK_VALUES 2 /* stored ones for one of ours, at most */
+bool ls_sqlite_seeks(struct ls_store *store, const struct ls_schema *schema,
+                     const struct ls_sought *sought);
+/* The stored values, in mem, of which a record has one that has what is sought: `field IN (...)` gives all of them, and perhaps
+ * others. false: no such list tells (or there is no memory for it). */
+bool ls_sqlite_seek(struct ls_sqlite *s, const struct ls_sqlite_table *t,
+                    const struct ls_schema *schema, const struct ls_sought *sought,
+                    struct ls_arena *mem, size_t *ret_count, struct ls_value **ret);
 
 /* ---- write.c */
 LS_MUST_CHECK enum ls_code ls_sqlite_fetch(struct ls_store *store, const struct ls_scan *what,

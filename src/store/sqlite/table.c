@@ -104,6 +104,7 @@ static enum ls_code look_up(struct ls_sqlite *s, const char *name, struct ls_sql
         const char *type = ls_sql_text(stmt, 0, NULL);
 
         ret->view = strcmp(type, "view") == 0;
+        ret->is_virtual = strcmp(type, "virtual") == 0;
         ret->without_rowid = ls_sql_i64(stmt, 1) != 0;
         ret->strict = ls_sql_i64(stmt, 2) != 0;
         ret->rowid = strcmp(type, "table") == 0 && !ret->without_rowid ? "rowid" : NULL;

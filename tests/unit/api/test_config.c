@@ -31,7 +31,7 @@ static void every_setting_arrives(void **state)
               "journal_keep: { days: 7, size: 2 GiB }\n"
               "stores:\n"
               "  app: postgres://u@h/db\n"
-              "  shop: { url: \"sqlite:shop.db\", timezone: Europe/Vienna }\n"
+              "  shop: { url: \"sqlite:shop.db\", timezone: Europe/Vienna, lock_timeout: 5s }\n"
               "syncs:\n"
               "  first:\n"
               "    source: app.public.customers\n"
@@ -64,6 +64,8 @@ static void every_setting_arrives(void **state)
     assert_string_equal(s->target.url, "sqlite:shop.db");
     assert_string_equal(s->target.collection, "customers");
     assert_string_equal(s->target.zone, "Europe/Vienna");
+    assert_int_equal(s->source.lock_timeout_ms, 0);
+    assert_int_equal(s->target.lock_timeout_ms, 5000);
     assert_int_equal(s->key_count, 2);
     assert_string_equal(s->key[0], "tenant");
     assert_string_equal(s->key[1], "id");
@@ -98,6 +100,8 @@ static void what_is_left_out_is_the_default(void **state)
     assert_int_equal(config->journal_keep_days, 0);
     assert_string_equal(s->source.url, "sqlite:a.db#t");
     assert_null(s->source.collection);
+    assert_int_equal(s->source.lock_timeout_ms, 0); /* the store kind's own */
+    assert_int_equal(s->target.lock_timeout_ms, 0);
     assert_int_equal(s->key_count, 0);
     assert_int_equal(s->field_count, 0);
     assert_null(s->where);
@@ -190,6 +194,90 @@ static void shares_and_sizes_have_several_forms(void **state)
     }
 }
 
+static void a_lock_timeout_is_a_time_with_its_unit(void **state)
+{
+    static const struct {
+        const char *text;
+        int ms;
+    } times[] = {{"10ms", 10},       {"250 ms", 250},  {"\"5s\"", 5000},    {"10 s", 10000},
+                 {"3600s", 3600000}, {"2min", 120000}, {"60 min", 3600000}, {"007s", 7000}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        struct ls_config *config =
+            taken(api_text("stores: { s: { url: \"sqlite:a\", lock_timeout: %s } }\n"
+                           "syncs:\n  x: { source: s.t, target: \"sqlite:b#t\" }\n",
+                           times[i].text));
+
+        assert_int_equal(config->syncs[0].source.lock_timeout_ms, times[i].ms);
+        assert_int_equal(config->syncs[0].target.lock_timeout_ms, 0);
+        ls_config_free(config);
+    }
+}
+
+static void every_setting_of_the_server_arrives(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } times[] = {{"7s", 7000}, {"10s", 10000}, {"500 ms", 500}, {"2 min", 120000}};
+    struct ls_config *config =
+        taken("server:\n"
+              "  listen: 127.0.0.1:99\n"
+              "  tls: { certificate: a.pem, key: b.pem }\n"
+              "  plain: true\n"
+              "  user: nobody\n"
+              "  log: json\n"
+              "  metrics: public\n"
+              "  hosts: [a.example, b.example]\n"
+              "  proxies: 10.0.0.0/8\n"
+              "  drain: 3s\n"
+              "  limits: { connections: 10, per_address: 5, runs: 3, queue: 7 }\n");
+    const struct ls_server_config *s = &config->server;
+
+    (void)state;
+    assert_string_equal(s->listen, "127.0.0.1:99");
+    assert_string_equal(s->certificate, "a.pem");
+    assert_string_equal(s->key, "b.pem");
+    assert_true(s->plain);
+    assert_string_equal(s->user, "nobody");
+    assert_string_equal(s->log, "json");
+    assert_true(s->metrics_public);
+    assert_int_equal(s->host_count, 2);
+    assert_string_equal(s->hosts[1], "b.example");
+    assert_int_equal(s->proxy_count, 1);
+    assert_string_equal(s->proxies[0], "10.0.0.0/8");
+    assert_int_equal(s->drain_ms, 3000);
+    assert_int_equal(s->connections, 10);
+    assert_int_equal(s->per_address, 5);
+    assert_int_equal(s->runs, 3);
+    assert_int_equal(s->queue, 7);
+    ls_config_free(config);
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        config = taken(api_text("server: { drain: %s }\n", times[i].text));
+        assert_int_equal(config->server.drain_ms, times[i].ms);
+        ls_config_free(config);
+    }
+}
+
+#define A_LOCK_TIMEOUT(value) "stores: { a: { url: \"sqlite:x\", lock_timeout: " value " } }\n"
+#define WHAT_A_LOCK_TIMEOUT_IS                                                           \
+    ":1:47: ",                                                                           \
+    {                                                                                    \
+        "a time from 10ms to 60min is expected here", "with its unit (ms, s, min, h, d)" \
+    }
+static void a_configuration_lives_as_long_as_its_holders(void **state)
+{
+    struct ls_config *config = taken("journal_keep: { days: 7 }\n");
+
+    (void)state;
+    assert_ptr_equal(ls_config_hold(config), config);
+    ls_config_free(config);
+    assert_int_equal(config->journal_keep_days, 7);
+    ls_config_free(config);
+    assert_null(ls_config_hold(NULL));
+}
+
 #define A_SYNC "stores: { s: \"sqlite:a.db\" }\nsyncs:\n  x:\n    source: s.t\n    target: s.u\n"
 
 static const struct {
@@ -207,6 +295,17 @@ static const struct {
      ":2:25: ",
      {"\"time_zone\"", "\"timezone\""}},
     {"journal_keep: { day: 3 }\n", ":1:17: ", {"\"day\"", "\"days\""}},
+    /* the server */
+    {"server: { lisen: x }\n", ":1:11: ", {"\"lisen\"", "\"listen\""}},
+    {"server: 7380\n", ":1:9: ", {"server is expected", ""}},
+    {"server: { tls: { certificate: x } }\n", ":1:16: ", {"certificate and key", ""}},
+    {"server: { plain: yes }\n", ":1:18: ", {"true or false", ""}},
+    {"server: { log: xml }\n", ":1:16: ", {"text or json", ""}},
+    {"server: { metrics: open }\n", ":1:20: ", {"viewer or public", ""}},
+    {"server: { hosts: [[a]] }\n", ":1:19: ", {"a text is expected", ""}},
+    {"server: { drain: soon }\n", ":1:18: ", {"a time from 1ms to 60min is expected", ""}},
+    {"server: { drain: 0s }\n", ":1:18: ", {"a time from 1ms to 60min is expected", ""}},
+    {"server: { limits: { runs: 100 } }\n", ":1:27: ", {"from 1 to 64", ""}},
     /* stores */
     {"stores: { a.b: \"sqlite:x\" }\n", ":1:11: ", {"no dot and no colon", ""}},
     {"stores: { \"a:b\": \"sqlite:x\" }\n", ":1:11: ", {"no dot and no colon", ""}},
@@ -221,6 +320,24 @@ static const struct {
     {"syncs: { x: { source: shp.t, target: shop.u } }\nstores: { shop: \"sqlite:x\" }\n",
      ":1:23: ",
      {"\"shp\"", "\"shop\""}},
+    {A_LOCK_TIMEOUT("9ms"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("0s"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("-5s"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("3601s"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("61min"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("99999999999999999999s"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("9223372036854775807min"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("5"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("s"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("1.5s"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("5h"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("5s 5s"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("off"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("[5s]"), WHAT_A_LOCK_TIMEOUT_IS},
+    {A_LOCK_TIMEOUT("{ s: 5 }"), WHAT_A_LOCK_TIMEOUT_IS},
+    {"stores:\n  a: { url: \"sqlite:x\", lock_timout: 5s }\n",
+     ":2:25: ",
+     {"\"lock_timout\"", "\"lock_timeout\""}},
     /* sides */
     {"stores: { s: \"sqlite:x\" }\nsyncs: { x: { source: s.t } }\n",
      ":2:10: ",
@@ -372,6 +489,9 @@ int main(void)
                                   teardown),
         cmocka_unit_test_teardown(a_collection_is_taken_exactly_as_written, teardown),
         cmocka_unit_test_teardown(shares_and_sizes_have_several_forms, teardown),
+        cmocka_unit_test_teardown(a_lock_timeout_is_a_time_with_its_unit, teardown),
+        cmocka_unit_test_teardown(every_setting_of_the_server_arrives, teardown),
+        cmocka_unit_test_teardown(a_configuration_lives_as_long_as_its_holders, teardown),
         cmocka_unit_test_teardown(each_mistake_is_told_with_its_place_and_what_to_write, teardown),
         cmocka_unit_test_teardown(no_message_shows_a_password, teardown),
         cmocka_unit_test_teardown(expansion_leaves_texts_without_variables_alone, teardown),

@@ -95,6 +95,8 @@ static void errno_decides_the_code(void **state)
         {EDQUOT, LS_FULL, "EDQUOT"},
         {EFBIG, LS_FULL, "EFBIG"},
         {ENOMEM, LS_NOMEM, "ENOMEM"},
+        {EMFILE, LS_BUSY, "EMFILE"},
+        {ENFILE, LS_BUSY, "ENFILE"},
         {EIO, LS_IO, "EIO"},
         {ENOTRECOVERABLE, LS_IO, "ENOTRECOVERABLE"},
     };

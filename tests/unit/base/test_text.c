@@ -245,6 +245,9 @@ static void hex_and_base64_match_the_rfc(void **state)
     ASSERT_APPENDS(ls_text_base64(&out, "\xfb\xff", 2), "+/8=");
     ASSERT_APPENDS(assert_true(ls_text_unhex(&out, "4A4b", 4)), "JK");
     ASSERT_APPENDS(assert_true(ls_text_unbase64(&out, "Zm9vYg==", 8)), "foob");
+    ASSERT_APPENDS(ls_text_base64url(&out, "\xfb\xff", 2), "-_8");
+    ASSERT_APPENDS(ls_text_base64url(&out, "foo", 3), "Zm9v");
+    ASSERT_APPENDS(assert_true(ls_text_unbase64url(&out, "Zm9vYg", 6)), "foob");
 }
 
 static void bytes_of_any_number_come_back_from_hex_and_base64(void **state)
@@ -271,6 +274,12 @@ static void bytes_of_any_number_come_back_from_hex_and_base64(void **state)
         assert_int_equal(back.size, 2 * n);
         assert_true(n == 0 || memcmp(back.data, data, n) == 0);
         assert_true(n == 0 || memcmp(back.data + n, data, n) == 0);
+        ls_buf_reset(&text);
+        ls_text_base64url(&text, data, n);
+        assert_int_equal(text.size, (n * 4 + 2) / 3);
+        assert_true(ls_text_unbase64url(&back, text.data, text.size));
+        assert_int_equal(back.size, 3 * n);
+        assert_true(n == 0 || memcmp(back.data + 2 * n, data, n) == 0);
     }
     ls_buf_done(&text);
     ls_buf_done(&back);
@@ -281,11 +290,23 @@ static void bad_codes_are_refused_and_leave_the_buffer_as_it_was(void **state)
     static const char *const hex[] = {"a", "0g", "00 00", "0x00", "00\n"};
     static const char *const base64[] = {
         "Zg", "Zg=", "Zg===", "Z===", "=", "Zh==", "Zm9v ", "Zm9*", "Zg==Zg==", "-_8=", "Zm9vZ"};
+    static const char *const base64url[] = {"Zg==", "Zg=",  "Z",    "Zh",    "Zm9", "Zm9v ",
+                                            "+/8",  "Zm9*", "Zm.v", "Zm9vZ", "=",   "Zm\n9v"};
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    char text[4] = "AAAA";
     struct ls_buf out;
     (void)state;
 
     ls_buf_init(&out, 0);
     ls_buf_text(&out, "kept");
+    for (size_t i = 0; i < sizeof(base64url) / sizeof(base64url[0]); i++)
+        assert_false(ls_text_unbase64url(&out, base64url[i], strlen(base64url[i])));
+    for (int c = 1; c < 256; c++) { /* of all bytes 64 are a digit, in either alphabet */
+        text[1] = (char)c;
+        assert_int_equal(ls_text_unbase64(&out, text, 4), strchr(digits, c) || strchr("+/", c));
+        assert_int_equal(ls_text_unbase64url(&out, text, 4), strchr(digits, c) || strchr("-_", c));
+    }
+    ls_buf_cut(&out, 4);
     for (size_t i = 0; i < sizeof(hex) / sizeof(hex[0]); i++)
         assert_false(ls_text_unhex(&out, hex[i], strlen(hex[i])));
     for (size_t i = 0; i < sizeof(base64) / sizeof(base64[0]); i++)

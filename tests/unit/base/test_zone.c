@@ -140,6 +140,76 @@ static void all_days_of_two_centuries_agree_with_the_c_library(void **state)
     tzset();
 }
 
+/* Walked from one to the next they cover all time, and the offset is their own from end to end. */
+static void stretches_follow_each_other_without_a_gap(void **state)
+{
+    static const char *const names[] = {"Europe/Vienna",  "Africa/Casablanca", "America/Santiago",
+                                        "Asia/Kathmandu", "Europe/Dublin",     "UTC"};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        struct ls_zone *zone = open_zone(names[i]);
+        struct ls_zone_stretch s = ls_zone_stretch(zone, INT64_MIN);
+        size_t count = 1;
+
+        assert_true(s.from_us == INT64_MIN);
+        while (s.to_us != INT64_MAX && s.to_us < at(2200, 1, 1, 0, 0)) {
+            const struct ls_zone_stretch next = ls_zone_stretch(zone, s.to_us);
+
+            assert_true(next.from_us == s.to_us && next.to_us > next.from_us);
+            for (int64_t t = next.from_us; t < next.to_us && t < at(2200, 1, 1, 0, 0);
+                 t += 7 * S * 86400)
+                assert_true(ls_zone_to_local(zone, t) - t == next.offset_us);
+            if (next.to_us != INT64_MAX)
+                assert_true(ls_zone_to_local(zone, next.to_us - 1) - next.to_us + 1 ==
+                            next.offset_us);
+            s = next;
+            count++;
+        }
+        assert_true(strcmp(names[i], "UTC") == 0 ? count == 1 : count > 2);
+        ls_zone_close(zone);
+    }
+}
+
+static void a_stretch_begins_and_ends_with_the_clock_changes(void **state)
+{
+    struct ls_zone *zone = open_zone("Australia/Lord_Howe"); /* half an hour of summer time */
+    struct ls_zone_stretch s = ls_zone_stretch(zone, at(2150, 6, 1, 0, 0));
+    (void)state;
+
+    assert_int_equal(s.offset_us, 630 * 60 * S);
+    assert_int_equal(s.from_us, at(2150, 4, 4, 15, 0)); /* Sunday the 5th, 02:00 at +11 */
+    assert_int_equal(s.to_us, at(2150, 10, 3, 15, 30));
+    s = ls_zone_stretch(zone, at(2024, 4, 6, 15, 0) - 1);
+    assert_int_equal(s.offset_us, 660 * 60 * S);
+    assert_int_equal(s.to_us, at(2024, 4, 6, 15, 0));
+    ls_zone_close(zone);
+}
+
+static void an_unknown_zone_is_told_its_nearest_neighbour(void **state)
+{
+    static const struct {
+        const char *wrong, *meant;
+    } cases[] = {
+        {"europe/vienna", "\"Europe/Vienna\"?"},
+        {"Vienna", "\"Europe/Vienna\"?"},
+        {"Europe/Viena", "\"Europe/Vienna\"?"},
+        {"salta", "\"America/Argentina/Salta\"?"},
+        {"America/NewYork", "\"America/New_York\"?"},
+        {"utc", "\"UTC\"?"},
+        {"Xyzzy/Plugh", "tzdata"},
+    };
+    struct ls_zone *zone = NULL;
+    struct ls_error err;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(ls_zone_open(cases[i].wrong, &zone, &err), LS_CONFIG);
+        if (!strstr(err.text, cases[i].wrong) || !strstr(err.text, cases[i].meant))
+            fail_msg("%s: %s", cases[i].wrong, err.text);
+    }
+}
+
 static void the_ends_of_time_do_not_overflow(void **state)
 {
     struct ls_zone *zone = open_zone("Australia/Sydney");
@@ -403,6 +473,9 @@ int main(void)
         cmocka_unit_test(a_day_that_was_skipped_is_taken_too),
         cmocka_unit_test(the_rule_holds_after_the_last_entry_of_the_file),
         cmocka_unit_test(all_days_of_two_centuries_agree_with_the_c_library),
+        cmocka_unit_test(stretches_follow_each_other_without_a_gap),
+        cmocka_unit_test(a_stretch_begins_and_ends_with_the_clock_changes),
+        cmocka_unit_test(an_unknown_zone_is_told_its_nearest_neighbour),
         cmocka_unit_test(the_ends_of_time_do_not_overflow),
         cmocka_unit_test(names_that_lead_elsewhere_are_refused),
         cmocka_unit_test(rules_of_every_form_are_understood),

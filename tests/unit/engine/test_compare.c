@@ -622,9 +622,9 @@ static void only_looks_at_these_records_alone(void **state)
          "",
          0},
         /* v is x on one side only: the pair takes part, and both sides of it are seen. */
-        {{.only = by_value, .only_count = 2}, "merge", "i2 ", 1},
-        {{.only = by_value, .only_count = 1}, "merge", "s1 i2 t3 ", 3},
-        {{.only = of_target, .only_count = 1}, "merge", "i2 ", 1},
+        {{.only = by_value, .only_count = 2}, "keys", "i2 ", 1},
+        {{.only = by_value, .only_count = 1}, "keys", "s1 i2 t3 ", 3},
+        {{.only = of_target, .only_count = 1}, "keys", "i2 ", 1},
         {{.only = both, .only_count = 2}, "keys", "i2 ", 1},
         {{.only = neither, .only_count = 2}, "keys", "", 0},
     };

@@ -73,8 +73,8 @@ static void a_whole_configuration_comes_back(void **state)
     static const struct ls_field_config soft[] = {{"deleted_at", "now"}};
     const struct ls_sync_config config = {
         .name = "customers",
-        .source = {"postgres://ann:secret@db/app", "public.customers", "Europe/Vienna"},
-        .target = {"sqlite:crm.db", "customers \\ 'x'", "UTC"},
+        .source = {"postgres://ann:secret@db/app", "public.customers", "Europe/Vienna", 250},
+        .target = {"sqlite:crm.db", "customers \\ 'x'", "UTC", 3600000},
         .key_count = 2,
         .key = key,
         .field_count = 2,
@@ -110,6 +110,8 @@ static void a_whole_configuration_comes_back(void **state)
     assert_string_equal(got.target.url, config.target.url);
     assert_string_equal(got.target.collection, config.target.collection);
     assert_string_equal(got.target.zone, config.target.zone);
+    assert_int_equal(got.source.lock_timeout_ms, 250);
+    assert_int_equal(got.target.lock_timeout_ms, 3600000);
     assert_int_equal(got.key_count, 2);
     same_texts(2, got.key, key);
     assert_int_equal(got.only_count, 2);
@@ -145,10 +147,41 @@ static void what_is_left_out_stays_left_out(void **state)
     assert_null(got.target_where);
     assert_null(got.source.collection);
     assert_null(got.source.zone);
+    assert_int_equal(got.source.lock_timeout_ms + got.target.lock_timeout_ms, 0);
     assert_int_equal(got.key_count + got.field_count + got.only_count + got.soft_count, 0);
     assert_int_equal(got.deletes, LS_DELETES_REMOVE);
     assert_false(got.atomic || got.cascades_accept);
     assert_int_equal(got.batch_rows, 0);
+    ls_arena_done(&mem);
+}
+
+/* A plan file may have been edited, and older ones have none. */
+static void a_lock_timeout_that_cannot_be_set_is_the_default(void **state)
+{
+    static const char *const sides[] = {"",
+                                        ",\"lock_timeout_ms\":9",
+                                        ",\"lock_timeout_ms\":-1",
+                                        ",\"lock_timeout_ms\":3600001",
+                                        ",\"lock_timeout_ms\":4294967396",
+                                        ",\"lock_timeout_ms\":\"250\"",
+                                        ",\"lock_timeout_ms\":null"};
+    struct ls_arena mem;
+
+    (void)state;
+    ls_arena_init(&mem, 0);
+    for (size_t i = 0; i < COUNT_OF(sides); i++) {
+        const char *json =
+            ls_arena_printf(&mem,
+                            "{\"source\":{\"url\":\"memory:a\",\"lock_timeout_ms\":10},"
+                            "\"target\":{\"url\":\"memory:b\"%s},\"deletes\":\"keep\"}",
+                            sides[i]);
+        struct ls_sync_config got = {0};
+        struct ls_error err = {0};
+
+        assert_ok(ls_sync_config_from_json(json, &mem, &got, &err), &err);
+        assert_int_equal(got.source.lock_timeout_ms, 10);
+        assert_int_equal(got.target.lock_timeout_ms, 0);
+    }
     ls_arena_done(&mem);
 }
 
@@ -192,6 +225,7 @@ int main(void)
         cmocka_unit_test(passwords_are_left_out_of_urls),
         cmocka_unit_test(a_whole_configuration_comes_back),
         cmocka_unit_test(what_is_left_out_stays_left_out),
+        cmocka_unit_test(a_lock_timeout_that_cannot_be_set_is_the_default),
         cmocka_unit_test(what_is_no_configuration_is_refused),
     };
 

@@ -162,7 +162,7 @@ static void sqlite_codes_have_meanings(void **state)
         {SQLITE_IOERR_READ, EIO, LS_IO, "IOERR"},
         {SQLITE_IOERR_ACCESS, EACCES, LS_PERMISSION, "IOERR"},
         {SQLITE_CANTOPEN, EROFS, LS_PERMISSION, "CANTOPEN"},
-        {SQLITE_CANTOPEN, EMFILE, LS_IO, "CANTOPEN"},
+        {SQLITE_CANTOPEN, EMFILE, LS_BUSY, "CANTOPEN"},
         {SQLITE_IOERR_FSYNC, EIO, LS_IO, "IOERR_FSYNC"},
         {SQLITE_FULL, EACCES, LS_FULL, "FULL"}, /* errno counts for input and output only */
         {250, 0, LS_IO, "UNKNOWN"},

@@ -92,18 +92,23 @@ void reopen(struct fixture *f)
     f->state = another(f);
 }
 
+struct ls_run new_run(const char *sync)
+{
+    return (struct ls_run){.sync = sync,
+                           .kind = "sync",
+                           .mode = "full",
+                           .source = "sqlite:/a.db#t",
+                           .target = "sqlite:/b.db#t",
+                           .config_json = "{\"key\":[\"id\"]}",
+                           .digest = "d1",
+                           .fingerprint = "f1",
+                           .started_us = ls_clock_now_us(),
+                           .error = ""};
+}
+
 struct ls_run begun(struct fixture *f, const char *sync)
 {
-    struct ls_run run = {.sync = sync,
-                         .kind = "sync",
-                         .mode = "full",
-                         .source = "sqlite:/a.db#t",
-                         .target = "sqlite:/b.db#t",
-                         .config_json = "{\"key\":[\"id\"]}",
-                         .digest = "d1",
-                         .fingerprint = "f1",
-                         .started_us = ls_clock_now_us(),
-                         .error = ""};
+    struct ls_run run = new_run(sync);
 
     assert_ok(f, ls_state_run_begin(f->state, &run, &f->err));
     return run;

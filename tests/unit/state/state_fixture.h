@@ -53,7 +53,9 @@ void assert_said(const struct fixture *f, const char *part);
 struct ls_state *another(struct fixture *f);
 /* Closes and opens again. */
 void reopen(struct fixture *f);
-/* A run of this sync, begun. */
+/* A run of this sync, as it is before it begins. */
+struct ls_run new_run(const char *sync);
+/* The same, begun. */
 struct ls_run begun(struct fixture *f, const char *sync);
 /* What a batch of a test counts for. */
 #define ONE_OF_EACH (&(const struct ls_batch_counts){100, 10, 1})

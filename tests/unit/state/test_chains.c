@@ -81,6 +81,50 @@ static void the_audit_log_lists_the_newest_first(void **state)
     assert_int_equal(verified(f), ENTRIES);
 }
 
+static void the_audit_log_can_be_paged_and_searched(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_audit *list = NULL;
+    size_t count = 9;
+
+    add_entries(f, ENTRIES);
+    assert_ok(f, ls_state_audit_add(f->state, "token:ci", "undo", "x", "{}", &f->err));
+    assert_ok(f, ls_state_audit_page(f->state, 5, NULL, NULL, 3, &f->mem, &count, &list, &f->err));
+    assert_int_equal(count, 3);
+    assert_int_equal(list[0].seq, 4);
+    assert_int_equal(list[2].seq, 2);
+    assert_ok(f, ls_state_audit_page(f->state, 2, NULL, NULL, 3, &f->mem, &count, &list, &f->err));
+    assert_int_equal(count, 1);
+    assert_ok(f, ls_state_audit_page(f->state, 1, NULL, NULL, 3, &f->mem, &count, &list, &f->err));
+    assert_int_equal(count, 0);
+    assert_ok(f,
+              ls_state_audit_page(f->state, 1000, NULL, NULL, 9, &f->mem, &count, &list, &f->err));
+    assert_int_equal(count, ENTRIES + 1);
+    assert_ok(
+        f, ls_state_audit_page(f->state, 0, "token:ci", NULL, 9, &f->mem, &count, &list, &f->err));
+    assert_int_equal(count, 1);
+    assert_ok(f, ls_state_audit_page(f->state, 4, "cli:me@host", "sync", 9, &f->mem, &count, &list,
+                                     &f->err));
+    assert_int_equal(count, 3);
+    assert_ok(f, ls_state_audit_page(f->state, 0, "cli:me@host", "undo", 9, &f->mem, &count, &list,
+                                     &f->err));
+    assert_int_equal(count, 0);
+
+    /* what was changed is noticed on the page that it is on, and what is missing too */
+    behind(f, "UPDATE {schema}audit SET subject = 'nothing' WHERE seq = 3");
+    assert_ok(f, ls_state_audit_page(f->state, 0, NULL, NULL, 3, &f->mem, &count, &list, &f->err));
+    assert_code(f, LS_CORRUPT,
+                ls_state_audit_page(f->state, 5, NULL, NULL, 3, &f->mem, &count, &list, &f->err));
+    assert_said(f, "audit entry 3");
+    assert_code(
+        f, LS_CORRUPT,
+        ls_state_audit_page(f->state, 0, "cli:me@host", NULL, 9, &f->mem, &count, &list, &f->err));
+    behind(f, "DELETE FROM {schema}audit WHERE seq = 3");
+    assert_code(f, LS_CORRUPT,
+                ls_state_audit_page(f->state, 4, NULL, NULL, 1, &f->mem, &count, &list, &f->err));
+    assert_said(f, "audit entry 3 is missing");
+}
+
 static void a_receipt_can_be_checked_with_sha256_alone(void **state)
 {
     struct fixture *f = *state;
@@ -321,6 +365,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(the_audit_log_lists_the_newest_first),
+        ON_BOTH(the_audit_log_can_be_paged_and_searched),
         ON_BOTH(a_receipt_can_be_checked_with_sha256_alone),
         ON_BOTH(a_run_without_a_receipt_says_so),
         ON_BOTH(a_run_has_one_receipt),

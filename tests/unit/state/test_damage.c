@@ -2,8 +2,9 @@
 /* A state file with flipped bits: what is read is right, or it is an error.
  *
  * One state is made and kept as bytes; then, a few hundred times, some bits of a copy are flipped
- * (chosen by a seed that a failure prints) and everything is read that can be. LOCKSTEP_TEST_ROUNDS
- * makes it more. */
+ * (chosen by a seed that a failure prints) and everything is read that can be. In the pages that have
+ * SQLite's header and the schema one bit is flipped at a time, and whatever fails then has to
+ * say that the state is damaged. LOCKSTEP_TEST_ROUNDS makes it more; 32768 a page flips each bit of them. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include "state_fixture.h"
 
 #define ROUNDS 300
+#define PAGE 4096
+#define SCHEMA_PAGES 32 /* at most */
 #define RUNS 4
 #define BATCHES 6
 
@@ -50,7 +53,11 @@ static void make_world(struct fixture *f, struct world *w)
 {
     char text[16000];
 
+    struct ls_state_lock *lock = NULL;
+
     *w = (struct world){.f = f};
+    assert_ok(f, ls_state_lock(f->state, "s", &lock, &f->err)); /* as each run does */
+    ls_state_unlock(lock);
     for (int r = 0; r < RUNS; r++) {
         struct ls_run *run = &w->runs[r];
         struct ls_journal j;
@@ -168,14 +175,10 @@ static void flip(char *data, size_t size, uint64_t seed)
     }
 }
 
-static unsigned round_of(const struct world *w, char *data, size_t size)
+static void put_in_place(const char *path, const char *data, size_t size)
 {
-    const char *path = w->f->url;
-    struct ls_state *state = NULL;
-    struct ls_error err;
     char beside[600];
     FILE *file = fopen(path, "wb");
-    unsigned failed = 1;
 
     assert_non_null(file);
     assert_int_equal(fwrite(data, 1, size, file), size);
@@ -184,6 +187,16 @@ static unsigned round_of(const struct world *w, char *data, size_t size)
     unlink(beside);
     snprintf(beside, sizeof beside, "%s-shm", path);
     unlink(beside);
+}
+
+static unsigned round_of(const struct world *w, char *data, size_t size)
+{
+    const char *path = w->f->url;
+    struct ls_state *state = NULL;
+    struct ls_error err;
+    unsigned failed = 1;
+
+    put_in_place(path, data, size);
     if (ls_state_open(path, false, &state, &err) == LS_OK)
         failed = read_everything(w, state);
     ls_state_close(state);
@@ -199,11 +212,17 @@ static int after_rounds(void **state)
     return after(state);
 }
 
+static unsigned long rounds_wanted(unsigned long fallback)
+{
+    const char *wanted = getenv("LOCKSTEP_TEST_ROUNDS");
+
+    return wanted ? strtoul(wanted, NULL, 10) : fallback;
+}
+
 static void flipped_bits_never_give_wrong_data(void **state)
 {
     struct fixture *f = *state;
-    const char *wanted = getenv("LOCKSTEP_TEST_ROUNDS");
-    const unsigned long rounds = wanted ? strtoul(wanted, NULL, 10) : ROUNDS;
+    const unsigned long rounds = rounds_wanted(ROUNDS);
     unsigned noticed = 0;
     struct world w;
     size_t size;
@@ -226,11 +245,138 @@ static void flipped_bits_never_give_wrong_data(void **state)
                 rounds / 8); /* else the flips hit nothing, and this test shows nothing */
 }
 
+/* ---- the schema ---- */
+
+static enum ls_code read_all(struct ls_state *state, const struct world *w, struct ls_arena *mem,
+                             struct ls_error *err)
+{
+    struct ls_run_line *lines = NULL;
+    struct ls_run *runs = NULL;
+    uint64_t checked = 0;
+    size_t count = 0;
+    enum ls_code rc = LS_OK;
+
+    for (int r = 0; r < RUNS && rc == LS_OK; r++) {
+        rc = read_journal(state, &w->runs[r], mem, err);
+        if (rc == LS_OK)
+            rc = read_receipt(state, w, r, mem, err);
+    }
+    if (rc == LS_OK)
+        rc = read_audit(state, w, mem, err);
+    if (rc == LS_OK)
+        rc = ls_state_audit_verify(state, &checked, err);
+    if (rc == LS_OK)
+        rc = ls_state_run_lines(state, w->runs[0].id, true, 0, 10, mem, &count, &lines, err);
+    if (rc == LS_OK) {
+        assert_int_equal(count, 0);
+        rc = ls_state_runs(state, "s", 100, mem, &count, &runs, err);
+    }
+    if (rc == LS_OK)
+        assert_int_equal(count, RUNS);
+    return rc;
+}
+
+/* A run as a sync makes it. */
+static enum ls_code write_all(struct ls_state *state, struct ls_arena *mem, struct ls_error *err)
+{
+    struct ls_run run = new_run("s");
+    struct ls_journal j;
+    enum ls_code rc = ls_state_run_begin(state, &run, err);
+
+    if (rc == LS_OK)
+        rc = ls_state_run_log(state, run.id, "a line", err);
+    if (rc == LS_OK)
+        rc = ls_state_journal(state, run.id, mem, &j, err);
+    if (rc == LS_OK)
+        rc = j.open(j.ctx, 1, "marker", err);
+    if (rc == LS_OK)
+        rc = j.add(j.ctx, 1, "piece", 5, err);
+    if (rc == LS_OK)
+        rc = j.sync(j.ctx, 1, ONE_OF_EACH, err);
+    if (rc == LS_OK)
+        rc = j.close(j.ctx, 1, true, err);
+    run.status = LS_RUN_COMPLETED;
+    if (rc == LS_OK)
+        rc = ls_state_run_save(state, &run, err);
+    if (rc == LS_OK)
+        rc = ls_state_receipt_add(state, run.id, ls_arena_printf(mem, "{\"id\":\"%s\"}", run.id),
+                                  err);
+    return rc == LS_OK ? ls_state_audit_add(state, "me", "sync", "s", "{}", err) : rc;
+}
+
+/* false: as if nothing were damaged. */
+static bool told_as_damage(const struct world *w, const char *data, size_t size)
+{
+    struct fixture *f = w->f;
+    struct ls_state *state = NULL;
+    struct ls_arena mem;
+    enum ls_code rc;
+
+    put_in_place(f->url, data, size);
+    ls_arena_init(&mem, 0);
+    rc = ls_state_open(f->url, true, &state, &f->err);
+    if (rc == LS_OK)
+        rc = read_all(state, w, &mem, &f->err);
+    if (rc == LS_OK)
+        rc = write_all(state, &mem, &f->err);
+    ls_state_close(state);
+    ls_arena_done(&mem);
+    if (rc == LS_OK)
+        return false;
+    assert_code(f, LS_CORRUPT, rc);
+    assert_said(f, "the state is damaged: ");
+    assert_said(f, "Restore a copy of it, or move it away");
+    return true;
+}
+
+/* Where the pages begin that have the header or texts of the schema. */
+static size_t schema_pages(const char *image, size_t size, size_t ret[SCHEMA_PAGES])
+{
+    size_t count = 0;
+
+    for (size_t at = 0; at + PAGE <= size; at += PAGE)
+        if (at == 0 || memmem(image + at, PAGE, "CREATE ", 7)) {
+            assert_true(count < SCHEMA_PAGES);
+            ret[count++] = at;
+        }
+    return count;
+}
+
+static void a_flipped_bit_of_the_schema_is_told_as_damage(void **state)
+{
+    struct fixture *f = *state;
+    const unsigned long rounds = rounds_wanted(2 * ROUNDS);
+    unsigned told = 0;
+    struct world w;
+    size_t pages[SCHEMA_PAGES], count, size;
+    char *image;
+
+    make_world(f, &w);
+    image = image_of(f, &size);
+    count = schema_pages(image, size, pages);
+    assert_false(told_as_damage(&w, image, size));
+    for (unsigned long seed = 1; seed <= rounds; seed++) {
+        /* an odd factor: each bit comes once before one comes again */
+        const size_t nth = seed * 2654435761u % (count * PAGE * 8);
+        const size_t bit = pages[nth / (PAGE * 8)] * 8 + nth % (PAGE * 8);
+
+        at_seed = seed;
+        image[bit / 8] ^= (char)(1u << bit % 8);
+        told += told_as_damage(&w, image, size);
+        image[bit / 8] ^= (char)(1u << bit % 8);
+    }
+    at_seed = 0;
+    print_message("%lu rounds over %zu pages, %u told\n", rounds, count, told);
+    assert_true(told >= rounds / 2); /* the schema takes most of its pages */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         {"flipped_bits_never_give_wrong_data", flipped_bits_never_give_wrong_data, on_sqlite,
          after_rounds, NULL},
+        {"a_flipped_bit_of_the_schema_is_told_as_damage",
+         a_flipped_bit_of_the_schema_is_told_as_damage, on_sqlite, after_rounds, NULL},
     };
 
     return cmocka_run_group_tests_name("state/damage", tests, NULL, NULL);

@@ -42,6 +42,21 @@ static void others_see_whether_a_process_is_at_work(void **state)
     ls_state_close(other);
 }
 
+/* On a server nothing of it is left behind that ends some time later. */
+static void what_is_unlocked_is_free_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_state *other = another(f);
+    struct ls_state_lock *lock = NULL;
+
+    for (int i = 0; i < 100; i++) {
+        assert_ok(f, ls_state_lock(i % 2 ? other : f->state, "s", &lock, &f->err));
+        ls_state_unlock(lock);
+        assert_false(ls_state_at_work(f->state, "s"));
+    }
+    ls_state_close(other);
+}
+
 static void whoever_holds_it_is_named(void **state)
 {
     struct fixture *f = *state;
@@ -338,16 +353,47 @@ static void what_was_synced_survives_a_kill(void **state)
     }
 }
 
+static void one_daemon_serves_a_file_and_says_who_it_is(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_state_lock *lock = NULL, *second = NULL;
+
+    assert_ok(f, ls_state_serve(f->url, &lock, &f->err));
+    assert_non_null(lock);
+    assert_code(f, LS_LOCKED, ls_state_serve(f->url, &second, &f->err));
+    ls_state_serve_note(lock, "pid 12, a long note that is replaced");
+    ls_state_serve_note(lock, "pid 12, here");
+    assert_code(f, LS_LOCKED, ls_state_serve(f->url, &second, &f->err));
+    assert_said(f, "(pid 12, here)");
+    ls_state_unlock(lock);
+    assert_ok(f, ls_state_serve(f->url, &second, &f->err));
+    ls_state_unlock(second);
+}
+
+static void any_number_of_daemons_serve_a_server(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_state_lock *lock = NULL;
+
+    assert_ok(f, ls_state_serve(f->url, &lock, &f->err));
+    assert_null(lock);
+    ls_state_serve_note(lock, "nobody reads this");
+    assert_ok(f, ls_state_ping(f->state, &f->err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(a_sync_is_locked_once),
         ON_BOTH(others_see_whether_a_process_is_at_work),
+        ON_BOTH(what_is_unlocked_is_free_at_once),
         ON_BOTH(whoever_holds_it_is_named),
         ON_BOTH(different_syncs_do_not_wait_for_one_another),
         ON_BOTH(the_lock_dies_with_its_process),
         ON_BOTH(processes_append_at_once_without_gap_or_break),
         ON_BOTH(journals_written_at_once_stay_apart),
+        ON_SQLITE(one_daemon_serves_a_file_and_says_who_it_is),
+        ON_POSTGRES(any_number_of_daemons_serve_a_server),
         ON_BOTH(what_was_synced_survives_a_kill),
     };
 

@@ -11,6 +11,7 @@
 #include "lib/testdir.h"
 #include "lib/testpg.h"
 #include "sql/sql.h"
+#include "state/migration_files.h"
 #include "state_fixture.h"
 
 /* A state of no fixture: opened, closed, its code. The message is left in f->err. */
@@ -280,18 +281,24 @@ static void a_newer_schema_is_refused(void **state)
 {
     struct fixture *f = *state;
 
-    behind(f, "INSERT INTO {schema}schema_version VALUES (6, 'future', 0)");
+    behind(f, "INSERT INTO {schema}schema_version SELECT max(number) + 1, 'future', 0 "
+              "FROM {schema}schema_version");
     assert_code(f, LS_VERSION, try(f, f->url, true));
     assert_said(f, "newer lockstep");
-    assert_said(f, "version 6");
 }
 
 static void an_older_schema_is_brought_up_to_date(void **state)
 {
     struct fixture *f = *state;
 
-    behind(f, "DROP TABLE {schema}receipts");
-    behind(f, "DROP TABLE {schema}audit");
+    static const char *const since[] = {
+        "receipts",         "audit",    "events",       "endpoints",   "deliveries", "attempts",
+        "tokens",           "users",    "sessions",     "setup_links", "throttles",  "schedules",
+        "schedule_firings", "received", "signing_keys", "message_ids", "url_groups"};
+
+    for (size_t i = 0; i < sizeof since / sizeof *since; i++)
+        behind(f, ls_arena_printf(&f->mem, "DROP TABLE {schema}%s", since[i]));
+    behind(f, "DELETE FROM {schema}heads WHERE name NOT IN ('runs', 'receipts', 'audit')");
     for (size_t i = 0; i < 4; i++)
         behind(f, (const char *const[]){"ALTER TABLE {schema}journal_batches DROP COLUMN created",
                                         "ALTER TABLE {schema}journal_batches DROP COLUMN updated",
@@ -299,7 +306,8 @@ static void an_older_schema_is_brought_up_to_date(void **state)
                                         "ALTER TABLE {schema}runs DROP COLUMN project"}[i]);
     behind(f, "DELETE FROM {schema}schema_version WHERE number > 2");
     reopen(f);
-    assert_int_equal(number_behind(f, "SELECT max(number) FROM {schema}schema_version"), 5);
+    assert_int_equal(number_behind(f, "SELECT max(number) FROM {schema}schema_version"),
+                     ls_migration_files[ls_migration_file_count - 1].number);
     assert_ok(f, ls_state_audit_add(f->state, "me", "test", "", "{}", &f->err));
 }
 
@@ -330,8 +338,9 @@ static void programs_that_make_the_state_at_once_agree(void **state)
             assert_true(wait(&status) > 0);
             assert_int_equal(status, 0);
         }
-        assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}heads"), 3);
-        assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}schema_version"), 5);
+        assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}heads"), 6);
+        assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}schema_version"),
+                         (int64_t)ls_migration_file_count);
     }
 }
 
@@ -345,6 +354,123 @@ static void a_missing_table_is_damage(void **state)
     assert_code(f, LS_CORRUPT, try(f, f->url, true));
     assert_said(f, "run_lines");
     assert_said(f, "Restore a copy");
+}
+
+/* Behind SQLite's own back: the file's schema as something else might leave it. */
+static void damage_schema(struct fixture *f, const char *change)
+{
+    behind(f, ls_arena_printf(&f->mem, "PRAGMA writable_schema = 1; UPDATE sqlite_master SET %s",
+                              change));
+}
+
+static void a_changed_schema_is_damage(void **state)
+{
+    static const struct {
+        const char *change, *said;
+    } changes[] = {
+        {"sql = replace(sql, 'marker', 'narker')",
+         "its table journal_batches is not what was made"},
+        {"sql = replace(sql, 'DEFAULT ''''', 'DEFAULT ''x''') WHERE name = 'runs'",
+         "its table runs is not what"},
+        {"sql = replace(sql, 'state = 0', 'state = 1')", "its index journal_open_batches is not"},
+        {"name = 'ruos', tbl_name = 'ruos' WHERE name = 'runs'", "ruos"},
+        {"name = 'schema_versioo' WHERE name = 'schema_version'", "schema_versioo"},
+        {"rootpage = 2 WHERE name = 'audit'", "where its tables begin"},
+        {"rootpage = (SELECT rootpage FROM sqlite_master WHERE name = 'audit') "
+         "WHERE name = 'schema_version'",
+         "where its tables begin"},
+    };
+    struct fixture *f = *state;
+    char *sound;
+    size_t size;
+
+    ls_state_close(f->state);
+    f->state = NULL;
+    sound = bytes_of(f->url, &size);
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        write_file(f->url, sound, size);
+        damage_schema(f, changes[i].change);
+        assert_code(f, LS_CORRUPT, try(f, f->url, true));
+        assert_said(f, "the state is damaged: ");
+        assert_said(f, changes[i].said);
+        assert_said(f, "Restore a copy");
+    }
+    free(sound);
+}
+
+static void a_version_that_is_not_what_was_written_is_damage(void **state)
+{
+    static const char *const changes[] = {
+        "DELETE FROM {schema}schema_version",
+        "DELETE FROM {schema}schema_version WHERE number = 3",
+        "UPDATE {schema}schema_version SET number = 1000 WHERE number = 5",
+        "UPDATE {schema}schema_version SET number = -5 WHERE number = 5",
+    };
+    struct fixture *f = *state;
+
+    behind(f, "CREATE TABLE {schema}kept AS SELECT * FROM {schema}schema_version");
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        behind(f, changes[i]);
+        assert_code(f, LS_CORRUPT, try(f, f->url, true));
+        assert_said(f, "the version of its tables");
+        behind(f, "DELETE FROM {schema}schema_version");
+        behind(f, "INSERT INTO {schema}schema_version SELECT * FROM {schema}kept");
+    }
+}
+
+/* What SQLite may not write it opens all the same, and refuses each write with advice that would not help. */
+static void a_header_of_a_later_format_is_damage(void **state)
+{
+    static const struct {
+        size_t at;
+        char value;
+    } bytes[] = {{18, 3}, {44 + 3, 5}}; /* the format for writing; the schema's */
+    struct fixture *f = *state;
+    char *data;
+    size_t size;
+
+    ls_state_close(f->state);
+    f->state = NULL;
+    data = bytes_of(f->url, &size);
+    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
+        const char before = data[bytes[i].at];
+
+        data[bytes[i].at] = bytes[i].value;
+        write_file(f->url, data, size);
+        assert_code(f, LS_CORRUPT, try(f, f->url, true));
+        assert_said(f, "Restore a copy");
+        data[bytes[i].at] = before;
+    }
+    free(data);
+}
+
+static void a_schema_of_another_version_is_damage(void **state)
+{
+    struct fixture *f = *state;
+
+    behind(f, "DELETE FROM schema_version WHERE number >= 5");
+    assert_code(f, LS_CORRUPT, try(f, f->url, true));
+    assert_said(f, "its table runs is not what was made");
+}
+
+static void what_a_user_may_do_to_the_file_is_no_damage(void **state)
+{
+    static const char *const doings[] = {
+        "VACUUM",
+        "ANALYZE",
+        "CREATE INDEX of_mine ON runs (started_us)",
+        "CREATE VIEW seen AS SELECT number, status FROM runs",
+        "PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM",
+        "PRAGMA page_size = 512; VACUUM",
+    };
+    struct fixture *f = *state;
+
+    ls_state_close(f->state);
+    f->state = NULL;
+    for (size_t i = 0; i < sizeof doings / sizeof doings[0]; i++) {
+        behind(f, doings[i]);
+        assert_ok(f, try(f, f->url, true));
+    }
 }
 
 static void a_changed_head_is_damage(void **state)
@@ -425,6 +551,11 @@ int main(void)
         ON_BOTH(an_older_schema_is_brought_up_to_date),
         ON_BOTH(programs_that_make_the_state_at_once_agree),
         ON_BOTH(a_missing_table_is_damage),
+        ON_SQLITE(a_changed_schema_is_damage),
+        ON_BOTH(a_version_that_is_not_what_was_written_is_damage),
+        ON_SQLITE(a_header_of_a_later_format_is_damage),
+        ON_SQLITE(a_schema_of_another_version_is_damage),
+        ON_SQLITE(what_a_user_may_do_to_the_file_is_no_damage),
         ON_BOTH(a_changed_head_is_damage),
         ON_SQLITE(a_state_that_lost_its_content_is_damage),
         ON_SQLITE(a_truncated_file_is_damage),

@@ -420,6 +420,49 @@ static void open_batches_are_found_by_their_target(void **state)
     assert_int_equal(count, 1);
 }
 
+static void runs_are_listed_by_page_and_by_what_they_are(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_run *runs = NULL, run;
+    size_t count = 0;
+
+    for (int i = 0; i < 6; i++) {
+        run = begun(f, i % 2 ? "odd" : "even");
+        ended(f, &run, i < 3 ? LS_RUN_COMPLETED : LS_RUN_FAILED);
+    }
+#define PAGE(max, ...)                                                                           \
+    assert_ok(f, ls_state_runs_page(f->state, &(const struct ls_run_filter){__VA_ARGS__}, (max), \
+                                    &f->mem, &count, &runs, &f->err))
+    PAGE(4, .sync = NULL);
+    assert_int_equal(count, 4);
+    assert_int_equal(runs[0].number, 6);
+    PAGE(4, .before = 3);
+    assert_int_equal(count, 2);
+    assert_int_equal(runs[0].number, 2);
+    PAGE(9, .sync = "odd");
+    assert_int_equal(count, 3);
+    PAGE(9, .sync = "odd", .status = "failed");
+    assert_int_equal(count, 2);
+    assert_int_equal(runs[1].number, 4);
+    PAGE(9, .status = "completed", .before = 3);
+    assert_int_equal(count, 2);
+    PAGE(9, .kind = "undo");
+    assert_int_equal(count, 0);
+#undef PAGE
+}
+
+static void a_run_may_bring_its_id(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_run run = {.sync = "s", .kind = "sync", .started_us = 1}, found;
+
+    memcpy(run.id, "01234567-89ab-4def-8123-456789abcdef", sizeof run.id);
+    assert_ok(f, ls_state_run_begin(f->state, &run, &f->err));
+    assert_string_equal(run.id, "01234567-89ab-4def-8123-456789abcdef");
+    assert_ok(f, ls_state_run_find(f->state, run.id, &f->mem, &found, &f->err));
+    assert_int_equal(found.number, run.number);
+}
+
 /* ---- lines ---- */
 
 static size_t lines_of(struct fixture *f, const char *id, bool errors, size_t max,
@@ -427,7 +470,7 @@ static size_t lines_of(struct fixture *f, const char *id, bool errors, size_t ma
 {
     size_t count = 0;
 
-    assert_ok(f, ls_state_run_lines(f->state, id, errors, max, &f->mem, &count, ret, &f->err));
+    assert_ok(f, ls_state_run_lines(f->state, id, errors, 0, max, &f->mem, &count, ret, &f->err));
     return count;
 }
 
@@ -436,6 +479,7 @@ static void log_lines_are_there_at_once_and_in_order(void **state)
     struct fixture *f = *state;
     struct ls_run first = begun(f, "s"), second = begun(f, "s");
     struct ls_run_line *lines = NULL;
+    size_t count = 0;
 
     assert_ok(f, ls_state_run_log(f->state, first.id, "one", &f->err));
     assert_ok(f, ls_state_run_log(f->state, second.id, "other", &f->err));
@@ -447,6 +491,11 @@ static void log_lines_are_there_at_once_and_in_order(void **state)
     assert_true(lines[0].at_us > 0 && lines[0].at_us <= lines[1].at_us);
     assert_int_equal(lines_of(f, first.id, true, 10, &lines), 0);
     assert_int_equal(lines_of(f, second.id, false, 10, &lines), 1);
+    assert_int_equal(lines_of(f, first.id, false, 10, &lines), 2);
+    assert_ok(f, ls_state_run_lines(f->state, first.id, false, lines[0].seq, 10, &f->mem, &count,
+                                    &lines, &f->err));
+    assert_int_equal(count, 1);
+    assert_true(strncmp(lines[0].text, "two ", 4) == 0);
 }
 
 static void failed_records_are_there_when_they_are_asked_for(void **state)
@@ -535,6 +584,8 @@ int main(void)
         ON_BOTH(a_run_of_some_records_alone_does_not_move_the_memory),
         ON_BOTH(projects_that_share_a_name_do_not_share_a_memory),
         ON_BOTH(open_batches_are_found_by_their_target),
+        ON_BOTH(runs_are_listed_by_page_and_by_what_they_are),
+        ON_BOTH(a_run_may_bring_its_id),
         ON_BOTH(log_lines_are_there_at_once_and_in_order),
         ON_BOTH(failed_records_are_there_when_they_are_asked_for),
         ON_BOTH(the_first_ten_thousand_errors_are_kept),

@@ -538,6 +538,53 @@ static bool orders(struct env *env, const char *table, const char *key)
     return ls_store_orders(reader(env), look_by(env, table, key));
 }
 
+static int by_length(void *unused, int a_size, const void *a, int b_size, const void *b)
+{
+    (void)unused;
+    (void)a;
+    (void)b;
+    return a_size - b_size;
+}
+
+/* Whether v = text is looked up, and the ids of what comes then. */
+static bool seeks(struct env *env, const char *table, const char *field_name, struct ls_value v,
+                  const char **ret)
+{
+    struct ls_scan *scan = look_by(env, table, "id");
+    const struct ls_sought sought = {
+        .condition = {(size_t)ls_schema_find(scan->schema, field_name), LS_OP_EQ, 1, &v}};
+
+    scan->sought_count = 1;
+    scan->sought = &sought;
+    scan->field_count = 1;
+    *ret = read_text(env, reader(env), scan);
+    return ls_store_seeks(reader(env), scan->schema, &sought);
+}
+
+static void what_sqlite_cannot_compare_is_not_looked_up(void **state)
+{
+    const struct ls_value ann = ls_value_text("Ann"), half = ls_value_data(LS_T_DECIMAL, "0.5", 3);
+    struct env *env = *state;
+    const char *ids;
+
+    sqlite3_create_collation(env->app, "by_length", SQLITE_UTF8, NULL, by_length);
+    run(env,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT COLLATE by_length,"
+        " b TEXT COLLATE NOCASE, c DECIMAL);"
+        "INSERT INTO t VALUES (1, 'Ann', 'ANN', 0.5), (2, 'Ben', 'Ben', 1), (3, 'x', 'Ann', 2);"
+        "CREATE VIEW w AS SELECT * FROM t");
+    assert_false(seeks(env, "t", "a", ann, &ids));
+    assert_string_equal(ids, "1;2;3");
+    assert_true(seeks(env, "t", "b", ann, &ids)); /* what the collation takes for it comes too */
+    assert_string_equal(ids, "1;3");
+    assert_true(seeks(env, "t", "c", half, &ids));
+    assert_string_equal(ids, "1");
+    assert_true(seeks(env, "w", "b", ann, &ids));
+    assert_string_equal(ids, "1;3");
+    assert_false(seeks(env, "w", "c", half, &ids)); /* a view may have texts there */
+    assert_string_equal(ids, "1;2;3");
+}
+
 static void an_order_is_promised_only_where_it_holds(void **state)
 {
     struct env *env = *state;
@@ -1175,6 +1222,7 @@ int main(void)
         T(values_come_as_they_are_stored_where_the_type_does_not_fit),
         T(what_was_read_is_written_back_byte_by_byte),
         T(names_of_the_rowid_may_be_taken),
+        T(what_sqlite_cannot_compare_is_not_looked_up),
         T(an_order_is_promised_only_where_it_holds),
         T(a_folding_column_is_ordered_by_bytes),
         T(sorting_is_left_to_the_engine_where_it_would_hold_a_lock),

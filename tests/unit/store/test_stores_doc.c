@@ -21,7 +21,7 @@ static const struct {
 } caps[] = {
     {LS_CAP_ORDER, "order"},     {LS_CAP_DIGEST, "digest"},   {LS_CAP_WRITE, "write"},
     {LS_CAP_CREATE, "create"},   {LS_CAP_LOCK, "lock"},       {LS_CAP_FETCH, "fetch"},
-    {LS_CAP_BATCHES, "batches"}, {LS_CAP_WRITERS, "writers"},
+    {LS_CAP_BATCHES, "batches"}, {LS_CAP_WRITERS, "writers"}, {LS_CAP_INBOX, "inbox"},
 };
 #define CAP_COUNT (sizeof(caps) / sizeof(caps[0]))
 

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* endpoints.c - the endpoints in force.
+ *
+ * The configuration's endpoints are written into the state before anything needs them, so that every process
+ * that accepts events sends them the same ways: the command line, the daemon, several nodes. One that the configuration
+ * does not name any more is removed, with what was on its way to it. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/events.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+static enum ls_code configured(struct lockstep *ls, struct ls_arena *mem, size_t *ret_count,
+                               struct ls_endpoint **ret, struct ls_error *err)
+{
+    const struct ls_events_config *config = ls->config ? &ls->config->events : NULL;
+    struct ls_endpoint *environment = NULL, *all;
+    const size_t named = config ? config->endpoint_count : 0;
+    size_t more = 0;
+    enum ls_code rc = ls_config_environment_endpoints(mem, &more, &environment, err);
+
+    if (rc != LS_OK)
+        return rc;
+    all = ls_arena_array(mem, named + more, sizeof *all);
+    if (!all)
+        return ls_error_nomem(err);
+    if (named)
+        memcpy(all, config->endpoints, named * sizeof *all);
+    if (more)
+        memcpy(all + named, environment, more * sizeof *all);
+    *ret = all;
+    *ret_count = named + more;
+    return LS_OK;
+}
+
+static struct ls_endpoint *find(struct ls_endpoint *list, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i].name, name) == 0)
+            return &list[i];
+    return NULL;
+}
+
+static bool same_secrets(const struct ls_endpoint *a, const struct ls_endpoint *b)
+{
+    if (a->secret_count != b->secret_count)
+        return false;
+    for (size_t i = 0; i < a->secret_count; i++)
+        if (strcmp(a->secrets[i], b->secrets[i]) != 0)
+            return false;
+    return true;
+}
+
+/* Sealing is not the same twice, so what is kept is compared before it is written. */
+static bool same(const struct ls_endpoint *a, const struct ls_endpoint *b, struct ls_arena *mem)
+{
+    const char *x = ls_endpoint_settings(a, mem), *y = ls_endpoint_settings(b, mem);
+
+    return x && y && strcmp(x, y) == 0 && strcmp(a->url, b->url) == 0 &&
+           strcmp(a->origin, b->origin) == 0 && same_secrets(a, b);
+}
+
+/* Pause and breaker are what people and receivers did to it; they stay, except that the configuration can pause. A new URL ends what the old
+ * one was disabled for. */
+static enum ls_code write_one(struct ls_queue_tx *tx, const struct ls_seal_key *key,
+                              const struct ls_endpoint *wanted, const struct ls_endpoint *there,
+                              struct ls_arena *mem, struct ls_error *err)
+{
+    struct ls_endpoint e = *wanted;
+    struct ls_endpoint_row row;
+    enum ls_code rc;
+
+    if (there) {
+        e.number = there->number;
+        e.paused = there->paused || wanted->paused;
+        e.breaker = there->breaker;
+        e.disabled = strcmp(there->url, wanted->url) == 0 ? there->disabled : "";
+    }
+    rc = ls_endpoint_to_row(&e, key, mem, &row, err);
+    return rc == LS_OK ? ls_endpoint_save(tx, &row, err) : rc;
+}
+
+/* Several processes may begin with the same configuration at the same time: what is there is read under the lock. */
+static enum ls_code settle(struct ls_queue_tx *tx, const struct ls_seal_key *key,
+                           struct ls_endpoint *wanted, size_t wanted_count, struct ls_arena *mem,
+                           struct ls_error *err)
+{
+    struct ls_endpoint *there = NULL;
+    size_t there_count = 0;
+    enum ls_code rc = ls_endpoints_lock(tx, err);
+
+    if (rc == LS_OK)
+        rc = ls_endpoints_read(tx->state, key, mem, &there_count, &there, err);
+    for (size_t i = 0; i < there_count && rc == LS_OK; i++)
+        if (strcmp(there[i].origin, "config") == 0 && !find(wanted, wanted_count, there[i].name))
+            rc = ls_endpoint_remove(tx, there[i].number, err);
+    for (size_t i = 0; i < wanted_count && rc == LS_OK; i++) {
+        const struct ls_endpoint *old = find(there, there_count, wanted[i].name);
+
+        if (!old || !same(&wanted[i], old, mem))
+            rc = write_one(tx, key, &wanted[i], old, mem, err);
+    }
+    return rc;
+}
+
+static bool all_settled(struct ls_endpoint *wanted, size_t wanted_count, struct ls_endpoint *there,
+                        size_t there_count, struct ls_arena *mem)
+{
+    for (size_t i = 0; i < there_count; i++)
+        if (strcmp(there[i].origin, "config") == 0 && !find(wanted, wanted_count, there[i].name))
+            return false;
+    for (size_t i = 0; i < wanted_count; i++) {
+        const struct ls_endpoint *old = find(there, there_count, wanted[i].name);
+
+        if (!old || !same(&wanted[i], old, mem))
+            return false;
+    }
+    return true;
+}
+
+enum ls_code ls_api_endpoints(struct lockstep *ls, struct ls_arena *mem, size_t *ret_count,
+                              struct ls_endpoint **ret, struct ls_error *err)
+{
+    struct ls_endpoint *wanted = NULL;
+    struct ls_seal_key key;
+    struct ls_queue_tx tx;
+    size_t wanted_count = 0;
+    enum ls_code rc = ls_api_state(ls, true, err);
+
+    if (rc == LS_OK)
+        rc = ls_seal_key(ls_state_where(ls->state), &key, err);
+    if (rc != LS_OK)
+        return rc;
+    rc = configured(ls, mem, &wanted_count, &wanted, err);
+    if (rc == LS_OK)
+        rc = ls_endpoints_read(ls->state, &key, mem, ret_count, ret, err);
+    /* Only a process that was told of endpoints settles them: one without a configuration takes them as they are. */
+    if (rc == LS_OK && (ls->config || wanted_count) &&
+        !all_settled(wanted, wanted_count, *ret, *ret_count, mem)) {
+        rc = ls_queue_begin(ls->state, ls_clock_now_us(), &tx, err);
+        if (rc == LS_OK)
+            rc = ls_queue_end(&tx, settle(&tx, &key, wanted, wanted_count, mem, err), err);
+        if (rc == LS_OK)
+            rc = ls_endpoints_read(ls->state, &key, mem, ret_count, ret, err);
+    }
+    ls_seal_key_wipe(&key);
+    return rc;
+}
+
+size_t ls_route(const struct ls_endpoint *endpoints, size_t count, const char *type, int64_t *ret)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (ls_endpoint_wants(&endpoints[i], type) &&
+            strcmp(endpoints[i].origin, LS_ENDPOINT_OF_MESSAGES) != 0)
+            ret[n++] = endpoints[i].number;
+    return n;
+}
+
+static enum ls_code not_there(const char *name, const char *const *names, size_t count,
+                              struct ls_error *err)
+{
+    const char *near = ls_text_nearest(name, names, count);
+
+    return ls_error_set(
+        err, LS_NOT_FOUND,
+        "there is no endpoint named %.100s%s%s%s. `lockstep endpoints list` shows them", name,
+        near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+}
+
+enum ls_code ls_api_endpoint_find(struct ls_endpoint *list, size_t count, const char *name,
+                                  struct ls_arena *mem, struct ls_endpoint **ret,
+                                  struct ls_error *err)
+{
+    const char **names = ls_arena_array(mem, count, sizeof *names);
+    size_t n = 0;
+
+    *ret = find(list, count, name);
+    if (*ret && strcmp((*ret)->origin, LS_ENDPOINT_OF_MESSAGES) != 0)
+        return LS_OK;
+    for (size_t i = 0; names && i < count; i++)
+        if (strcmp(list[i].origin, LS_ENDPOINT_OF_MESSAGES) != 0)
+            names[n++] = list[i].name;
+    return names ? not_there(name, names, n, err) : ls_error_nomem(err);
+}
+
+enum ls_code ls_api_endpoint_number(struct lockstep *ls, const char *name, struct ls_arena *mem,
+                                    int64_t *ret, struct ls_error *err)
+{
+    struct ls_endpoint_row *rows = NULL;
+    const char **names;
+    size_t count = 0;
+    enum ls_code rc = ls_endpoint_rows(ls->state, mem, &count, &rows, err);
+
+    if (rc != LS_OK)
+        return rc;
+    names = ls_arena_array(mem, count, sizeof *names);
+    if (!names)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rows[i].name, name) == 0) {
+            *ret = rows[i].number;
+            return LS_OK;
+        }
+        names[i] = rows[i].name;
+    }
+    return not_there(name, names, count, err);
+}

@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* outbox.c - events that an application's own transactions write.
+ *
+ * A trigger writes a row for each record that a statement changes, in the statement's transaction: a change and its event are there together, or neither is. Rows
+ * are handed to the queue and removed once they are on disk there. Between the two a process may die; then they are handed in again, with the same ids, which the
+ * queue knows. So each becomes an event once, as long as the queue remembers ids.
+ *
+ * Rows are removed by their numbers and never by a bound: a transaction that commits late has lower numbers than one before it. Of one record the numbers rise with
+ * its changes, since whoever changes it holds its lock.
+ *
+ * What a trigger does may not make the application's statement fail: bytes become hexadecimal digits, and what is no JSON after all is found by whoever reads it.
+ * An update that changes nothing is no event. */
+#include "event/outbox.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+
+#define TRIGGER "lockstep_outbox"
+
+/* By dialect. */
+static const char *const outbox_name[] = {
+    [LS_SQLITE] = "lockstep_outbox", [LS_POSTGRES] = "lockstep.outbox"};
+
+static const char postgres_outbox[] =
+    "CREATE SCHEMA IF NOT EXISTS lockstep;"
+    "CREATE TABLE IF NOT EXISTS lockstep.outbox ("
+    "seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
+    "id text NOT NULL DEFAULT gen_random_uuid()::text, type text NOT NULL, "
+    "resource_type text NOT NULL, resource_id text NOT NULL, data text, "
+    "at timestamptz NOT NULL DEFAULT clock_timestamp(), refused text);"
+    /* Owned by whoever installs it, so that the application needs no rights on the outbox. */
+    "CREATE OR REPLACE FUNCTION lockstep.outbox() RETURNS trigger LANGUAGE plpgsql "
+    "SECURITY DEFINER SET search_path TO pg_catalog SET timezone TO 'UTC' AS $outbox$ "
+    "DECLARE kind text; rec jsonb; text_of text; key text := ''; "
+    "BEGIN "
+    "IF TG_OP = 'DELETE' THEN kind := TG_ARGV[3]; rec := to_jsonb(OLD); "
+    "text_of := row_to_json(OLD)::text; "
+    "ELSE kind := CASE TG_OP WHEN 'INSERT' THEN TG_ARGV[1] ELSE TG_ARGV[2] END; "
+    "rec := to_jsonb(NEW); text_of := row_to_json(NEW)::text; END IF; "
+    "IF kind = '' THEN RETURN NULL; END IF; "
+    "IF TG_OP = 'UPDATE' THEN IF OLD IS NOT DISTINCT FROM NEW THEN RETURN NULL; END IF; END IF; "
+    "FOR i IN 4 .. TG_NARGS - 1 LOOP "
+    "key := key || CASE WHEN i > 4 THEN ',' ELSE '' END || coalesce(rec ->> TG_ARGV[i], ''); "
+    "END LOOP; "
+    "INSERT INTO lockstep.outbox (type, resource_type, resource_id, data) "
+    "VALUES (kind, TG_ARGV[0], key, text_of); "
+    "RETURN NULL; END $outbox$;";
+
+static const char sqlite_outbox[] =
+    "CREATE TABLE IF NOT EXISTS lockstep_outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, "
+    "id TEXT NOT NULL DEFAULT (lower(hex(randomblob(16)))), type TEXT NOT NULL, "
+    "resource_type TEXT NOT NULL, resource_id TEXT NOT NULL, data TEXT, "
+    "at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), refused TEXT)";
+
+static const char *name_of(const struct ls_sql *db)
+{
+    return outbox_name[ls_sql_dialect(db)];
+}
+
+/* ---- statements ---- */
+
+static enum ls_code run(struct ls_sql *db, struct ls_buf *sql, struct ls_error *err)
+{
+    const enum ls_code rc =
+        sql->failed ? ls_error_nomem(err) : ls_sql_exec(db, ls_buf_str(sql), err);
+
+    ls_buf_done(sql);
+    return rc;
+}
+
+static void add_table(struct ls_buf *sql, const char *schema, const char *table)
+{
+    if (schema) {
+        ls_text_ident(sql, schema);
+        ls_buf_char(sql, '.');
+    }
+    ls_text_ident(sql, table);
+}
+
+static enum ls_code one_number(struct ls_sql *db, const char *sql, int64_t *ret,
+                               struct ls_error *err)
+{
+    struct ls_sql_stmt *stmt = NULL;
+    bool row = false;
+    const enum ls_code rc = ls_sql_one(db, sql, NULL, 0, &stmt, &row, err);
+
+    *ret = rc == LS_OK && row ? ls_sql_i64(stmt, 0) : 0;
+    ls_sql_finish(stmt);
+    return rc;
+}
+
+/* ---- PostgreSQL ---- */
+
+static enum ls_code drop_trigger(struct ls_sql *db, const char *schema, const char *table,
+                                 struct ls_error *err)
+{
+    struct ls_buf sql;
+
+    ls_buf_init(&sql, 0);
+    ls_buf_text(&sql, "DROP TRIGGER IF EXISTS " TRIGGER " ON ");
+    add_table(&sql, schema, table);
+    return run(db, &sql, err);
+}
+
+static enum ls_code install_postgres(struct ls_sql *db, const struct ls_outbox_table *t,
+                                     struct ls_error *err)
+{
+    struct ls_buf sql;
+    enum ls_code rc = ls_sql_exec(db, postgres_outbox, err);
+
+    if (rc == LS_OK)
+        rc = drop_trigger(db, t->schema, t->table, err);
+    if (rc != LS_OK)
+        return rc;
+    ls_buf_init(&sql, 0);
+    ls_buf_text(&sql, "CREATE TRIGGER " TRIGGER " AFTER INSERT OR UPDATE OR DELETE ON ");
+    add_table(&sql, t->schema, t->table);
+    ls_buf_text(&sql, " FOR EACH ROW EXECUTE PROCEDURE lockstep.outbox(");
+    ls_text_literal(&sql, t->resource);
+    for (size_t i = 0; i < 3; i++) {
+        ls_buf_text(&sql, ", ");
+        ls_text_literal(&sql, t->types[i]);
+    }
+    for (size_t i = 0; i < t->key_count; i++) {
+        ls_buf_text(&sql, ", ");
+        ls_text_literal(&sql, t->key[i]);
+    }
+    ls_buf_char(&sql, ')');
+    return run(db, &sql, err);
+}
+
+/* ---- SQLite ---- */
+
+static const char *const verbs[3] = {"INSERT", "UPDATE", "DELETE"};
+
+static void add_trigger_name(struct ls_buf *sql, const char *table, size_t verb)
+{
+    struct ls_buf name;
+
+    ls_buf_init(&name, 0);
+    ls_buf_printf(&name, TRIGGER "_%s_%s", table, verbs[verb]);
+    ls_text_ident(sql, ls_buf_str(&name));
+    ls_buf_done(&name);
+}
+
+static enum ls_code drop_triggers(struct ls_sql *db, const char *table, struct ls_error *err)
+{
+    enum ls_code rc = LS_OK;
+
+    for (size_t verb = 0; verb < 3 && rc == LS_OK; verb++) {
+        struct ls_buf sql;
+
+        ls_buf_init(&sql, 0);
+        ls_buf_text(&sql, "DROP TRIGGER IF EXISTS ");
+        add_trigger_name(&sql, table, verb);
+        rc = run(db, &sql, err);
+    }
+    return rc;
+}
+
+/* row."column", bytes as hexadecimal digits. */
+static void add_value(struct ls_buf *sql, const char *row, const char *column)
+{
+    struct ls_buf name;
+
+    ls_buf_init(&name, 0);
+    ls_buf_printf(&name, "%s.", row);
+    ls_text_ident(&name, column);
+    ls_buf_printf(sql, "CASE typeof(%s) WHEN 'blob' THEN hex(%s) ELSE %s END", ls_buf_str(&name),
+                  ls_buf_str(&name), ls_buf_str(&name));
+    ls_buf_done(&name);
+}
+
+/* The record as JSON, put together piece by piece: functions take too few arguments for broad tables. */
+static void add_record(struct ls_buf *sql, const struct ls_outbox_table *t, const char *row)
+{
+    ls_buf_text(sql, "'{'");
+    for (size_t i = 0; i < t->field_count; i++) {
+        struct ls_buf name;
+
+        ls_buf_init(&name, 0);
+        ls_buf_text(&name, i ? "," : "");
+        ls_text_json(&name, t->fields[i], strlen(t->fields[i]));
+        ls_buf_char(&name, ':');
+        ls_buf_text(sql, " || ");
+        ls_text_literal(sql, ls_buf_str(&name));
+        ls_buf_done(&name);
+        ls_buf_text(sql, " || json_quote(");
+        add_value(sql, row, t->fields[i]);
+        ls_buf_char(sql, ')');
+    }
+    ls_buf_text(sql, " || '}'");
+}
+
+static void add_key(struct ls_buf *sql, const struct ls_outbox_table *t, const char *row)
+{
+    for (size_t i = 0; i < t->key_count; i++) {
+        ls_buf_text(sql, i ? " || ',' || (" : "(");
+        add_value(sql, row, t->key[i]);
+        ls_buf_char(sql, ')');
+    }
+}
+
+static void add_changed(struct ls_buf *sql, const struct ls_outbox_table *t)
+{
+    for (size_t i = 0; i < t->field_count; i++) {
+        ls_buf_text(sql, i ? " OR OLD." : " WHEN OLD.");
+        ls_text_ident(sql, t->fields[i]);
+        ls_buf_text(sql, " IS NOT NEW.");
+        ls_text_ident(sql, t->fields[i]);
+    }
+}
+
+static enum ls_code install_sqlite(struct ls_sql *db, const struct ls_outbox_table *t,
+                                   struct ls_error *err)
+{
+    enum ls_code rc = ls_sql_exec(db, sqlite_outbox, err);
+
+    if (rc == LS_OK)
+        rc = drop_triggers(db, t->table, err);
+    for (size_t verb = 0; verb < 3 && rc == LS_OK; verb++) {
+        const char *row = verb == 2 ? "OLD" : "NEW";
+        struct ls_buf sql;
+
+        if (!*t->types[verb])
+            continue;
+        ls_buf_init(&sql, 0);
+        ls_buf_text(&sql, "CREATE TRIGGER ");
+        add_trigger_name(&sql, t->table, verb);
+        ls_buf_printf(&sql, " AFTER %s ON ", verbs[verb]);
+        ls_text_ident(&sql, t->table);
+        if (verb == 1)
+            add_changed(&sql, t);
+        ls_buf_text(&sql, " BEGIN INSERT INTO lockstep_outbox (type, resource_type, resource_id, "
+                          "data) VALUES (");
+        ls_text_literal(&sql, t->types[verb]);
+        ls_buf_text(&sql, ", ");
+        ls_text_literal(&sql, t->resource);
+        ls_buf_text(&sql, ", ");
+        add_key(&sql, t, row);
+        ls_buf_text(&sql, ", ");
+        add_record(&sql, t, row);
+        ls_buf_text(&sql, "); END");
+        rc = run(db, &sql, err);
+    }
+    return rc;
+}
+
+/* ---- both ---- */
+
+static enum ls_code end(struct ls_sql *db, enum ls_code rc, struct ls_error *err)
+{
+    if (rc == LS_OK)
+        return ls_sql_commit(db, err);
+    ls_sql_rollback(db);
+    return rc;
+}
+
+enum ls_code ls_outbox_install(struct ls_sql *db, const struct ls_outbox_table *t,
+                               struct ls_error *err)
+{
+    enum ls_code rc = ls_sql_begin(db, true, err);
+
+    if (rc != LS_OK)
+        return rc;
+    return end(db,
+               ls_sql_dialect(db) == LS_POSTGRES ? install_postgres(db, t, err)
+                                                 : install_sqlite(db, t, err),
+               err);
+}
+
+enum ls_code ls_outbox_exists(struct ls_sql *db, bool *ret, struct ls_error *err)
+{
+    int64_t n = 0;
+    const enum ls_code rc = one_number(
+        db,
+        ls_sql_dialect(db) == LS_POSTGRES
+            ? "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+              "WHERE n.nspname = 'lockstep' AND c.relname = 'outbox'"
+            : "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = "
+              "'lockstep_outbox'",
+        &n, err);
+
+    *ret = n > 0;
+    return rc;
+}
+
+static const char postgres_tables[] =
+    "SELECT n.nspname, c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.tgname = 'lockstep_outbox' "
+    "ORDER BY 1, 2";
+static const char sqlite_tables[] =
+    "SELECT DISTINCT NULL, tbl_name FROM sqlite_schema WHERE type = 'trigger' "
+    "AND substr(name, 1, 16) = 'lockstep_outbox_' ORDER BY 2";
+
+static enum ls_code read_tables(struct ls_sql *db, struct ls_arena *mem,
+                                struct ls_outbox_status *ret, struct ls_error *err)
+{
+    struct ls_sql_stmt *stmt = NULL;
+    size_t room = 0;
+    bool row = true;
+    enum ls_code rc = ls_sql_prepare(
+        db, ls_sql_dialect(db) == LS_POSTGRES ? postgres_tables : sqlite_tables, &stmt, err);
+
+    if (rc == LS_OK)
+        rc = ls_sql_run(stmt, NULL, 0, false, err);
+    while (rc == LS_OK && (rc = ls_sql_step(stmt, &row, err)) == LS_OK && row) {
+        if (ret->table_count == room) {
+            const char **more = ls_arena_array(mem, (room = room * 2 + 8), sizeof *more);
+
+            if (!more) {
+                rc = ls_error_nomem(err);
+                break;
+            }
+            if (ret->table_count)
+                memcpy(more, ret->tables, ret->table_count * sizeof *more);
+            ret->tables = more;
+        }
+        ret->tables[ret->table_count++] =
+            ls_collection_join(mem, ls_sql_text(stmt, 0, NULL), ls_sql_text(stmt, 1, NULL));
+    }
+    ls_sql_finish(stmt);
+    return rc;
+}
+
+enum ls_code ls_outbox_status(struct ls_sql *db, struct ls_arena *mem, struct ls_outbox_status *ret,
+                              struct ls_error *err)
+{
+    struct ls_sql_stmt *stmt = NULL;
+    bool there = false, row = false;
+    enum ls_code rc = ls_outbox_exists(db, &there, err);
+
+    *ret = (struct ls_outbox_status){0};
+    if (rc != LS_OK || !there)
+        return rc;
+    rc = ls_sql_one(db,
+                    ls_arena_printf(mem,
+                                    "SELECT count(*) - count(refused), count(refused), "
+                                    "CAST(min(CASE WHEN refused IS NULL THEN at END) AS text) "
+                                    "FROM %s",
+                                    name_of(db)),
+                    NULL, 0, &stmt, &row, err);
+    if (rc == LS_OK && row) {
+        ret->waiting = ls_sql_i64(stmt, 0);
+        ret->refused = ls_sql_i64(stmt, 1);
+        ret->oldest = ls_arena_text(mem, ls_sql_text(stmt, 2, NULL));
+    }
+    ls_sql_finish(stmt);
+    return rc == LS_OK ? read_tables(db, mem, ret, err) : rc;
+}
+
+/* The outbox itself, when nothing needs it any more. */
+static enum ls_code drop_outbox(struct ls_sql *db, struct ls_error *err)
+{
+    int64_t others = 0;
+    enum ls_code rc;
+
+    if (ls_sql_dialect(db) == LS_SQLITE)
+        return ls_sql_exec(db, "DROP TABLE lockstep_outbox", err);
+    rc = ls_sql_exec(db, "DROP FUNCTION lockstep.outbox(); DROP TABLE lockstep.outbox", err);
+    if (rc == LS_OK)
+        rc = one_number(db,
+                        "SELECT count(*) FROM pg_class c JOIN pg_namespace n "
+                        "ON n.oid = c.relnamespace WHERE n.nspname = 'lockstep'",
+                        &others, err);
+    return rc == LS_OK && others == 0 ? ls_sql_exec(db, "DROP SCHEMA lockstep", err) : rc;
+}
+
+static enum ls_code remove_all(struct ls_sql *db, const char *schema, const char *table,
+                               bool *ret_gone, struct ls_error *err)
+{
+    struct ls_outbox_status status = {0};
+    struct ls_arena mem;
+    enum ls_code rc = ls_sql_dialect(db) == LS_POSTGRES ? drop_trigger(db, schema, table, err)
+                                                        : drop_triggers(db, table, err);
+
+    ls_arena_init(&mem, 0);
+    if (rc == LS_OK)
+        rc = ls_outbox_status(db, &mem, &status, err);
+    *ret_gone = rc == LS_OK && status.table_count == 0 && status.waiting + status.refused == 0;
+    if (*ret_gone)
+        rc = drop_outbox(db, err);
+    ls_arena_done(&mem);
+    return rc;
+}
+
+enum ls_code ls_outbox_remove(struct ls_sql *db, const char *schema, const char *table,
+                              bool *ret_gone, struct ls_error *err)
+{
+    bool there = false;
+    enum ls_code rc = ls_outbox_exists(db, &there, err);
+
+    *ret_gone = false;
+    if (rc == LS_OK && !there)
+        return ls_error_set(err, LS_NOT_FOUND, "there is no outbox in %s", ls_sql_identity(db));
+    if (rc == LS_OK)
+        rc = ls_sql_begin(db, true, err);
+    return rc == LS_OK ? end(db, remove_all(db, schema, table, ret_gone, err), err) : rc;
+}
+
+/* ---- emptying it ---- */
+
+enum ls_code ls_outbox_claim(struct ls_sql *db, bool *ret, struct ls_error *err)
+{
+    int64_t yes = 1;
+    enum ls_code rc = LS_OK;
+
+    if (ls_sql_dialect(db) == LS_POSTGRES)
+        rc = one_number(db, "SELECT pg_try_advisory_lock(hashtext('lockstep.outbox'), 0)", &yes,
+                        err);
+    *ret = yes != 0;
+    return rc;
+}
+
+/* {"id":..,"type":..,"resourceType":..,"resourceId":..,"timestamp":..,"data":..} of the row that stmt stands on. */
+static bool read_row(struct ls_sql_stmt *stmt, struct ls_arena *mem, struct ls_outbox_row *ret)
+{
+    static const char *const names[] = {"id", "type", "resourceType", "resourceId", "timestamp"};
+    const char *data = ls_sql_text(stmt, 6, NULL);
+    struct ls_buf out;
+
+    ls_buf_init(&out, 0);
+    for (int i = 0; i < 5; i++) {
+        size_t size = 0;
+        const char *text = ls_sql_text(stmt, i + 1, &size);
+
+        ls_buf_printf(&out, "%s\"%s\":", i ? "," : "{", names[i]);
+        ls_text_json(&out, text ? text : "", size);
+    }
+    ls_buf_printf(&out, ",\"data\":");
+    ls_buf_text(&out, data ? data : "null");
+    ls_buf_char(&out, '}');
+    ret->seq = ls_sql_i64(stmt, 0);
+    ret->size = out.size;
+    ret->json = out.failed ? NULL : ls_arena_text(mem, ls_buf_str(&out));
+    ls_buf_done(&out);
+    return ret->json != NULL;
+}
+
+enum ls_code ls_outbox_read(struct ls_sql *db, size_t max, struct ls_arena *mem, size_t *ret_count,
+                            struct ls_outbox_row **ret, struct ls_error *err)
+{
+    const bool postgres = ls_sql_dialect(db) == LS_POSTGRES;
+    struct ls_outbox_row *rows = ls_arena_array(mem, max, sizeof *rows);
+    struct ls_sql_stmt *stmt = NULL;
+    size_t count = 0;
+    bool row = true;
+    enum ls_code rc;
+
+    if (!rows)
+        return ls_error_nomem(err);
+    rc = ls_sql_prepare(
+        db,
+        ls_arena_printf(mem,
+                        "SELECT seq, id, type, resource_type, resource_id, %s, data FROM %s "
+                        "WHERE refused IS NULL ORDER BY seq LIMIT %zu",
+                        postgres ? "to_char(at AT TIME ZONE 'UTC', "
+                                   "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+                                 : "at",
+                        name_of(db), max),
+        &stmt, err);
+    if (rc == LS_OK)
+        rc = ls_sql_run(stmt, NULL, 0, false, err);
+    while (rc == LS_OK && count < max && (rc = ls_sql_step(stmt, &row, err)) == LS_OK && row)
+        if (!read_row(stmt, mem, &rows[count++]))
+            rc = ls_error_nomem(err);
+    ls_sql_finish(stmt);
+    *ret = rows;
+    *ret_count = count;
+    return rc;
+}
+
+enum ls_code ls_outbox_done(struct ls_sql *db, const struct ls_outbox_row *rows, size_t count,
+                            struct ls_error *err)
+{
+    struct ls_sql_stmt *stmt = NULL;
+    char sql[80];
+    enum ls_code rc = ls_sql_begin(db, true, err);
+
+    if (rc != LS_OK)
+        return rc;
+    snprintf(sql, sizeof sql, "DELETE FROM %s WHERE seq = ?", name_of(db));
+    rc = ls_sql_prepare(db, sql, &stmt, err);
+    for (size_t i = 0; i < count && rc == LS_OK; i++) {
+        const struct ls_value seq = ls_value_int(rows[i].seq);
+
+        rc = ls_sql_change(stmt, &seq, 1, NULL, err);
+    }
+    ls_sql_finish(stmt);
+    return end(db, rc, err);
+}
+
+enum ls_code ls_outbox_refuse(struct ls_sql *db, int64_t seq, const char *why, struct ls_error *err)
+{
+    const struct ls_value params[2] = {ls_value_text(why), ls_value_int(seq)};
+    struct ls_sql_stmt *stmt = NULL;
+    char sql[80];
+    enum ls_code rc = ls_sql_begin(db, true, err);
+
+    if (rc != LS_OK)
+        return rc;
+    snprintf(sql, sizeof sql, "UPDATE %s SET refused = ? WHERE seq = ?", name_of(db));
+    rc = ls_sql_prepare(db, sql, &stmt, err);
+    if (rc == LS_OK)
+        rc = ls_sql_change(stmt, params, 2, NULL, err);
+    ls_sql_finish(stmt);
+    return end(db, rc, err);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* queue.c - the thread that writes the queue: takes all tasks that wait, runs them in one transaction, commits, tells everybody.
+ *
+ * While it commits, the next tasks gather: so the busier it is, the more tasks share a commit, and an idle
+ * queue answers after exactly one. A transaction holds at most BATCH_MAX tasks, so that the first one in it does not wait for
+ * thousands of others.
+ *
+ * Other processes (the command line) write to the same state; what they accepted is noticed by a number that changes (ls_queue_version()), looked
+ * at a few times a second. A connection that was lost is opened again, with growing pauses; tasks fail meanwhile with
+ * what the state said, and whoever handed them in decides. */
+#include "event/queue.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/thread.h"
+
+#define BATCH_MAX 2048
+#define POLL_US 250000        /* between looks for what others have accepted */
+#define REOPEN_MAX_US 5000000 /* between tries to open a lost state */
+
+struct ls_queue {
+    struct ls_queue_options options;
+    char *url, *where;
+    struct ls_state *state; /* the thread's; NULL while it is lost */
+    int64_t version;
+    int64_t reopen_us, pause_us; /* monotonic; when to try again */
+    bool fatal;
+
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t changed;
+    struct ls_queue_task *first, **end;
+    struct ls_queue_counts counts;
+    bool stop;
+    struct ls_thread thread;
+};
+
+/* ---- the state ---- */
+
+static void look_at_failure(struct ls_queue *q, enum ls_code rc, const struct ls_error *err)
+{
+    if ((rc == LS_IO || rc == LS_CORRUPT) && !q->fatal) {
+        q->fatal = true;
+        if (q->options.fatal)
+            q->options.fatal(q->options.ctx, err);
+    }
+    if (rc != LS_CONNECT)
+        return;
+    ls_log(LS_LOG_WARN, "queue: the state is lost: %s", err->text);
+    ls_state_close(q->state);
+    q->state = NULL;
+    q->pause_us = POLL_US;
+    q->reopen_us = ls_clock_monotonic_us() + q->pause_us;
+}
+
+static enum ls_code need_state(struct ls_queue *q, struct ls_error *err)
+{
+    enum ls_code rc;
+
+    if (q->state)
+        return LS_OK;
+    rc = ls_state_open(q->url, true, &q->state, err);
+    if (rc == LS_OK) {
+        ls_log(LS_LOG_INFO, "queue: the state is back");
+        return LS_OK;
+    }
+    q->pause_us = q->pause_us * 2 > REOPEN_MAX_US ? REOPEN_MAX_US : q->pause_us * 2;
+    q->reopen_us = ls_clock_monotonic_us() + q->pause_us;
+    return rc;
+}
+
+/* What others have accepted wakes every endpoint. */
+static void look_around(struct ls_queue *q)
+{
+    struct ls_error err;
+    int64_t version = q->version;
+    enum ls_code rc;
+
+    if (!q->state && (ls_clock_monotonic_us() < q->reopen_us || need_state(q, &err) != LS_OK))
+        return;
+    rc = ls_queue_version(q->state, &version, &err);
+    if (rc != LS_OK) {
+        look_at_failure(q, rc, &err);
+        return;
+    }
+    if (version != q->version && q->options.woken)
+        q->options.woken(q->options.ctx, UINT64_MAX);
+    q->version = version;
+}
+
+/* ---- tasks ---- */
+
+/* Runs tasks from `first` up to and without `end` in one transaction. */
+static enum ls_code attempt(struct ls_queue *q, struct ls_queue_task *first,
+                            const struct ls_queue_task *end, struct ls_error *err)
+{
+    struct ls_queue_tx tx = {0};
+    const int64_t now_us = q->options.now_us ? q->options.now_us() : ls_clock_now_us();
+    enum ls_code rc = need_state(q, err);
+
+    if (rc == LS_OK)
+        rc = ls_queue_begin(q->state, now_us, &tx, err);
+    if (rc == LS_OK) {
+        for (struct ls_queue_task *t = first; t != end && rc == LS_OK; t = t->next)
+            rc = t->run(t, &tx, err);
+        rc = ls_queue_end(&tx, rc, err);
+    }
+    if (rc == LS_OK && tx.woken && q->options.woken)
+        q->options.woken(q->options.ctx, tx.woken);
+    if (rc != LS_OK)
+        look_at_failure(q, rc, err);
+    return rc;
+}
+
+/* done() may free its task. */
+static void tell(struct ls_queue_task *first, const struct ls_queue_task *end, enum ls_code rc,
+                 const struct ls_error *err)
+{
+    for (struct ls_queue_task *t = first, *next; t != end; t = next) {
+        next = t->next;
+        t->done(t, rc, rc == LS_OK ? NULL : err);
+    }
+}
+
+static void run_tasks(struct ls_queue *q, struct ls_queue_task *first, size_t count)
+{
+    struct ls_error err;
+    struct ls_queue_counts more = {.tasks = count};
+    enum ls_code rc = attempt(q, first, NULL, &err);
+
+    more.commits += rc == LS_OK;
+    if (rc == LS_OK || count == 1) {
+        more.failed += rc != LS_OK;
+        tell(first, NULL, rc, &err);
+    } else {
+        for (struct ls_queue_task *t = first, *next; t; t = next) {
+            next = t->next;
+            rc = attempt(q, t, next, &err);
+            more.commits += rc == LS_OK;
+            more.failed += rc != LS_OK;
+            tell(t, next, rc, &err);
+        }
+    }
+    pthread_mutex_lock(&q->lock);
+    q->counts.tasks += more.tasks;
+    q->counts.commits += more.commits;
+    q->counts.failed += more.failed;
+    pthread_mutex_unlock(&q->lock);
+}
+
+/* Cuts the first BATCH_MAX tasks off. The lock is held. */
+static struct ls_queue_task *take_batch(struct ls_queue *q, size_t *ret_count)
+{
+    struct ls_queue_task *first = q->first, *last = first;
+    size_t count = first ? 1 : 0;
+
+    while (last && last->next && count < BATCH_MAX) {
+        last = last->next;
+        count++;
+    }
+    *ret_count = count;
+    if (!last)
+        return NULL;
+    q->first = last->next;
+    if (!q->first)
+        q->end = &q->first;
+    last->next = NULL;
+    return first;
+}
+
+static void work(void *arg)
+{
+    struct ls_queue *q = arg;
+    int64_t look_us = ls_clock_monotonic_us() + POLL_US;
+    bool stop = false;
+
+    while (!stop) {
+        struct ls_queue_task *first;
+        size_t count = 0;
+
+        pthread_mutex_lock(&q->lock);
+        while (!q->first && !q->stop && ls_cond_wait(&q->changed, &q->lock, look_us)) {
+        }
+        first = take_batch(q, &count);
+        stop = q->stop && !first;
+        pthread_mutex_unlock(&q->lock);
+        if (first)
+            run_tasks(q, first, count);
+        if (ls_clock_monotonic_us() >= look_us) {
+            look_around(q);
+            look_us = ls_clock_monotonic_us() + POLL_US;
+        }
+    }
+}
+
+void ls_queue_submit(struct ls_queue *q, struct ls_queue_task *task)
+{
+    task->next = NULL;
+    pthread_mutex_lock(&q->lock);
+    *q->end = task;
+    q->end = &task->next;
+    pthread_cond_signal(&q->changed);
+    pthread_mutex_unlock(&q->lock);
+}
+
+/* ---- waiting for a task ---- */
+
+struct waiter {
+    struct ls_queue_task task;
+    struct ls_queue_task *of;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool over;
+    enum ls_code rc;
+    struct ls_error err;
+};
+
+static enum ls_code run_waited(struct ls_queue_task *task, struct ls_queue_tx *tx,
+                               struct ls_error *err)
+{
+    struct ls_queue_task *of = ((struct waiter *)task)->of;
+
+    return of->run(of, tx, err);
+}
+
+static void end_waiting(struct ls_queue_task *task, enum ls_code rc, const struct ls_error *err)
+{
+    struct waiter *w = (struct waiter *)task;
+
+    pthread_mutex_lock(&w->lock);
+    w->rc = rc;
+    if (rc != LS_OK)
+        w->err = *err;
+    w->over = true;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+enum ls_code ls_queue_do(struct ls_queue *q, struct ls_queue_task *task, struct ls_error *err)
+{
+    struct waiter w = {.task = {.run = run_waited, .done = end_waiting},
+                       .of = task,
+                       .lock = PTHREAD_MUTEX_INITIALIZER,
+                       .changed = PTHREAD_COND_INITIALIZER};
+
+    ls_queue_submit(q, &w.task);
+    pthread_mutex_lock(&w.lock);
+    while (!w.over)
+        pthread_cond_wait(&w.changed, &w.lock);
+    pthread_mutex_unlock(&w.lock);
+    pthread_cond_destroy(&w.changed);
+    pthread_mutex_destroy(&w.lock);
+    if (w.rc != LS_OK && err)
+        *err = w.err;
+    return w.rc;
+}
+
+/* ---- open and close ---- */
+
+enum ls_code ls_queue_open(const char *state_url, const struct ls_queue_options *options,
+                           struct ls_queue **ret, struct ls_error *err)
+{
+    struct ls_queue *q = calloc(1, sizeof *q);
+    enum ls_code rc;
+
+    if (!q)
+        return ls_error_nomem(err);
+    if (options)
+        q->options = *options;
+    q->end = &q->first;
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_cond_init(&q->changed, NULL);
+    q->url = state_url ? strdup(state_url) : NULL;
+    rc = state_url && !q->url ? ls_error_nomem(err) : ls_state_open(q->url, true, &q->state, err);
+    if (rc == LS_OK)
+        rc = ls_queue_version(q->state, &q->version, err);
+    if (rc == LS_CONNECT) { /* it is tried again */
+        ls_log(LS_LOG_WARN, "queue: the state cannot be reached: %s", err->text);
+        q->pause_us = POLL_US;
+        rc = LS_OK;
+    }
+    if (rc == LS_OK && !(q->where = strdup(q->state ? ls_state_where(q->state) : "postgres:")))
+        rc = ls_error_nomem(err);
+    if (rc == LS_OK)
+        rc = ls_thread_start(&q->thread, work, q, err);
+    if (rc == LS_OK)
+        *ret = q;
+    else
+        ls_queue_close(q);
+    return rc;
+}
+
+void ls_queue_close(struct ls_queue *q)
+{
+    if (!q)
+        return;
+    pthread_mutex_lock(&q->lock);
+    q->stop = true;
+    pthread_cond_signal(&q->changed);
+    pthread_mutex_unlock(&q->lock);
+    ls_thread_join(&q->thread);
+    ls_state_close(q->state);
+    pthread_cond_destroy(&q->changed);
+    pthread_mutex_destroy(&q->lock);
+    free(q->url);
+    free(q->where);
+    free(q);
+}
+
+const char *ls_queue_state(const struct ls_queue *q)
+{
+    return q->where;
+}
+
+struct ls_queue_counts ls_queue_counts(struct ls_queue *q)
+{
+    struct ls_queue_counts counts;
+
+    pthread_mutex_lock(&q->lock);
+    counts = q->counts;
+    pthread_mutex_unlock(&q->lock);
+    return counts;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* jsonload.c - jansson's allocations pass through here once and for all, to whatever functions were set before. */
+#include "model/jsonload.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+static json_malloc_t allocate_before;
+static json_free_t free_before;
+static _Thread_local bool was_short;
+
+static void *allocate(size_t size)
+{
+    void *memory = allocate_before(size);
+
+    was_short = was_short || !memory;
+    return memory;
+}
+
+static void watch(void)
+{
+    json_get_alloc_funcs(&allocate_before, &free_before);
+    json_set_alloc_funcs(allocate, free_before);
+}
+
+enum ls_code ls_json_load(const char *text, size_t size, size_t flags, json_t **ret,
+                          struct ls_error *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, watch);
+    was_short = false;
+    *ret = json_loadb(text, size, flags, NULL);
+    if (!was_short)
+        return LS_OK;
+    json_decref(*ret);
+    *ret = NULL;
+    return ls_error_nomem(err);
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* connections.c - the open connections and their deadlines.
+ *
+ * The HTTP library closes a connection that is silent for a while, but not one that sends a byte every few seconds for
+ * ever. Here every state of a connection has an end that does not move with each byte: the HTTP layer says until when the
+ * head, the body, the answer must be through, and one thread shuts down the sockets of those that are late. Shutting down is all that
+ * another thread may do to a socket that the library owns; the library closes it, after ls_connections_remove(), so the descriptor in the list is always
+ * the connection's.
+ *
+ * The thread looks at most once a second and only when a deadline is near; with no connections it sleeps for good. A scan walks the
+ * list: ten thousand connections are some tens of microseconds.
+ *
+ * Addresses are counted in a table of chains; one that has no connection left is freed. An IPv6 caller is counted by its /64, which is what one
+ * subscriber gets. */
+#include "server/connections.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/thread.h"
+
+#define BUCKETS 1024
+#define LOOK_EVERY_US 1000000
+
+struct count {
+    struct count *next;
+    struct ls_address address;
+    size_t open;
+};
+
+struct ls_connections {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct ls_thread thread;
+    bool ending;
+    struct ls_connection *first;
+    size_t open, most;
+    const struct ls_network *exempt;
+    size_t exempt_count;
+    struct count *counts[BUCKETS];
+    _Atomic int64_t wake_us; /* when the thread looks next */
+    _Atomic uint64_t late, refused;
+};
+
+/* ---- counting ---- */
+
+static struct ls_address counted_as(const struct ls_address *address)
+{
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct ls_address ret = *address;
+
+    if (memcmp(address->bytes, mapped, sizeof mapped) != 0)
+        memset(ret.bytes + 8, 0, 8);
+    return ret;
+}
+
+static struct count **find_count(struct ls_connections *all, const struct ls_address *address)
+{
+    struct count **at = &all->counts[ls_hash64(address->bytes, sizeof address->bytes, 0) % BUCKETS];
+
+    while (*at && memcmp((*at)->address.bytes, address->bytes, sizeof address->bytes) != 0)
+        at = &(*at)->next;
+    return at;
+}
+
+static bool count_up(struct ls_connections *all, const struct ls_address *address)
+{
+    const struct ls_address as = counted_as(address);
+    struct count **at = find_count(all, &as);
+
+    if (!*at) {
+        *at = calloc(1, sizeof **at);
+        if (!*at)
+            return false;
+        (*at)->address = as;
+    }
+    (*at)->open++;
+    return true;
+}
+
+static void count_down(struct ls_connections *all, const struct ls_address *address)
+{
+    const struct ls_address as = counted_as(address);
+    struct count **at = find_count(all, &as), *gone = *at;
+
+    if (gone && --gone->open == 0) {
+        *at = gone->next;
+        free(gone);
+    }
+}
+
+bool ls_connections_admit(struct ls_connections *all, const struct ls_address *address)
+{
+    const struct ls_address as = counted_as(address);
+    const struct count *count;
+    bool ok;
+
+    if (ls_network_has(all->exempt, all->exempt_count, address))
+        return true;
+    (void)pthread_mutex_lock(&all->lock);
+    count = *find_count(all, &as);
+    ok = !count || count->open < all->most;
+    (void)pthread_mutex_unlock(&all->lock);
+    if (!ok)
+        atomic_fetch_add(&all->refused, 1);
+    return ok;
+}
+
+/* ---- the list ---- */
+
+static void wake_by(struct ls_connections *all, int64_t until_us)
+{
+    if (until_us >= atomic_load(&all->wake_us))
+        return;
+    (void)pthread_mutex_lock(&all->lock);
+    if (until_us < atomic_load(&all->wake_us)) {
+        atomic_store(&all->wake_us, until_us);
+        (void)pthread_cond_signal(&all->changed);
+    }
+    (void)pthread_mutex_unlock(&all->lock);
+}
+
+struct ls_connection *ls_connections_add(struct ls_connections *all, int fd,
+                                         const struct ls_address *address, int64_t until_us)
+{
+    struct ls_connection *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return NULL;
+    c->all = all;
+    c->fd = fd;
+    c->address = *address;
+    atomic_init(&c->until_us, until_us);
+    (void)pthread_mutex_lock(&all->lock);
+    c->counted = !ls_network_has(all->exempt, all->exempt_count, address) && count_up(all, address);
+    c->next = all->first;
+    if (c->next)
+        c->next->prev = c;
+    all->first = c;
+    all->open++;
+    (void)pthread_mutex_unlock(&all->lock);
+    wake_by(all, until_us);
+    return c;
+}
+
+void ls_connections_remove(struct ls_connection *c)
+{
+    struct ls_connections *all = c->all;
+
+    (void)pthread_mutex_lock(&all->lock);
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        all->first = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    all->open--;
+    if (c->counted)
+        count_down(all, &c->address);
+    (void)pthread_mutex_unlock(&all->lock);
+    free(c);
+}
+
+void ls_connection_deadline(struct ls_connection *connection, int64_t until_us)
+{
+    atomic_store(&connection->until_us, until_us);
+    wake_by(connection->all, until_us);
+}
+
+/* ---- the thread ---- */
+
+/* Shuts down who is late; gives the next deadline. The lock is held. */
+static int64_t look(struct ls_connections *all, int64_t now_us)
+{
+    int64_t next = INT64_MAX;
+
+    for (struct ls_connection *c = all->first; c; c = c->next) {
+        const int64_t until = atomic_load(&c->until_us);
+
+        if (until > now_us) {
+            next = until < next ? until : next;
+            continue;
+        }
+        (void)shutdown(c->fd, SHUT_RDWR);
+        atomic_store(&c->until_us, INT64_MAX);
+        atomic_fetch_add(&all->late, 1);
+    }
+    return next;
+}
+
+static void watch(void *arg)
+{
+    struct ls_connections *all = arg;
+
+    (void)pthread_mutex_lock(&all->lock);
+    while (!all->ending) {
+        const int64_t now = ls_clock_monotonic_us(), wake = atomic_load(&all->wake_us);
+        int64_t next;
+
+        if (now < wake) {
+            if (wake == INT64_MAX)
+                (void)pthread_cond_wait(&all->changed, &all->lock);
+            else
+                (void)ls_cond_wait(&all->changed, &all->lock, wake);
+            continue;
+        }
+        /* Deadlines set while we look are taken up by wake_by() afterwards: until then everything is sooner. */
+        atomic_store(&all->wake_us, INT64_MAX);
+        next = look(all, now);
+        if (next != INT64_MAX && next < now + LOOK_EVERY_US)
+            next = now + LOOK_EVERY_US;
+        if (next < atomic_load(&all->wake_us))
+            atomic_store(&all->wake_us, next);
+    }
+    (void)pthread_mutex_unlock(&all->lock);
+}
+
+enum ls_code ls_connections_open(size_t most, const struct ls_network *exempt, size_t exempt_count,
+                                 struct ls_connections **ret, struct ls_error *err)
+{
+    struct ls_connections *all = calloc(1, sizeof *all);
+    enum ls_code rc;
+
+    if (!all)
+        return ls_error_nomem(err);
+    all->most = most;
+    all->exempt = exempt;
+    all->exempt_count = exempt_count;
+    atomic_init(&all->wake_us, INT64_MAX);
+    (void)pthread_mutex_init(&all->lock, NULL);
+    (void)pthread_cond_init(&all->changed, NULL);
+    rc = ls_thread_start(&all->thread, watch, all, err);
+    if (rc == LS_OK)
+        *ret = all;
+    else
+        ls_connections_close(all);
+    return rc;
+}
+
+void ls_connections_close(struct ls_connections *all)
+{
+    if (!all)
+        return;
+    (void)pthread_mutex_lock(&all->lock);
+    all->ending = true;
+    (void)pthread_cond_signal(&all->changed);
+    (void)pthread_mutex_unlock(&all->lock);
+    ls_thread_join(&all->thread);
+    (void)pthread_cond_destroy(&all->changed);
+    (void)pthread_mutex_destroy(&all->lock);
+    free(all);
+}
+
+size_t ls_connections_count(struct ls_connections *all)
+{
+    size_t open;
+
+    (void)pthread_mutex_lock(&all->lock);
+    open = all->open;
+    (void)pthread_mutex_unlock(&all->lock);
+    return open;
+}
+
+uint64_t ls_connections_late(struct ls_connections *all)
+{
+    return atomic_load(&all->late);
+}
+
+uint64_t ls_connections_refused(struct ls_connections *all)
+{
+    return atomic_load(&all->refused);
+}

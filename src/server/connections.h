@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* connections.h - the open connections: how many there are of one address, and until when each has to get on.
+ *
+ * Deadlines are what slow clients meet: whoever is late has its socket shut down, which the HTTP library then sees as the end. Any
+ * thread may call everything here. */
+#ifndef LS_SERVER_CONNECTIONS_H
+#define LS_SERVER_CONNECTIONS_H
+
+#include <stdatomic.h>
+
+#include "server/peer.h"
+
+struct ls_connections;
+
+struct ls_connection {
+    struct ls_connections *all;
+    struct ls_connection *next, *prev;
+    int fd;
+    struct ls_address address;
+    bool counted;             /* against the limit of its address */
+    _Atomic int64_t until_us; /* monotonic; INT64_MAX: no deadline */
+    void *pending;            /* of the HTTP layer: a request whose head is on its way */
+};
+
+/* most: connections of one address; exempt: networks (proxies) that this does not hold for, borrowed. Starts the thread that looks after deadlines. */
+LS_MUST_CHECK enum ls_code ls_connections_open(size_t most, const struct ls_network *exempt,
+                                               size_t exempt_count, struct ls_connections **ret,
+                                               struct ls_error *err);
+/* No connection may be left. NULL is fine. */
+void ls_connections_close(struct ls_connections *all);
+
+/* Would one more of this address be within the limit? */
+bool ls_connections_admit(struct ls_connections *all, const struct ls_address *address);
+/* A new connection, with a deadline; NULL: out of memory. fd is borrowed: it must not be closed before remove. */
+struct ls_connection *ls_connections_add(struct ls_connections *all, int fd,
+                                         const struct ls_address *address, int64_t until_us);
+void ls_connections_remove(struct ls_connection *connection);
+void ls_connection_deadline(struct ls_connection *connection, int64_t until_us);
+
+size_t ls_connections_count(struct ls_connections *all);
+/* Connections that were shut down because they were late, and that were not admitted, since the start. */
+uint64_t ls_connections_late(struct ls_connections *all);
+uint64_t ls_connections_refused(struct ls_connections *all);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hub.h - what happens, told as it happens to whoever listens: Server-Sent Events.
+ *
+ * Messages are numbered and the last ones kept, so that a listener that was cut off goes on where it was. Any thread. */
+#ifndef LS_SERVER_HUB_H
+#define LS_SERVER_HUB_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "server/stream.h"
+
+struct ls_hub;
+/* most: listeners at once; more get NULL from ls_hub_join(). Starts the thread that keeps connections alive. */
+LS_MUST_CHECK enum ls_code ls_hub_open(size_t most, struct ls_hub **ret, struct ls_error *err);
+/* Ends all streams; nobody joins from here on. */
+void ls_hub_stop(struct ls_hub *hub);
+/* Stops and frees. NULL is fine. */
+void ls_hub_close(struct ls_hub *hub);
+
+/* Tells everybody. event: "run.progress"; about: what it is about, such as a run's UUID ("" for nothing in particular); json: one line. last: listeners
+ * of `about` alone are done with it. */
+void ls_hub_publish(struct ls_hub *hub, const char *event, const char *about, const char *json,
+                    bool last);
+
+struct ls_hub_wish {
+    const char *about;  /* these messages alone; NULL: all */
+    const char *prefix; /* events that begin so ("run."); NULL: all */
+    int64_t
+        after; /* the number of the last message that was heard; 0: none, what was before is not told */
+    const char *first; /* an event and JSON to begin with; NULL: nothing */
+    const char *first_json;
+};
+/* A stream of what is told from now on, behind what was missed; NULL with *ret_full: there are too many listeners, or out of memory. */
+struct ls_stream *ls_hub_join(struct ls_hub *hub, const struct ls_hub_wish *wish, bool *ret_full);
+
+struct ls_hub_figures {
+    size_t listeners;
+    uint64_t messages, dropped; /* dropped: listeners that were too slow */
+};
+void ls_hub_figures(struct ls_hub *hub, struct ls_hub_figures *ret);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* params.c - what may stand in a query. A route names the ones it takes; OpenAPI prints them. */
+#include "server/route.h"
+
+const struct ls_query_param ls_query_params[] = {
+    {"limit", "integer", "How many items at most: 1 to 1000, 50 when left out"},
+    {"cursor", "string", "Where to go on: `next` of the page before"},
+    {"sync", "string", "Of this sync alone, by its name"},
+    {"kind", "string", "Of this kind alone: sync, apply, undo, verify"},
+    {"status", "string",
+     "Of this status alone: of runs running, completed, partial_success, failed, interrupted, "
+     "cancelled or stopped; of deliveries pending, processing, waiting, failed, delivered, dead or "
+     "discarded"},
+    {"full", "boolean", "Read every record; trust no checksum"},
+    {"explain", "boolean", "Say how the sides are compared and why"},
+    {"only", "string", "FIELD=VALUE: these records alone; may stand there several times"},
+    {"type", "string", "Events of this type; a * at its end stands for anything"},
+    {"resource", "string", "Events of this resource"},
+    {"endpoint", "string", "Deliveries to this endpoint"},
+    {"since", "string",
+     "Accepted then or later: a time such as 2026-01-31T12:00:00Z, or one ago such as 2h"},
+    {"until", "string", "Accepted before: likewise"},
+    {"rate", "integer", "How many deliveries a second; at once when left out"},
+    {"actor", "string", "By this actor alone, such as token:ci"},
+    {"action", "string", "This action alone"},
+    {"cron", "string", "A cron expression, such as 0 * * * *"},
+    {"zone", "string", "The time zone of the expression, such as Europe/Berlin; UTC when left out"},
+    {"hours", "string", "These hours alone, such as mon-fri 08:00-18:00"},
+    {"count", "integer", "How many messages at most: 1 to 1000, 100 when left out"},
+    {"messageIds", "string", "These messages; may stand there several times, as all that follow"},
+    {"messageId", "string", "This message"},
+    {"dlqIds", "string", "These dead letters"},
+    {"url", "string", "Messages to this URL"},
+    {"host", "string", "Messages to this host (and port)"},
+    {"topicName", "string", "Messages to this URL group"},
+    {"queueName", "string", "Messages of this queue"},
+    {"scheduleId", "string", "Messages of this schedule"},
+    {"label", "string", "Messages with this label"},
+    {"callerIp", "string", "Messages from this address"},
+    {"flowControlKey", "string", "Messages with this flow-control key"},
+    {"fromDate", "integer", "From this time on: Unix milliseconds"},
+    {"toDate", "integer", "Up to this time: Unix milliseconds"},
+    {"responseStatus", "integer", "That were answered with this status last; 0: not at all"},
+    {"state", "string", "In this state"},
+    {"parallelism", "integer", "How many messages at once"},
+    {"period", "string", "In which the rate is counted: a duration such as 1m"},
+    {"email", "string", "The user with this email"},
+    {"events", "string", "Events whose name begins so, such as run."},
+};
+const size_t ls_query_param_count = sizeof ls_query_params / sizeof *ls_query_params;

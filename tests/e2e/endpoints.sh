@@ -1,0 +1,316 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# endpoints.sh (E18) - endpoints that are made, changed, rotated, tested and removed while the daemon runs.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=daemon.sh disable=SC2154
+. "$(dirname "$0")/daemon.sh"
+
+ask_with=(-H 'Content-Type: application/json')
+header() { sed -n "s/^$1: //Ip" headers | tr -d '\r'; }
+event() { printf '{"id":"%s","type":"%s","resourceId":"%s"}' "$1" "${2:-profile.updated}" "$1"; }
+
+# A receiver that appends what came to ./received, a JSON line each; $receiver is its port.
+receive() {
+    cat >receiver.js <<'JS'
+const http = require('http'), fs = require('fs');
+http.createServer((request, response) => {
+    const parts = [];
+    request.on('data', (part) => parts.push(part));
+    request.on('end', () => {
+        fs.appendFileSync('received', JSON.stringify({ path: request.url, headers: request.headers, body: Buffer.concat(parts).toString() }) + '\n');
+        response.writeHead(request.url === '/gone' ? 410 : 200);
+        response.end();
+    });
+}).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
+JS
+    run_receiver receiver.js
+}
+# arrived N: waits for N deliveries.
+arrived() {
+    local n=0
+    until [ "$(wc -l <received)" -ge "$1" ]; do
+        sleep 0.05 # the pace of looking
+        n=$((n + 1))
+        [ $n -lt 600 ] || die "$(wc -l <received) of $1 came: $(cat log)"
+    done
+}
+# Whether the signatures of the newest delivery (Standard Webhooks) are made with these secrets, in this order.
+signed_by() {
+    node - "$@" <<'JS' || die "not signed by $*"
+const fs = require('fs'), crypto = require('crypto');
+const { headers: h, body } = JSON.parse(fs.readFileSync('received', 'utf8').trim().split('\n').pop());
+const key = (s) => s.startsWith('whsec_') ? Buffer.from(s.slice(6), 'base64') : Buffer.from(s);
+const wanted = process.argv.slice(2).map((s) =>
+    'v1,' + crypto.createHmac('sha256', key(s)).update(`${h['webhook-id']}.${h['webhook-timestamp']}.${body}`).digest('base64'));
+process.exit(h['webhook-signature'] === wanted.join(' ') ? 0 : 1);
+JS
+}
+allow_loopback() { echo 'events: { allow: [127.0.0.1] }' >lockstep.yaml; }
+
+test_an_endpoint_is_made_and_gets_what_is_accepted_from_then_on() {
+    receive
+    allow_loopback
+    serve
+    ask 202 POST /api/v1/events -d "$(event before)"
+    ask 201 POST /api/v1/endpoints -d "{\"name\":\"crm\",\"url\":\"http://127.0.0.1:$receiver/hook\",\"types\":[\"profile.*\"],\"headers\":{\"X-Team\":\"a password\"}}"
+    is "$(header location)" /api/v1/endpoints/crm
+    secret=$(jq -r .secret answer)
+    [[ $secret == whsec_* ]] || die "$secret"
+    is "$(jq -c '[.name, .origin, .secrets, .settings.policy]' answer)" '["crm","api",1,"standard"]'
+    ask 202 POST /api/v1/events -d "[$(event a), $(event b enrollment.created)]"
+    arrived 1
+    is "$(jq -c '[.path, .headers["webhook-id"], .headers["x-team"]]' received)" '["/hook","a","a password"]'
+    signed_by "$secret"
+    ask 200 GET /api/v1/events/before
+    is "$(jq -c .to answer)" '[]'
+    for path in /api/v1/endpoints /api/v1/endpoints/crm; do
+        ask 200 GET $path
+        lacks answer "$secret"
+        lacks answer "a password"
+    done
+    status 0 lockstep audit list --json
+    lacks out "$secret"
+    lacks log "$secret"
+    lacks state.db "$secret"
+    ask 200 GET '/api/v1/endpoints/crm/attempts?limit=1'
+    is "$(jq -c '[.items[0].event, .items[0].status, .next]' answer)" '["a",200,null]'
+}
+
+test_a_change_is_for_whoever_has_seen_the_newest_version() {
+    receive
+    allow_loopback
+    serve
+    ask 201 POST /api/v1/endpoints -d '{"name":"crm","url":"http://127.0.0.1:9/","rate":2}'
+    seen=$(header etag)
+    ask 200 GET /api/v1/endpoints/crm
+    is "$(header etag)" "$seen"
+    ask 200 PATCH /api/v1/endpoints/crm -H "If-Match: $seen" -d "{\"url\":\"http://127.0.0.1:$receiver/new\",\"rate\":null,\"concurrency\":3}"
+    is "$(jq -c '[.settings.rate, .settings.concurrency]' answer)" '[0,3]'
+    ask 412 PATCH /api/v1/endpoints/crm -H "If-Match: $seen" -d '{"concurrency":4}'
+    is "$(jq -r .code answer)" changed
+    ask 412 DELETE /api/v1/endpoints/crm -H "If-Match: $seen"
+    ask 400 DELETE /api/v1/endpoints/crm -H "If-Match: nonsense"
+    ask 202 POST /api/v1/events -d "$(event a)"
+    arrived 1
+    is "$(jq -r .path received)" /new
+    ask 200 GET /api/v1/endpoints/crm
+    ask 204 DELETE /api/v1/endpoints/crm -H "If-Match: $(header etag)"
+    ask 404 GET /api/v1/endpoints/crm
+    ask 202 POST /api/v1/events -d "$(event b)"
+    ask 200 GET /api/v1/events/b
+    is "$(jq -c .to answer)" '[]'
+}
+
+test_what_is_on_its_way_to_a_removed_endpoint_is_discarded() {
+    allow_loopback
+    serve
+    ask 201 POST /api/v1/endpoints -d '{"name":"crm","url":"http://127.0.0.1:9/","paused":true}'
+    ask 202 POST /api/v1/events -d "$(event a)"
+    ask 204 DELETE /api/v1/endpoints/crm
+    ask 200 GET /api/v1/events/a
+    is "$(jq -r '.to[0].state' answer)" discarded
+}
+
+test_two_secrets_sign_while_one_is_replaced() {
+    receive
+    allow_loopback
+    serve
+    ask 201 POST /api/v1/endpoints -d "{\"name\":\"crm\",\"url\":\"http://127.0.0.1:$receiver/\",\"secret\":\"the first secret\"}"
+    is "$(jq -c .secret answer)" null # it was given, so nobody needs to be told
+    ask 200 POST /api/v1/endpoints/crm/secret/rotate -d '{}'
+    second=$(jq -r .secret answer)
+    is "$(jq -c '[.secrets, .old_secret_until != null]' answer)" '[2,true]'
+    ask 202 POST /api/v1/endpoints/crm/test
+    arrived 1
+    signed_by "$second" "the first secret"
+    ask 200 POST /api/v1/endpoints/crm/secret/rotate -d '{"secret":"the third secret","keep_s":0}'
+    is "$(jq -c '[.secret, .secrets, .old_secret_until]' answer)" '[null,1,null]'
+    ask 202 POST /api/v1/endpoints/crm/test
+    arrived 2
+    signed_by "the third secret"
+    ask 400 POST /api/v1/endpoints/crm/secret/rotate -d '{"secret":"whsec_!!"}'
+    lacks answer 'whsec_!!'
+    ask 400 PATCH /api/v1/endpoints/crm -d '{"secret":"another"}'
+    says answer rotated
+}
+
+test_a_test_event_goes_to_one_endpoint_alone() {
+    receive
+    allow_loopback
+    serve
+    ask 201 POST /api/v1/endpoints -d "{\"name\":\"a\",\"url\":\"http://127.0.0.1:$receiver/a\"}"
+    ask 201 POST /api/v1/endpoints -d "{\"name\":\"b\",\"url\":\"http://127.0.0.1:$receiver/b\"}"
+    ask 202 POST /api/v1/endpoints/b/test
+    arrived 1
+    is "$(jq -r '.path, (.body | fromjson | .type)' received | xargs)" '/b lockstep.test'
+    until ask 200 GET "/api/v1/events/$(jq -r '.body | fromjson | .id' received)" && [ "$(jq -r '.to[0].state' answer)" = delivered ]; do :; done
+    is "$(jq -c '[.to[].endpoint]' answer)" '["b"]'
+    ask 204 POST /api/v1/endpoints/b/pause
+    ask 409 POST /api/v1/endpoints/b/test
+    says answer 'resume it first'
+}
+
+test_requests_do_not_go_where_they_may_not() {
+    serve
+    for place in http://127.0.0.1/ https://127.0.0.1/ https://localhost/ https://10.1.2.3/ https://169.254.169.254/latest \
+        https://[::1]/ https://0x7f000001/ https://2130706433/ https://[::ffff:10.0.0.1]/ http://93.184.216.34/; do
+        ask 422 POST /api/v1/endpoints -d "{\"name\":\"crm\",\"url\":\"$place\"}"
+    done
+    for place in ftp://93.184.216.34/ nonsense 'https://93.184.216.34/a b'; do
+        ask 400 POST /api/v1/endpoints -d "{\"name\":\"crm\",\"url\":\"$place\"}"
+    done
+    ask 201 POST /api/v1/endpoints -d '{"name":"crm","url":"https://93.184.216.34/","paused":true}'
+    ask 422 PATCH /api/v1/endpoints/crm -d '{"url":"https://10.1.2.3/"}'
+    ask 200 GET /api/v1/endpoints/crm
+    is "$(jq -r .url answer)" https://93.184.216.34/
+    if getent hosts ip6-loopback >/dev/null; then # a name of this machine that is no "localhost"
+        ask 422 POST /api/v1/endpoints -d '{"name":"other","url":"https://ip6-loopback/"}'
+        says answer 'this machine'
+    fi
+    printf 'endpoints:\n  crm: { url: "https://10.1.2.3/", secret: s }\n' >lockstep.yaml
+    status 2 lockstep endpoints list
+    says err lockstep.yaml:2 'a private address' allow
+    printf 'events: { allow: [10.0.0.0/8] }\nendpoints:\n  crm: { url: "https://10.1.2.3/", secret: s }\n' >lockstep.yaml
+    status 0 lockstep endpoints list
+}
+
+test_a_host_that_cannot_be_found_is_told_to_whoever_names_it() {
+    unshare -rn true 2>/dev/null || return 0 # without a network no name server is asked
+    status 3 unshare -rn "$LOCKSTEP" endpoints create crm https://no-such-host.invalid/
+    says err no-such-host.invalid
+    status 0 lockstep endpoints list --json
+    is "$(cat out)" ''
+}
+
+test_E18_the_command_line_makes_tests_and_removes_them_while_the_daemon_runs() {
+    receive
+    allow_loopback
+    serve
+    status 0 lockstep endpoints create crm "http://127.0.0.1:$receiver/" --type profile.updated --rate 50 --policy fast
+    secret=$(cat out)
+    [[ $secret == whsec_* ]] || die "$secret"
+    says err 'only time'
+    status 0 lockstep endpoints test crm
+    says out 'crm delivered: ' ' 200 '
+    signed_by "$secret"
+    status 0 lockstep endpoints tries crm --json
+    is "$(jq -c '[.type, .status]' out)" '["lockstep.test",200]'
+    status 0 env NEW='the second secret' "$LOCKSTEP" endpoints rotate crm --secret env:NEW --keep 0
+    lacks out 'the second secret'
+    status 0 lockstep endpoints test crm --json
+    is "$(jq -r '.to[0].state' out)" delivered
+    signed_by 'the second secret'
+    status 0 lockstep endpoints create other "http://127.0.0.1:$receiver/other"
+    status 0 lockstep endpoints test
+    is "$(cut -d: -f1 out | sort | xargs)" 'crm delivered other delivered'
+    status 0 lockstep endpoints remove other
+    status 0 lockstep endpoints change crm "http://127.0.0.1:$receiver/gone" --rate 0
+    status 1 lockstep endpoints test crm
+    says out 410
+    status 3 lockstep endpoints test crm
+    says err 'is disabled'
+    status 0 lockstep endpoints resume crm
+    status 0 lockstep endpoints list --json
+    is "$(jq -c '[.url, .settings.rate, .settings.policy]' out)" "[\"http://127.0.0.1:$receiver/gone\",0,\"fast\"]"
+    status 0 lockstep endpoints remove crm
+    status 2 lockstep endpoints remove crm
+    status 2 lockstep endpoints create crm
+    says err 'NAME URL'
+    status 2 lockstep endpoints rotate
+    says err 'which endpoint'
+    status 2 lockstep endpoints create crm https://93.184.216.34/ --secret 'a secret in an argument'
+    lacks err 'a secret in'
+}
+
+test_the_endpoints_of_the_configuration_are_changed_there() {
+    printf 'endpoints:\n  crm: { url: "https://93.184.216.34/", secret: s, paused: true }\n' >lockstep.yaml
+    serve
+    ask 409 PATCH /api/v1/endpoints/crm -d '{"rate":1}'
+    is "$(jq -r .code answer)" config
+    says answer 'stands in the configuration'
+    ask 409 DELETE /api/v1/endpoints/crm
+    ask 409 POST /api/v1/endpoints/crm/secret/rotate -d '{}'
+    ask 409 POST /api/v1/endpoints -d '{"name":"crm","url":"https://93.184.216.34/"}'
+    ask 204 POST /api/v1/endpoints/crm/resume
+    ask 204 POST /api/v1/endpoints/crm/pause
+}
+
+test_what_is_wrong_with_an_endpoint_is_said() {
+    serve
+    ask 400 POST /api/v1/endpoints -d '{"name":"crm"}'
+    says answer 'needs a url'
+    ask 400 POST /api/v1/endpoints -d '{"name":"crm","url":"https://93.184.216.34/","tpyes":[]}'
+    says answer 'did you mean types'
+    ask 400 POST /api/v1/endpoints -d '{"name":"a b","url":"https://93.184.216.34/"}'
+    ask 400 POST /api/v1/endpoints -d '{"name":"crm","url":"https://93.184.216.34/","policy":"soon"}'
+    ask 400 POST /api/v1/endpoints -d '{"name":"crm","url":"https://93.184.216.34/","headers":{"webhook-id":"1"}}'
+    ask 400 POST /api/v1/endpoints -d '{"name":"crm","url":"https://93.184.216.34/","url":"https://93.184.216.35/"}'
+    ask 400 POST /api/v1/endpoints -d '[]'
+    ask 404 PATCH /api/v1/endpoints/cmr -d '{}'
+    ask 404 GET /api/v1/endpoints/cmr/attempts
+}
+
+test_one_that_answers_gone_gets_nothing_until_it_is_resumed() {
+    receive
+    allow_loopback
+    serve
+    ask 201 POST /api/v1/endpoints -d "{\"name\":\"crm\",\"url\":\"http://127.0.0.1:$receiver/gone\"}"
+    ask 202 POST /api/v1/endpoints/crm/test
+    arrived 1
+    until ask 200 GET /api/v1/endpoints/crm && [ "$(jq -r .disabled answer)" != '' ]; do sleep 0.05; done
+    ask 202 POST /api/v1/events -d "$(event a)" # accepted, for nobody
+    ask 200 GET /api/v1/events/a
+    is "$(jq -c .to answer)" '[]'
+    ask 200 PATCH /api/v1/endpoints/crm -d "{\"url\":\"http://127.0.0.1:$receiver/\"}"
+    is "$(jq -r .disabled answer)" ''
+    ask 202 POST /api/v1/events -d "$(event b)"
+    arrived 2
+}
+
+test_pages_of_tries_hold_each_one_once() {
+    receive
+    allow_loopback
+    serve
+    ask 201 POST /api/v1/endpoints -d "{\"name\":\"crm\",\"url\":\"http://127.0.0.1:$receiver/\"}"
+    ask 201 POST /api/v1/endpoints -d "{\"name\":\"other\",\"url\":\"http://127.0.0.1:$receiver/\"}"
+    ask 202 POST /api/v1/events -d "[$(event e1), $(event e2), $(event e3), $(event e4), $(event e5)]"
+    arrived 10
+    until ask 200 GET /api/v1/queue && [ "$(jq '.pending + .processing' answer)" = 0 ]; do :; done
+    cursor='' seen=''
+    for _ in 1 2 3; do
+        ask 200 GET "/api/v1/endpoints/crm/attempts?limit=2$cursor"
+        seen="$seen $(jq -r '[.items[].event] | join(" ")' answer)"
+        cursor="&cursor=$(jq -r .next answer)"
+    done
+    is "$seen" ' e5 e4 e3 e2 e1'
+    is "$cursor" '&cursor=null'
+}
+
+test_another_node_on_the_same_state_follows_a_change_at_once() {
+    [ -n "${LOCKSTEP_TEST_PG:-}" ] || return 0
+    receive
+    LOCKSTEP_STATE=$(pg_database endpoints)
+    LOCKSTEP_KEY=$(printf '%064d' 7)
+    export LOCKSTEP_STATE LOCKSTEP_KEY
+    allow_loopback
+    serve
+    first=$url
+    serve
+    second=$url
+    for n in 1 2 3 4 5; do
+        url=$first
+        ask 201 POST /api/v1/endpoints -d "{\"name\":\"e$n\",\"url\":\"http://127.0.0.1:$receiver/$n\"}"
+        url=$second
+        ask 202 POST /api/v1/events -d "$(event "a$n")"
+        until ask 200 GET "/api/v1/events/a$n" && [ "$(jq '[.to[] | select(.state == "delivered")] | length' answer)" = "$n" ]; do :; done
+    done
+    url=$first
+    ask 204 DELETE /api/v1/endpoints/e1
+    url=$second
+    ask 202 POST /api/v1/events -d "$(event last)"
+    ask 200 GET /api/v1/events/last
+    is "$(jq -c '[.to[].endpoint] | sort' answer)" '["e2","e3","e4","e5"]'
+}
+
+run_tests

@@ -1,0 +1,208 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# events.sh - events over HTTP: what is accepted is kept, whatever is killed; what is refused, and why.
+#
+# The kills: clients send events over several connections and note which were acknowledged; the daemon is killed at a random moment; the
+# next one has to have every acknowledged event, once, and none that was not sent. LOCKSTEP_TEST_SEED draws the same moments again.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# shellcheck source=daemon.sh
+. "$(dirname "$0")/daemon.sh"
+
+configure() {
+    cat >lockstep.yaml <<'YAML'
+state: sqlite:state.db
+events: { types: ["order.*"] }
+endpoints:
+  crm: { url: "https://crm.example/hook", secret: s, types: ["order.*"], paused: true }
+YAML
+}
+
+test_an_event_is_accepted_once() {
+    configure
+    serve
+    ask 202 POST /api/v1/events -d "$(event a)"
+    is "$(cat answer)" '{"accepted":[{"seq":1,"id":"a","known":false}]}'
+    ask 202 POST /api/v1/events -d "[$(event a), $(event b)]"
+    is "$(cat answer)" '{"accepted":[{"seq":1,"id":"a","known":true},{"seq":2,"id":"b","known":false}]}'
+    printf '%s\n\n%s\n' "$(event c)" "$(event b)" >lines
+    ask 202 POST /api/v1/events -H 'Content-Type: application/x-ndjson' --data-binary @lines
+    is "$(jq -c '[.accepted[].seq]' answer)" '[3,2]'
+    ask 200 GET '/api/v1/events?limit=2'
+    is "$(jq -r '[.items[].id] | join(" ")' answer)" 'c b'
+    ask 200 GET "/api/v1/events?limit=2&cursor=$(jq -r .next answer)"
+    is "$(jq -r '[.items[].id, .next] | join(" ")' answer)" 'a '
+    ask 200 GET /api/v1/events/a
+    is "$(jq -c '[.data, .to[0].endpoint, .to[0].state]' answer)" '[{"n":1},"crm","pending"]'
+    ask 200 GET /api/v1/queue
+    is "$(jq -c '[.pending, .waiting]' answer)" '[1,2]'
+}
+
+test_the_command_line_writes_into_the_same_queue() {
+    configure
+    serve
+    status 0 lockstep events emit --type order.paid --resource 7 --json
+    ask 200 GET "/api/v1/events/$(jq -r .id out)"
+    ask 202 POST /api/v1/events -d "$(event from-http)"
+    status 0 lockstep events show from-http
+}
+
+test_what_is_wrong_is_refused_with_its_reason() {
+    configure
+    serve
+    ask 400 POST /api/v1/events -d '{"type":"ordr.paid","resourceId":"1"}'
+    says answer 'the type ordr.paid is not known'
+    ask 400 POST /api/v1/events -d "[$(event a), {}]"
+    says answer 'event 2: it has no type'
+    ask 400 POST /api/v1/events -d '{"type":'
+    says answer 'event 1'
+    ask 400 POST /api/v1/events -d ''
+    ask 404 GET /api/v1/events/a # none of the two was taken
+    ask 400 GET '/api/v1/events?status=lost'
+    ask 404 GET '/api/v1/events?endpoint=cmr'
+    says answer 'did you mean crm'
+    ask 400 GET '/api/v1/events?limit=0'
+    head -c $((17 << 20)) /dev/zero | tr '\0' ' ' >large
+    ask 413 POST /api/v1/events -H 'Content-Type: application/json' --data-binary @large
+    token=$LOCKSTEP_TOKEN
+    LOCKSTEP_TOKEN=another-token-that-is-wrong ask 401 POST /api/v1/events -d "$(event a)"
+    LOCKSTEP_TOKEN=$token
+    ask 404 GET /api/v1/events/a
+}
+
+test_dead_letters_and_endpoints_over_http() {
+    configure
+    serve
+    ask 202 POST /api/v1/events -d "[$(event a 1), $(event b 2), $(event c 3)]"
+    ask 200 POST '/api/v1/events/a/discard?status=pending'
+    is "$(cat answer)" '{"deliveries":1}'
+    ask 200 POST '/api/v1/events/replay?status=discarded'
+    is "$(cat answer)" '{"deliveries":1}'
+    ask 204 POST /api/v1/endpoints/crm/resume
+    ask 204 POST /api/v1/endpoints/crm/pause
+    ask 404 POST /api/v1/endpoints/cmr/pause
+    ask 200 GET /api/v1/endpoints
+    is "$(jq -c '.items[0] | [.name, .pending, .paused]' answer)" '["crm",3,true]'
+    lacks answer '"s"'
+    status 0 lockstep audit list --json
+    is "$(grep -c 'token:environment' out)" 5 # what was done, by whom; and what was tried in vain
+    status 0 lockstep audit verify
+}
+
+kills=100
+[ -z "${LOCKSTEP_DEEP:-}" ] || kills=4500
+test_acknowledged_events_survive_kills() {
+    local n i mid=0 moment
+    RANDOM=${LOCKSTEP_TEST_SEED:-$$}
+    echo "seed ${LOCKSTEP_TEST_SEED:-$$}" >&2
+    configure
+    : >acked
+    : >sent
+    for ((n = 0; n < kills; n++)); do
+        serve
+        for ((i = 0; i < 400; i++)); do
+            echo "k$n-$i" >>sent
+            printf 'next\nurl="%s/api/v1/events"\nheader="Authorization: Bearer %s"\ndata="{\\"id\\":\\"k%d-%d\\",\\"type\\":\\"order.paid\\",\\"resourceId\\":\\"%d\\"}"\n' \
+                "$url" "$LOCKSTEP_TOKEN" "$n" "$i" "$i"
+        done | sed 1d >requests
+        : >answers
+        curl -s -N -Z --parallel-max 8 -K requests >answers 2>/dev/null &
+        client=$!
+        moment=$((RANDOM % 20000)) # bytes of answers; all of them are 24,000 and more
+        until [ "$(stat -c %s answers)" -ge "$moment" ] || ! kill -0 "$client" 2>/dev/null; do :; done
+        kill -KILL "$daemon"
+        wait "$daemon" 2>/dev/null || true
+        wait "$client" || true
+        grep -o '"id":"k[0-9]*-[0-9]*","known":false}' answers | cut -d'"' -f4 >new || true
+        i=$(wc -l <new)
+        [ "$i" -eq 0 ] || [ "$i" -eq 400 ] || mid=$((mid + 1))
+        cat new >>acked
+    done
+    echo "$mid of $kills kills came while events were being accepted, $(wc -l <acked) were acknowledged" >&2
+    [ "$mid" -ge $((kills / 2)) ] || die "only $mid of $kills kills came while events were being accepted"
+    serve
+    status 0 lockstep events list --limit 1000000 --json
+    jq -r .id out | sort >kept
+    is "$(sort acked | comm -23 - kept | head -n 3)" '' # none that was acknowledged is lost
+    is "$(uniq -d kept)" ''                              # none is there twice
+    is "$(sort sent | comm -13 - kept | head -n 3)" ''   # none was made up
+    is "$(jq -r .deliveries out | sort -u)" 1            # and each has its delivery
+    [ "$(sqlite3 state.db 'PRAGMA integrity_check')" = ok ]
+}
+
+test_deliveries_survive_kills() {
+    local n i rounds=20
+    [ -z "${LOCKSTEP_DEEP:-}" ] || rounds=500
+    local total=$((rounds * 50))
+    RANDOM=${LOCKSTEP_TEST_SEED:-$$}
+    receive
+    cat >lockstep.yaml <<YAML
+state: sqlite:state.db
+events: { types: ["order.*"], allow: [127.0.0.1] }
+endpoints:
+  crm: { url: "http://127.0.0.1:$receiver/", secret: a secret, policy: fast }
+YAML
+    : >acked
+    for ((n = 0; n < rounds; n++)); do
+        serve
+        for ((i = 0; i < 50; i++)); do event "k$n-$i" "$((i % 20))"; done | sed 's/}{/}\n{/g' >lines
+        ask 202 POST /api/v1/events -H 'Content-Type: application/jsonl' --data-binary @lines
+        jq -r '.accepted[].id' answer >>acked
+        i=$(wc -l <received)
+        i=$((i + RANDOM % 60)) # the moment, drawn: so many deliveries later, or when none is left
+        until [ "$(wc -l <received)" -ge "$i" ]; do
+            ask 200 GET /api/v1/queue
+            [ "$(jq '.pending + .processing + .waiting + .failed' answer)" -gt 0 ] || break
+        done
+        kill -KILL "$daemon"
+        wait "$daemon" 2>/dev/null || true
+    done
+    serve
+    until_quiet
+    is "$(jq .dead answer)" 0
+    is "$(wc -l <acked)" $total
+    cut -d' ' -f1 received | sort -u >distinct
+    is "$(sort acked | comm -23 - distinct | head -n 3)" ''       # every one arrived
+    is "$(cut -d' ' -f3,4 received | sort -u)" 'true true'        # signed, with its id
+    echo "$(($(wc -l <received) - total)) of $total came twice" >&2 # those that were being sent at a kill
+    [ "$(wc -l <received)" -le $((total + 10 * rounds)) ] || die "$(wc -l <received) deliveries of $total events"
+    # first arrivals of each resource are in the order in which they were accepted
+    awk '!seen[$1]++ { print $2, $1 }' received | sort -s -k1,1n >arrived
+    awk '{ split($1, a, "-"); print a[2] % 20, $1 }' acked | sort -s -k1,1n >accepted
+    diff accepted arrived >difference || die "out of order: $(head -n 4 difference)"
+}
+
+test_E1_the_documented_event_is_kept_and_delivered_as_it_is() {
+    receive
+    printf 'state: sqlite:state.db\nevents: { allow: [127.0.0.1] }\nendpoints:\n  a: { url: "http://127.0.0.1:%s/", secret: a secret }\n' "$receiver" >lockstep.yaml
+    serve
+    for type in enrollment.created enrollment.updated enrollment.deleted profile.updated user.updated progress.updated; do
+        ask 202 POST /api/v1/events -d "{\"id\":\"$type\",\"type\":\"$type\",\"resourceId\":\"$type\",\"resourceType\":\"x\",\"data\":{\"b\":1,\"a\":1.0},\"timestamp\":\"2024-01-31T12:00:00.000Z\",\"retryCount\":0,\"status\":\"pending\"}"
+        until_state "$type" delivered
+    done
+    is "$(cut -d' ' -f1 received | tr '\n' ' ')" 'enrollment.created enrollment.updated enrollment.deleted profile.updated user.updated progress.updated '
+    says answer '"data":{"b":1,"a":1.0}' '"timestamp":"2024-01-31T12:00:00.000Z"'
+    ask 400 POST /api/v1/events -d '{"type":"invoice.sent","resourceId":"1"}'
+}
+
+test_E2_the_documented_policy_tries_three_times() {
+    printf 'state: sqlite:state.db\nevents: { allow: [127.0.0.1] }\nendpoints:\n  a: { url: "http://127.0.0.1:9/", secret: s, policy: documented }\n' >lockstep.yaml
+    serve
+    ask 202 POST /api/v1/events -d '{"id":"a","type":"profile.updated","resourceId":"1"}'
+    until_state a dead
+    is "$(jq -c '.to[0] | [.attempts, (.tries | length)]' answer)" '[3,3]'
+    status 0 lockstep events list --status dead
+    says out profile.updated
+}
+
+test_E3_webhooks_go_to_every_url_of_the_environment() {
+    receive
+    printf 'state: sqlite:state.db\nevents: { allow: [127.0.0.1] }\n' >lockstep.yaml
+    SYNC_WEBHOOK_URLS="http://127.0.0.1:$receiver/a, http://127.0.0.1:$receiver/b" WEBHOOK_SECRET='a secret' serve
+    ask 202 POST /api/v1/events -d '{"id":"a","type":"profile.updated","resourceId":"1"}'
+    until_state a delivered
+    is "$(sort received | uniq -c | tr -s ' ')" ' 2 a 1 true true'
+}
+
+run_tests

@@ -1,0 +1,370 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# faults.sh - what is around the daemon fails: the disk is full, descriptors run out, receivers hang or refuse, senders repeat themselves, hang up or
+# are slow, the clock jumps, it is told to end while it works. docs/faults.md says which fault is which. Needs no disk.
+# shellcheck source=lib.sh disable=SC2154
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=daemon.sh
+. "$(dirname "$0")/daemon.sh"
+
+# configure [SETTINGS OF events]: one endpoint, at the receiver.
+configure() {
+    cat >lockstep.yaml <<YAML
+state: sqlite:${folder:-$PWD}/state.db
+auth: { rate: 100000 }
+events: { types: ["order.*", "bad.*"], allow: [127.0.0.1] }
+endpoints:
+  crm: { url: "http://127.0.0.1:$receiver/", secret: a secret, policy: fast, types: ["order.*"] }
+YAML
+}
+# emit STATUS IDS...: an event each, in one request; what was acknowledged is in ./acked.
+emit() {
+    local wanted=$1 id
+    shift
+    : >lines
+    for id; do
+        event "$id" "$id" >>lines
+        echo >>lines
+    done
+    ask "$wanted" POST /api/v1/events -H 'Content-Type: application/jsonl' --data-binary @lines
+    [ "$wanted" != 202 ] || jq -r '.accepted[].id' answer >>acked
+}
+# The oracle: all that was acknowledged is kept and came, nothing else is kept, nothing is on its way.
+nothing_is_lost() {
+    until_quiet
+    sqlite3 "${folder:-.}/state.db" 'SELECT id FROM events' | sort >kept
+    is "$(sort -u acked | comm -3 - kept | head -n 3)" ''
+    is "$(sort -u acked | comm -23 - <(cut -d' ' -f1 received | sort -u) | head -n 3)" ''
+    is "$(cut -d' ' -f3,4 received | sort -u)" 'true true'
+    is "$(sqlite3 "${folder:-.}/state.db" 'PRAGMA integrity_check')" ok
+}
+finish() { # finish [SIGNAL [STATUS]]
+    local status=0
+    kill "-${1:-TERM}" "$daemon"
+    wait "$started" || status=$?
+    [ "$status" = "${2:-0}" ] || die "it ended with $status: $(tail -n 3 log)"
+}
+
+# --- R07: a full disk
+
+test_a_full_disk_refuses_events_and_stops_nothing_else() {
+    local i refused=
+    [ "$(id -u)" = 0 ] || { full_by_strace; return; }
+    mkdir disk
+    mount -t tmpfs -o size=8m none disk
+    trap 'end_children; umount -l disk' EXIT
+    folder=$PWD/disk
+    receive
+    configure
+    serve
+    emit 202 before
+    until_state before delivered
+    dd if=/dev/zero of=disk/filler bs=4k 2>/dev/null || true # what is left is what the state has already
+    for ((i = 0; i < 3000; i++)); do
+        got=$(event "f$i" "$i" | curl -s -o answer -w '%{http_code}' -H "Authorization: Bearer $LOCKSTEP_TOKEN" -d @- "$url/api/v1/events")
+        case $got in
+        202) jq -r '.accepted[].id' answer >>acked ;;
+        507) refused=1 && break ;;
+        *) die "$got: $(cat answer)" ;;
+        esac
+    done
+    [ "$refused" ] || die 'it was never full'
+    says answer 'urn:lockstep:problem:' 'full'
+    ask 200 GET /api/v1/events/before # reading goes on
+    ask 200 GET /api/v1/events
+    ask 200 GET /healthz
+    rm disk/filler
+    emit 202 after # and with the room everything is back, by itself
+    nothing_is_lost
+    finish
+}
+
+# The same for those who cannot mount: the 30th to 60th write to the log finds no room.
+full_by_strace() {
+    local i refused=0
+    receive
+    configure
+    serve
+    emit 202 before
+    finish
+    under=(strace -f -qq -o /dev/null -e trace=pwrite64 -e inject=pwrite64:error=ENOSPC:when=30..60 -P "$PWD/state.db-wal")
+    serve
+    for ((i = 0; i < 60; i++)); do
+        got=$(event "f$i" "$i" | curl -s -o answer -w '%{http_code}' -H "Authorization: Bearer $LOCKSTEP_TOKEN" -d @- "$url/api/v1/events")
+        case $got in
+        202) jq -r '.accepted[].id' answer >>acked ;;
+        507) refused=$((refused + 1)) && ask 200 GET /api/v1/events/before ;;
+        *) die "$got: $(cat answer)" ;;
+        esac
+    done
+    [ "$refused" -gt 0 ] || die 'it was never full'
+    nothing_is_lost
+}
+test_writes_that_find_no_room_are_refused_with_507_and_come_back() { full_by_strace; }
+
+# --- R16, R19: receivers
+
+# A receiver for which the event says how it is treated: refuse, hang, slow, close.
+hostile_receiver() {
+    cat >hostile.js <<'JS'
+const http = require('http'), crypto = require('crypto'), fs = require('fs');
+http.createServer((request, response) => {
+    const parts = [];
+    request.on('data', (part) => parts.push(part));
+    request.on('end', () => {
+        const body = Buffer.concat(parts), event = JSON.parse(body);
+        const how = event.id.split('-')[0];
+        if (how === 'hang') return;
+        if (how === 'close') return request.socket.destroy();
+        const right = crypto.createHmac('sha256', 'a secret').update(body).digest('hex') === request.headers['x-webhook-signature'];
+        if (how !== 'refuse') fs.appendFileSync('received', [event.id, event.resourceId, right, request.headers['webhook-id'] === event.id].join(' ') + '\n');
+        response.writeHead(how === 'refuse' ? 500 : 200);
+        if (how !== 'slow') return response.end(how === 'refuse' ? 'no such customer' : '');
+        let left = 20;
+        const drip = setInterval(() => { if (left-- > 0) return response.write('.'); clearInterval(drip); response.end(); }, 50);
+    });
+}).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
+JS
+    run_receiver hostile.js
+    configure
+    sed -i 's/policy: fast/policy: documented, timeout: 1s, concurrency: 4/' lockstep.yaml
+}
+
+test_an_event_that_is_always_refused_becomes_a_dead_letter_and_holds_up_nobody() {
+    local i
+    hostile_receiver
+    serve
+    emit 202 refuse-1 close-1
+    for ((i = 0; i < 20; i++)); do emit 202 "good-$i" "slow-$i"; done
+    for ((i = 0; i < 20; i++)); do until_state "good-$i" delivered && until_state "slow-$i" delivered; done
+    until_state refuse-1 dead
+    until_state close-1 dead
+    ask 200 GET /api/v1/events/refuse-1
+    is "$(jq -c '.to[0] | [.attempts, (.tries | length), .tries[-1].status]' answer)" '[3,3,500]'
+    ask 200 POST '/api/v1/events/refuse-1/replay'
+    is "$(cat answer)" '{"deliveries":1}'
+    until_state refuse-1 dead
+    finish
+}
+
+test_one_endpoint_that_never_answers_does_not_hold_up_another() {
+    local i
+    hostile_receiver
+    receive
+    cat >>lockstep.yaml <<YAML
+  other: { url: "http://127.0.0.1:$receiver/", secret: a secret, policy: fast, types: ["bad.*"] }
+YAML
+    sed -i 's/timeout: 1s/timeout: 60s/' lockstep.yaml
+    serve
+    emit 202 hang-1 hang-2 hang-3 hang-4 hang-5 hang-6 # more than it takes at once
+    for ((i = 0; i < 50; i++)); do
+        ask 202 POST /api/v1/events -d "{\"id\":\"g$i\",\"type\":\"bad.luck\",\"resourceId\":\"$i\"}"
+    done
+    for ((i = 0; i < 50; i++)); do until_state "g$i" delivered; done
+    ask 200 GET /api/v1/queue
+    is "$(jq '.processing + .pending' answer)" 6 # they still wait for their answers
+    finish
+}
+
+# --- R18: senders repeat themselves, in any order
+
+test_events_sent_again_and_again_in_any_order_take_effect_once() {
+    local i
+    receive
+    configure
+    serve
+    for ((i = 0; i < 400; i++)); do
+        event "d$i" "$((i % 40))" | sed 's/$/\n/'
+        [ $((i % 5)) -gt 0 ] || event "d$i" "$((i % 40))" | sed 's/$/\n/'
+    done | shuf --random-source=<(yes "${LOCKSTEP_TEST_SEED:-1}") >all
+    split -l 40 all part.
+    for file in part.*; do
+        curl -s -o "answer.$file" -H "Authorization: Bearer $LOCKSTEP_TOKEN" -H 'Content-Type: application/jsonl' --data-binary "@$file" "$url/api/v1/events" &
+        children+=("$!") # at the same time
+    done
+    for file in part.*; do until [ -s "answer.$file" ]; do sleep 0.02; done; done
+    wait_for_senders
+    jq -r '.accepted[].id' answer.part.* >acked
+    is "$(wc -l <acked)" 480
+    is "$(jq -r '.accepted[] | select(.known == false) | .id' answer.part.* | sort | uniq -d)" ''
+    is "$(jq -r '.accepted[] | select(.known) | .id' answer.part.* | wc -l)" 80
+    nothing_is_lost
+    is "$(wc -l <kept)" 400
+    is "$(cut -d' ' -f1 received | sort | uniq -d)" '' # each came once
+    finish
+}
+wait_for_senders() { for pid in "${children[@]}"; do [ "$pid" = "$started" ] || [ "$pid" = "$receiver_pid" ] || wait "$pid"; done; }
+
+# --- R26, R27: connections
+
+test_descriptors_that_run_out_refuse_and_come_back() {
+    receive
+    configure
+    under=(bash -c 'ulimit -n 60; exec "$@"' bash)
+    start_daemon
+    read -r url <url
+    daemon=$started
+    under=()
+    cat >many.js <<'JS'
+const net = require('net'), fs = require('fs');
+const port = Number(process.argv[2]);
+for (let i = 0; i < 200; i++) net.connect(port, '127.0.0.1').on('error', () => {});
+setTimeout(() => fs.writeFileSync('many', 'there\n'), 500);
+setInterval(() => {}, 1000);
+JS
+    node many.js "${url##*:}" &
+    children+=("$!")
+    many=$!
+    until [ -s many ]; do sleep 0.02; done
+    kill -0 "$daemon" || die "it ended: $(tail -n 3 log)"
+    curl -s -m 2 -o /dev/null "$url/healthz" || true # whatever it says, it does not end
+    kill "$many"
+    until curl -sf -m 5 -o /dev/null "$url/healthz"; do kill -0 "$daemon"; done
+    emit 202 after-1 after-2
+    nothing_is_lost
+    says log 'connections at once' 'ulimit -n'
+    finish
+}
+
+test_a_state_that_finds_no_descriptor_is_asked_again() {
+    local i
+    receive
+    configure
+    serve
+    emit 202 before
+    finish
+    under=(strace -f -qq -o /dev/null -e trace=openat -e inject=openat:error=EMFILE:when=20..60 -P "$PWD/state.db-lock")
+    serve
+    for ((i = 0; i < 60; i++)); do
+        got=$(event "f$i" "$i" | curl -s -o answer -w '%{http_code}' -H "Authorization: Bearer $LOCKSTEP_TOKEN" -d @- "$url/api/v1/events")
+        case $got in
+        202) jq -r '.accepted[].id' answer >>acked ;;
+        503) ;;
+        *) die "$got: $(cat answer) $(tail -n 2 log)" ;;
+        esac
+    done
+    nothing_is_lost
+}
+
+# Connections to the daemon that are not over on its side; those to its receivers are kept for the next delivery.
+sockets() { awk -v port=":$(printf '%04X' "${url##*:}")$" '$2 ~ port && $4 != "0A" && $4 != "06" { n++ } END { print n + 0 }' /proc/net/tcp; }
+test_half_closed_and_broken_connections_leave_nothing_behind() {
+    local before after
+    receive
+    configure
+    serve
+    emit 202 a
+    before=$(sockets)
+    cat >half.js <<'JS'
+// 200 connections: closed in the middle of a head, of a body, after a request, and half closed behind a whole request, which is answered.
+const net = require('net'), fs = require('fs');
+const [port, token] = [Number(process.argv[2]), process.env.LOCKSTEP_TOKEN];
+const body = (i) => JSON.stringify({ id: 'h' + i, type: 'order.paid', resourceId: 'h' + i });
+const head = (i) => `POST /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: ${body(i).length}\r\n\r\n`;
+let open = 200, answered = [];
+for (let i = 0; i < 200; i++) {
+    const s = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    let got = '';
+    s.on('error', () => {}).on('data', (d) => { got += d; }).on('end', () => s.end());
+    s.on('close', () => { if (got.startsWith('HTTP/1.1 202')) answered.push('h' + i); if (--open === 0) fs.writeFileSync('half', answered.join('\n') + '\n'); });
+    s.on('connect', () => {
+        if (i % 4 === 0) { s.write(head(i).slice(0, 40), () => s.destroy()); }
+        else if (i % 4 === 1) { s.write(head(i) + body(i).slice(0, 10), () => s.destroy()); }
+        else if (i % 4 === 2) { s.write(head(i) + body(i), () => s.destroy()); }
+        else { s.end(head(i) + body(i)); }
+    });
+}
+JS
+    timeout 60 node half.js "${url##*:}"
+    [ "$(grep -c h half)" -gt 0 ]
+    until_quiet
+    after=$before
+    for ((i = 0; i < 200; i++)); do
+        after=$(sockets)
+        [ "$after" -gt $((before + 4)) ] || break
+        sleep 0.05 # the pace of looking
+    done
+    [ "$after" -le $((before + 4)) ] || die "$before sockets before, $after after"
+    sqlite3 state.db "SELECT id FROM events" | sort >kept
+    is "$(sort half | comm -23 - kept | head -n 3)" '' # what was answered is kept
+    is "$(grep -c '^h' kept | awk '{ print ($1 <= 100) }')" 1
+    finish
+}
+
+# --- R28: too much
+
+test_giant_requests_are_refused_and_cost_no_memory() {
+    local before after
+    receive
+    configure
+    serve
+    emit 202 a
+    before=$(awk '/VmRSS/ { print $2 }' "/proc/$daemon/status")
+    : >config
+    for i in $(seq 1 500); do echo "header = \"X-Many-$i: $(printf 'y%.0s' $(seq 1 60))\"" >>config; done
+    got=$(curl -s -o answer -w '%{http_code}' -K config "$url/healthz") || true
+    [ "$got" = 431 ] || [ "$got" = 000 ] || die "500 headers: $got"
+    { printf '{"id":"deep","type":"order.paid","resourceId":"1","data":' && printf '[%.0s' $(seq 1 10000) && printf ']%.0s' $(seq 1 10000) && printf '}'; } >deep
+    ask 400 POST /api/v1/events --data-binary @deep
+    head -c $((40 << 20)) /dev/zero | tr '\0' '[' >large
+    ask 413 POST /api/v1/events -H 'Content-Type: application/json' --data-binary @large
+    got=$(curl -s -o answer -w '%{http_code}' -H "Authorization: Bearer $LOCKSTEP_TOKEN" -H 'Transfer-Encoding: chunked' --data-binary @large "$url/api/v1/events") || true
+    [ "$got" = 413 ] || [ "$got" = 000 ] || [ "$got" = 100 ] || die "a chunked body without end: $got"
+    gzip -c large >small.gz # 40 KB that would be 40 MB: it is not unpacked
+    got=$(curl -s -o answer -w '%{http_code}' -H "Authorization: Bearer $LOCKSTEP_TOKEN" -H 'Content-Encoding: gzip' -H 'Content-Type: application/json' --data-binary @small.gz "$url/api/v1/events") || true
+    [ "$got" = 400 ] || [ "$got" = 415 ] || die "a packed body: $got"
+    after=$(awk '/VmRSS/ { print $2 }' "/proc/$daemon/status")
+    [ -n "${ASAN_OPTIONS:-}" ] || [ $((after - before)) -lt $((48 << 10)) ] || die "$before KiB before, $after after"
+    emit 202 b
+    nothing_is_lost
+    finish
+}
+
+# --- R33: signals
+
+test_an_end_under_load_keeps_every_promise() {
+    local n i
+    receive
+    configure
+    for ((n = 0; n < 4; n++)); do
+        serve
+        for ((i = 0; i < 300; i++)); do
+            printf 'next\nurl="%s/api/v1/events"\nheader="Authorization: Bearer %s"\ndata="{\\"id\\":\\"s%d-%d\\",\\"type\\":\\"order.paid\\",\\"resourceId\\":\\"%d\\"}"\n' \
+                "$url" "$LOCKSTEP_TOKEN" "$n" "$i" "$i"
+        done | sed 1d >requests
+        : >answers
+        curl -s -N -Z --parallel-max 8 -K requests >answers 2>/dev/null &
+        client=$!
+        until [ "$(stat -c %s answers)" -gt $((n * 3000)) ] || ! kill -0 "$client" 2>/dev/null; do :; done
+        finish TERM 0
+        wait "$client" || true
+        grep -o '"id":"s[0-9]*-[0-9]*","known":false}' answers | cut -d'"' -f4 >>acked || true
+    done
+    serve
+    ask 200 GET /healthz
+    until_quiet
+    sqlite3 state.db 'SELECT id FROM events' | sort >kept
+    is "$(sort acked | comm -23 - kept | head -n 3)" ''
+    is "$(uniq -d kept)" ''
+    is "$(cut -d' ' -f1 received | sort | uniq -d)" '' # nothing was being sent when it ended
+    finish
+}
+
+test_a_second_signal_ends_it_on_the_spot_and_loses_nothing() {
+    hostile_receiver
+    sed -i 's/timeout: 1s/timeout: 60s/' lockstep.yaml
+    serve
+    emit 202 hang-1 good-1
+    until_state good-1 delivered
+    kill -TERM "$daemon"
+    kill -TERM "$daemon"
+    kill -TERM "$daemon"
+    wait "$started" 2>/dev/null || true
+    : >lines
+    serve
+    ask 200 GET /api/v1/events/hang-1
+    is "$(jq -r '.to[0].state' answer | sed 's/processing/pending/;s/failed/pending/')" pending
+    kill -KILL "$daemon"
+}
+
+run_tests

@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# outbox.sh - events that an application's own transactions write: there with their change or not at all, in the queue once, whatever is killed. Needs no disk.
+#
+# The kills: an application writes and rolls back while the daemon is killed at random moments; in the end the queue has one event for each change that was
+# committed, in the order of each record. LOCKSTEP_TEST_SEED draws the same moments again.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=daemon.sh
+. "$(dirname "$0")/daemon.sh"
+
+configure() { # configure URL
+    cat >lockstep.yaml <<YAML
+state: sqlite:state.db
+stores: { app: "$1" }
+events: { outbox: [app], types: ["order.*"] }
+endpoints:
+  crm: { url: "https://crm.example/hook", secret: a-secret-that-signs, paused: true }
+YAML
+}
+# empty: waits until nothing is left in the outbox.
+empty() {
+    local n=0
+    until lockstep outbox status app --json >status.out && jq -e '.waiting == 0' status.out >/dev/null; do
+        sleep 0.05 # the pace of looking
+        n=$((n + 1))
+        [ $n -lt 600 ] || die "not emptied: $(cat status.out) $(tail -n 5 log)"
+    done
+}
+ended() { kill -TERM "$daemon" && wait "$started"; }
+
+test_E9_a_change_and_its_event_are_in_one_transaction() {
+    local db
+    db=$(pg_database outbox)
+    pg "$db" -c 'CREATE TABLE enrollments (id int PRIMARY KEY, course text, price numeric, seen timestamptz); CREATE ROLE '"app_$$"' LOGIN; GRANT ALL ON enrollments TO '"app_$$"
+    configure "$db"
+    status 0 lockstep outbox install app.public.enrollments
+    says out '0 waiting' public.enrollments
+    status 0 lockstep outbox install app.public.enrollments # again: the same
+    # An application without any right on the outbox.
+    pg "$db" -c "SET ROLE app_$$" -c "INSERT INTO enrollments VALUES (1, 'C', 9.50, '2026-01-31 13:00+01')" -c "UPDATE enrollments SET course = 'C17'" -c "UPDATE enrollments SET course = 'C17'" -c 'BEGIN' -c "INSERT INTO enrollments VALUES (2, 'gone')" -c 'ROLLBACK' -c 'DELETE FROM enrollments'
+    status 0 lockstep outbox status app
+    says out '3 waiting'
+    serve
+    empty
+    ask 200 GET /api/v1/events
+    is "$(jq -r '[.items[].type] | reverse | join(" ")' answer)" 'enrollment.created enrollment.updated enrollment.deleted'
+    ask 200 GET "/api/v1/events/$(jq -r '.items[-1].id' answer)"
+    jq -e '.data == {id:1, course:"C", price:9.50, seen:"2026-01-31T12:00:00+00:00"}' answer >/dev/null || die "$(cat answer)"
+    ended
+    status 0 lockstep outbox remove app.public.enrollments
+    says out 'no outbox'
+    is "$(pg "$db" -c "SELECT count(*) FROM pg_namespace WHERE nspname = 'lockstep'")" 0
+    pg "$db" -c "INSERT INTO enrollments VALUES (3, 'free')"
+    pg "$db" -c "DROP OWNED BY app_$$" -c "DROP ROLE app_$$"
+}
+
+test_E9_an_sqlite_database_has_an_outbox_too() {
+    sqlite3 app.db "CREATE TABLE \"my orders\" (tenant TEXT, id INTEGER, note TEXT, pic BLOB, PRIMARY KEY (tenant, id)); CREATE TABLE profiles (id TEXT PRIMARY KEY, name TEXT)"
+    configure sqlite:app.db
+    status 0 lockstep outbox install 'app.my orders=order' app.profiles
+    sqlite3 app.db "INSERT INTO \"my orders\" VALUES ('a', 1, 'it''s \"new\"', x'00ff')" "UPDATE \"my orders\" SET note = note" "INSERT INTO profiles VALUES ('p', 'Ann')" "UPDATE profiles SET name = 'Anne'" "DELETE FROM profiles" 'BEGIN; DELETE FROM "my orders"; ROLLBACK'
+    serve
+    empty
+    ask 200 GET /api/v1/events
+    is "$(jq -r '[.items[] | .type] | reverse | join(" ")' answer)" 'order.created profile.updated profile.updated'
+    ask 200 GET "/api/v1/events/$(jq -r '.items[-1].id' answer)"
+    jq -e '.resourceId == "a,1" and .resourceType == "order" and .data == {tenant:"a", id:1, note:"it'"'"'s \"new\"", pic:"00FF"}' answer >/dev/null || die "$(cat answer)"
+    ended
+    status 0 lockstep outbox remove app.profiles 'app.my orders'
+    is "$(sqlite3 app.db "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'lockstep%'")" 0
+}
+
+test_what_is_no_event_is_kept_and_holds_up_nobody() {
+    sqlite3 app.db 'CREATE TABLE orders (id TEXT PRIMARY KEY, x REAL)'
+    configure sqlite:app.db
+    status 0 lockstep outbox install app.orders
+    sqlite3 app.db "INSERT INTO orders VALUES ('1', 1)" "INSERT INTO orders VALUES ('$(printf 'x%.0s' {1..600})', 2)" "INSERT INTO orders VALUES ('3', 3)"
+    serve
+    empty
+    ask 200 GET /api/v1/events
+    is "$(jq '.items | length' answer)" 2
+    status 0 lockstep outbox status app --json
+    says out '"waiting":0,"refused":1'
+    says log 'is no event'
+    ended
+    status 0 lockstep outbox remove app.orders
+    says out '1 refused' # not thrown away
+}
+
+test_what_cannot_have_an_outbox_says_why() {
+    sqlite3 app.db 'CREATE TABLE orders (id TEXT); CREATE TABLE people (id TEXT PRIMARY KEY); CREATE TABLE enrollments (id TEXT PRIMARY KEY)'
+    configure sqlite:app.db
+    status 2 lockstep outbox install app.orders
+    says err 'no primary key'
+    status 2 lockstep outbox install app.people
+    says err people.updated 'types:'
+    status 2 lockstep outbox install apps.people
+    says err '"apps"'
+    status 2 lockstep outbox install app.nothing
+    status 2 lockstep outbox remove app.people
+    says err 'no outbox'
+    status 2 lockstep outbox drop app.people
+    status 2 lockstep outbox install
+    sed -i 's/outbox: \[app\]/outbox: [apps]/' lockstep.yaml
+    status 2 lockstep outbox status
+    says err 'no store named "apps"'
+}
+
+# kills URL ROUNDS: an application at work, a daemon that is killed and started again.
+kills() {
+    local db=$1 rounds=$2 i
+    RANDOM=${LOCKSTEP_TEST_SEED:-$$}
+    echo "seed ${LOCKSTEP_TEST_SEED:-$$}" >seed
+    # Each record is written, changed twice and one in three of the transactions rolled back.
+    (
+        for i in $(seq 1 300); do
+            end=COMMIT
+            [ $((i % 3)) = 0 ] && end=ROLLBACK
+            "${write[@]}" "BEGIN; INSERT INTO orders VALUES ($i, 0); UPDATE orders SET n = 1 WHERE id = $i; $end; UPDATE orders SET n = n + 1 WHERE id = $i;"
+        done
+        touch written
+    ) >writer.log 2>&1 &
+    children+=($!)
+    for i in $(seq 1 "$rounds"); do
+        serve
+        sleep "0.$((RANDOM % 9))" # the moment of the kill, drawn
+        kill -KILL "$daemon"
+        wait "$started" || true
+    done
+    serve
+    i=0
+    until [ -e written ]; do
+        sleep 0.05 # the pace of looking
+        i=$((i + 1))
+        [ $i -lt 2400 ] || die "the application hangs: $(tail -n 3 writer.log)"
+    done
+    empty
+    sqlite3 state.db "SELECT resource_id || ' ' || group_concat(type || ':' || json_extract(data, '\$.n'), ' ') FROM (SELECT * FROM events ORDER BY seq) GROUP BY resource_id ORDER BY CAST(resource_id AS int)" >events.txt 2>schema.txt ||
+        die "$(cat schema.txt) $(sqlite3 state.db '.schema events')"
+    for i in $(seq 1 300); do [ $((i % 3)) = 0 ] || echo "$i order.created:0 order.updated:1 order.updated:2"; done >wanted.txt
+    diff wanted.txt events.txt >diff.txt || die "seed $(cat seed): $(head -n 5 diff.txt)"
+    ended
+}
+
+test_each_change_in_postgresql_is_one_event_whatever_is_killed() {
+    local db
+    db=$(pg_database outbox_kills)
+    pg "$db" -c 'CREATE TABLE orders (id int PRIMARY KEY, n int)'
+    configure "$db"
+    status 0 lockstep outbox install app.public.orders
+    write=(psql -qXAt "$db" -c)
+    kills "$db" 6
+}
+
+test_each_change_in_sqlite_is_one_event_whatever_is_killed() {
+    sqlite3 app.db 'CREATE TABLE orders (id INTEGER PRIMARY KEY, n int); PRAGMA journal_mode=WAL' >/dev/null
+    configure sqlite:app.db
+    status 0 lockstep outbox install app.orders
+    write=(sqlite3 -cmd '.timeout 20000' app.db)
+    kills sqlite:app.db 6
+}
+
+run_tests

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The queue's thread: shared commits, failures that stay alone, what others have written, a stop that finishes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/thread.h"
+#include "event/queue.h"
+#include "lib/testdir.h"
+
+struct accept {
+    struct ls_queue_task task;
+    char id[24];
+    int64_t seq;
+    bool known, fail;
+    enum ls_code rc;
+};
+
+/* Counted by the queue's thread, looked at by the test. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    size_t done, failed;
+    uint64_t woken;
+    bool hold; /* tasks wait in run() */
+    bool held;
+} seen = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static enum ls_code run_accept(struct ls_queue_task *task, struct ls_queue_tx *tx,
+                               struct ls_error *err)
+{
+    static const int64_t to = 5;
+    struct accept *a = (struct accept *)task;
+    struct ls_event e = {.id = a->id,
+                         .type = "order.x",
+                         .resource_type = "order",
+                         .resource_id = a->id,
+                         .data = "{}",
+                         .data_size = 2,
+                         .options = ""};
+    enum ls_code rc;
+
+    pthread_mutex_lock(&seen.lock);
+    seen.held = seen.hold;
+    pthread_cond_broadcast(&seen.changed);
+    while (seen.hold)
+        pthread_cond_wait(&seen.changed, &seen.lock);
+    pthread_mutex_unlock(&seen.lock);
+    rc = ls_queue_accept(tx, &e, &to, 1, 0, &a->known, err);
+    a->seq = e.seq;
+    return rc == LS_OK && a->fail ? ls_error_set(err, LS_DATA, "this one fails") : rc;
+}
+
+static void done(struct ls_queue_task *task, enum ls_code rc, const struct ls_error *err)
+{
+    struct accept *a = (struct accept *)task;
+
+    pthread_mutex_lock(&seen.lock);
+    a->rc = rc;
+    seen.done++;
+    seen.failed += rc != LS_OK;
+    assert_true((rc == LS_OK) == !err);
+    pthread_cond_broadcast(&seen.changed);
+    pthread_mutex_unlock(&seen.lock);
+}
+
+static void woken(void *ctx, uint64_t endpoints)
+{
+    (void)ctx;
+    pthread_mutex_lock(&seen.lock);
+    seen.woken |= endpoints;
+    pthread_cond_broadcast(&seen.changed);
+    pthread_mutex_unlock(&seen.lock);
+}
+
+static void wait_for(size_t count)
+{
+    pthread_mutex_lock(&seen.lock);
+    while (seen.done < count)
+        pthread_cond_wait(&seen.changed, &seen.lock);
+    pthread_mutex_unlock(&seen.lock);
+}
+
+static struct ls_queue *open_queue(const char *dir, char *path, size_t size)
+{
+    const struct ls_queue_options options = {.woken = woken};
+    struct ls_queue *queue = NULL;
+    struct ls_error err;
+
+    snprintf(path, size, "%s/state.db", dir);
+    seen.done = seen.failed = 0;
+    seen.woken = 0;
+    seen.hold = seen.held = false;
+    if (ls_queue_open(path, &options, &queue, &err) != LS_OK)
+        fail_msg("%s", err.text);
+    return queue;
+}
+
+static int64_t count_events(const char *path)
+{
+    struct ls_state *state = NULL;
+    struct ls_error err;
+    struct ls_event *events = NULL;
+    struct ls_arena mem;
+    size_t count = 0;
+
+    ls_arena_init(&mem, 0);
+    assert_int_equal(ls_state_open(path, false, &state, &err), LS_OK);
+    assert_int_equal(
+        ls_queue_events(state, &(struct ls_queue_filter){0}, 10000, &mem, &count, &events, &err),
+        LS_OK);
+    ls_state_close(state);
+    ls_arena_done(&mem);
+    return (int64_t)count;
+}
+
+#define MANY 500
+
+static void what_waits_shares_a_commit(void **state)
+{
+    static struct accept tasks[MANY];
+    char *dir = testdir_new(), path[200];
+    struct ls_queue *queue = open_queue(dir, path, sizeof path);
+
+    (void)state;
+    seen.hold = true;
+    for (size_t i = 0; i < MANY; i++) {
+        tasks[i] = (struct accept){.task = {.run = run_accept, .done = done}};
+        snprintf(tasks[i].id, sizeof tasks[i].id, "e%zu", i);
+        ls_queue_submit(queue, &tasks[i].task);
+        pthread_mutex_lock(&seen.lock);
+        while (i == 0 && !seen.held) /* the first one is at work, the others gather */
+            pthread_cond_wait(&seen.changed, &seen.lock);
+        pthread_mutex_unlock(&seen.lock);
+    }
+    assert_int_equal(seen.done, 0); /* nobody is told before the commit */
+    pthread_mutex_lock(&seen.lock);
+    seen.hold = false;
+    pthread_cond_broadcast(&seen.changed);
+    pthread_mutex_unlock(&seen.lock);
+    wait_for(MANY);
+    assert_true(ls_queue_counts(queue).commits <= 2);
+    ls_queue_close(queue);
+    assert_int_equal(seen.failed, 0);
+    assert_int_equal(tasks[MANY - 1].seq, MANY); /* in the order in which they came */
+    assert_true(seen.woken == (uint64_t)1 << 5);
+    assert_int_equal(count_events(path), MANY);
+    free(dir);
+}
+
+static void a_task_that_fails_fails_alone(void **state)
+{
+    static struct accept tasks[20];
+    char *dir = testdir_new(), path[200];
+    struct ls_queue *queue = open_queue(dir, path, sizeof path);
+
+    (void)state;
+    seen.hold = true;
+    for (size_t i = 0; i < 20; i++) {
+        tasks[i] = (struct accept){.task = {.run = run_accept, .done = done}, .fail = i % 10 == 3};
+        snprintf(tasks[i].id, sizeof tasks[i].id, "e%zu", i);
+        ls_queue_submit(queue, &tasks[i].task);
+    }
+    pthread_mutex_lock(&seen.lock);
+    seen.hold = false;
+    pthread_cond_broadcast(&seen.changed);
+    pthread_mutex_unlock(&seen.lock);
+    wait_for(20);
+    ls_queue_close(queue);
+    assert_int_equal(seen.failed, 2);
+    for (size_t i = 0; i < 20; i++)
+        assert_int_equal(tasks[i].rc, i % 10 == 3 ? LS_DATA : LS_OK);
+    assert_int_equal(count_events(path), 18);
+    free(dir);
+}
+
+static void a_caller_may_wait_for_its_task(void **state)
+{
+    struct accept task = {.task = {.run = run_accept}, .id = "a"};
+    struct accept again = {.task = {.run = run_accept}, .id = "a"};
+    struct accept bad = {.task = {.run = run_accept}, .id = "b", .fail = true};
+    char *dir = testdir_new(), path[200];
+    struct ls_queue *queue = open_queue(dir, path, sizeof path);
+    struct ls_error err;
+
+    (void)state;
+    assert_int_equal(ls_queue_do(queue, &task.task, &err), LS_OK);
+    assert_int_equal(task.seq, 1);
+    assert_int_equal(ls_queue_do(queue, &again.task, &err), LS_OK);
+    assert_true(again.known);
+    assert_int_equal(ls_queue_do(queue, &bad.task, &err), LS_DATA);
+    assert_string_equal(err.text, "this one fails");
+    ls_queue_close(queue);
+    free(dir);
+}
+
+static void a_stop_finishes_what_waits(void **state)
+{
+    static struct accept tasks[MANY];
+    char *dir = testdir_new(), path[200];
+    struct ls_queue *queue = open_queue(dir, path, sizeof path);
+
+    (void)state;
+    for (size_t i = 0; i < MANY; i++) {
+        tasks[i] = (struct accept){.task = {.run = run_accept, .done = done}};
+        snprintf(tasks[i].id, sizeof tasks[i].id, "e%zu", i);
+        ls_queue_submit(queue, &tasks[i].task);
+    }
+    ls_queue_close(queue);
+    assert_int_equal(seen.done, MANY);
+    assert_int_equal(count_events(path), MANY);
+    free(dir);
+}
+
+static void what_another_process_accepts_wakes_every_endpoint(void **state)
+{
+    static const int64_t to = 9;
+    char *dir = testdir_new(), path[200];
+    struct ls_queue *queue = open_queue(dir, path, sizeof path);
+    struct ls_state *other = NULL;
+    struct ls_event e = {.id = "x",
+                         .type = "order.x",
+                         .resource_type = "",
+                         .resource_id = "",
+                         .data = "{}",
+                         .data_size = 2,
+                         .options = ""};
+    struct ls_queue_tx tx;
+    struct ls_error err;
+    bool known = false;
+
+    (void)state;
+    assert_int_equal(ls_state_open(path, false, &other, &err), LS_OK);
+    assert_int_equal(ls_queue_begin(other, ls_clock_now_us(), &tx, &err), LS_OK);
+    assert_int_equal(ls_queue_end(&tx, ls_queue_accept(&tx, &e, &to, 1, 0, &known, &err), &err),
+                     LS_OK);
+    ls_state_close(other);
+    pthread_mutex_lock(&seen.lock);
+    while (seen.woken != UINT64_MAX)
+        pthread_cond_wait(&seen.changed, &seen.lock);
+    pthread_mutex_unlock(&seen.lock);
+    ls_queue_close(queue);
+    free(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_waits_shares_a_commit),
+        cmocka_unit_test(a_task_that_fails_fails_alone),
+        cmocka_unit_test(a_caller_may_wait_for_its_task),
+        cmocka_unit_test(a_stop_finishes_what_waits),
+        cmocka_unit_test(what_another_process_accepts_wakes_every_endpoint),
+    };
+
+    return cmocka_run_group_tests_name("event/queue", tests, NULL, NULL);
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_fuzz.c - the targets of tests/fuzz/schedule.c. */
+#include "fuzz/seeded.h"
+
+int main(void)
+{
+    return fuzz_seeded("schedule/fuzz", 10000);
+}

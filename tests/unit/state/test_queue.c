@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The queue: accept, claim, complete, order, replay, discard, prune; and a long random story against a model. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "state/queue.h"
+#include "state_fixture.h"
+
+#define S 1000000 /* microseconds of a second */
+#define LEASE (30 * (int64_t)S)
+
+static int64_t now = 1000 * (int64_t)S; /* of these tests */
+
+static struct ls_event event(const char *id, const char *resource)
+{
+    return (struct ls_event){.id = id,
+                             .type = "enrollment.created",
+                             .resource_type = "enrollment",
+                             .resource_id = resource,
+                             .at_us = 900 * (int64_t)S,
+                             .data = "{\"a\": 1}",
+                             .data_size = 8,
+                             .options = ""};
+}
+
+/* A transaction around one call. */
+#define IN_TX(f, call)                                                 \
+    do {                                                               \
+        struct ls_queue_tx tx;                                         \
+        assert_ok(f, ls_queue_begin((f)->state, now, &tx, &(f)->err)); \
+        assert_ok(f, ls_queue_end(&tx, (call), &(f)->err));            \
+    } while (0)
+
+static int64_t accept(struct fixture *f, const char *id, const char *resource, size_t endpoints)
+{
+    static const int64_t numbers[] = {1, 2, 3};
+    struct ls_event e = event(id, resource);
+    bool known = false;
+
+    IN_TX(f, ls_queue_accept(&tx, &e, numbers, endpoints, 0, &known, &f->err));
+    assert_false(known);
+    return e.seq;
+}
+
+static size_t claim(struct fixture *f, int64_t endpoint, size_t max, struct ls_delivery **ret,
+                    int64_t *ret_next)
+{
+    size_t count = 0;
+
+    IN_TX(f, ls_queue_claim(&tx, endpoint, max, LEASE, &f->mem, &count, ret, ret_next, &f->err));
+    return count;
+}
+
+/* true: it was taken. */
+static bool complete(struct fixture *f, const struct ls_delivery *d, enum ls_delivery_state next,
+                     int64_t due)
+{
+    const struct ls_delivery_end end = {
+        .event = d->event,
+        .endpoint = d->endpoint,
+        .token = d->token,
+        .resource = d->resource,
+        .next = next,
+        .due_us = due,
+        .attempt =
+            {.at_us = now, .duration_us = 5, .status = 200, .answer = "ok", .answer_size = 2},
+    };
+    bool late = false;
+
+    IN_TX(f, ls_queue_complete(&tx, &end, &late, &f->err));
+    return !late;
+}
+
+static void an_event_is_kept_as_it_came_and_delivered_once(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *d = NULL;
+    struct ls_event e = {0};
+    int64_t next = 0;
+
+    assert_int_equal(accept(f, "a", "r1", 1), 1);
+    reopen(f);
+    assert_ok(f, ls_queue_event(f->state, "a", &f->mem, &e, &f->err));
+    assert_string_equal(e.type, "enrollment.created");
+    assert_string_equal(e.resource_id, "r1");
+    assert_int_equal(e.at_us, 900 * (int64_t)S);
+    assert_int_equal(e.accepted_us, now);
+    assert_int_equal(e.data_size, 8);
+    assert_memory_equal(e.data, "{\"a\": 1}", 8);
+    assert_int_equal(claim(f, 2, 10, &d, &next), 0);
+    assert_true(next == INT64_MAX);
+    assert_int_equal(claim(f, 1, 10, &d, &next), 1);
+    assert_true(next == now + LEASE);
+    assert_string_equal(d->e.id, "a");
+    assert_int_equal(d->token, 1);
+    assert_int_equal(d->attempts, 0);
+    assert_int_equal(claim(f, 1, 10, &d, &next), 0);
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}deliveries WHERE state = 1"),
+                     1);
+}
+
+static void the_same_id_again_is_the_same_event(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_event again = event("a", "r2");
+    const int64_t to = 1;
+    bool known = false;
+
+    assert_int_equal(accept(f, "a", "r1", 1), 1);
+    now += S;
+    IN_TX(f, ls_queue_accept(&tx, &again, &to, 1, 0, &known, &f->err));
+    assert_true(known);
+    assert_int_equal(again.seq, 1);
+    assert_int_equal(again.accepted_us, now - S);
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}deliveries"), 1);
+    assert_int_equal(accept(f, "b", "r1", 1), 2); /* no number was lost */
+}
+
+static void what_was_rolled_back_never_was(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_event e = event("a", "r1");
+    struct ls_queue_tx tx;
+    bool known = false;
+
+    assert_ok(f, ls_queue_begin(f->state, now, &tx, &f->err));
+    assert_ok(f, ls_queue_accept(&tx, &e, NULL, 0, 0, &known, &f->err));
+    assert_code(f, LS_CANCELLED, ls_queue_end(&tx, LS_CANCELLED, &f->err));
+    assert_code(f, LS_NOT_FOUND, ls_queue_event(f->state, "a", &f->mem, &e, &f->err));
+    assert_int_equal(accept(f, "b", "", 0), 1);
+}
+
+static void events_of_a_resource_go_one_after_the_other(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *d = NULL, *other = NULL;
+    int64_t next = 0;
+
+    accept(f, "a", "r1", 2);
+    accept(f, "b", "r1", 2);
+    accept(f, "c", "r2", 2);
+    accept(f, "d", "r1", 2);
+    accept(f, "e", "", 1);
+    accept(f, "f", "", 1);
+    assert_int_equal(claim(f, 1, 10, &d, &next), 4); /* a, c; and e, f, which have no resource */
+    assert_string_equal(d[0].e.id, "a");
+    assert_string_equal(d[1].e.id, "c");
+    assert_true(
+        complete(f, &d[0], LS_DELIVERY_PENDING, now + 9 * S)); /* it failed: b goes on waiting */
+    assert_int_equal(claim(f, 1, 10, &other, &next), 0);
+    assert_true(next == now + 9 * S);
+    now += 9 * S;
+    assert_int_equal(claim(f, 1, 10, &d, &next), 1);
+    assert_string_equal(d->e.id, "a");
+    assert_int_equal(d->attempts, 1);
+    assert_true(complete(f, d, LS_DELIVERY_DEAD, 0)); /* dead: b all the same */
+    assert_int_equal(claim(f, 1, 10, &d, &next), 1);
+    assert_string_equal(d->e.id, "b");
+    assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
+    assert_int_equal(claim(f, 1, 10, &d, &next), 1);
+    assert_string_equal(d->e.id, "d");
+    assert_int_equal(claim(f, 2, 10, &d, &next), 2); /* another endpoint has its own order */
+    assert_string_equal(d[0].e.id, "a");
+}
+
+static void a_lease_that_ended_is_claimed_again_and_the_first_one_comes_too_late(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *first = NULL, *second = NULL;
+    int64_t next = 0;
+
+    accept(f, "a", "r1", 1);
+    assert_int_equal(claim(f, 1, 1, &first, &next), 1);
+    now += LEASE;
+    assert_int_equal(claim(f, 1, 1, &second, &next), 1);
+    assert_int_equal(second->token, 2);
+    assert_false(complete(f, first, LS_DELIVERY_DELIVERED, 0));
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}attempts"), 0);
+    assert_true(complete(f, second, LS_DELIVERY_DELIVERED, 0));
+    assert_false(complete(f, second, LS_DELIVERY_DELIVERED, 0)); /* twice is once */
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}attempts"), 1);
+}
+
+static void what_the_process_before_had_claimed_is_due_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *d = NULL;
+    int64_t next = 0, count = 0;
+
+    accept(f, "a", "r1", 1);
+    accept(f, "b", "r2", 1);
+    assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+    IN_TX(f, ls_queue_take_back(&tx, &count, &f->err));
+    assert_int_equal(count, 1);
+    assert_int_equal(claim(f, 1, 9, &d, &next), 2);
+    assert_int_equal(d[0].token + d[1].token, 3);
+    assert_int_equal(d[0].attempts + d[1].attempts, 0);
+}
+
+static void a_parked_delivery_counts_no_attempt(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *d = NULL;
+    struct ls_delivery_end end;
+    int64_t next = 0;
+    bool late = true;
+
+    accept(f, "a", "r1", 1);
+    assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+    end = (struct ls_delivery_end){.event = d->event,
+                                   .endpoint = 1,
+                                   .token = d->token,
+                                   .next = LS_DELIVERY_PENDING,
+                                   .due_us = now + S};
+    IN_TX(f, ls_queue_complete(&tx, &end, &late, &f->err));
+    assert_false(late);
+    now += S;
+    assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+    assert_int_equal(d->attempts, 0);
+    assert_int_equal(d->token, 2);
+}
+
+static void attempts_are_listed_with_what_was_answered(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *d = NULL;
+    struct ls_attempt *a = NULL;
+    struct ls_delivery_row *rows = NULL;
+    size_t count = 0;
+    int64_t next = 0;
+
+    accept(f, "a", "r1", 2);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+        assert_true(complete(f, d, i < 2 ? LS_DELIVERY_PENDING : LS_DELIVERY_DEAD, now));
+    }
+    assert_ok(f, ls_queue_attempts(f->state, 1, 1, &f->mem, &count, &a, &f->err));
+    assert_int_equal(count, 3);
+    assert_int_equal(a[2].number, 3);
+    assert_int_equal(a[2].status, 200);
+    assert_memory_equal(a[2].answer, "ok", 2);
+    assert_ok(f, ls_queue_deliveries(f->state, 1, &f->mem, &count, &rows, &f->err));
+    assert_int_equal(count, 2);
+    assert_int_equal(rows[0].state, LS_DELIVERY_DEAD);
+    assert_int_equal(rows[0].attempts, 3);
+    assert_int_equal(rows[0].done_us, now);
+    assert_int_equal(rows[1].state, LS_DELIVERY_PENDING);
+}
+
+static void counts_tell_what_is_where(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *d = NULL;
+    struct ls_queue_stats stats;
+    int64_t next = 0;
+
+    accept(f, "a", "r1", 1);
+    accept(f, "b", "r1", 1);
+    accept(f, "c", "r2", 1);
+    accept(f, "d", "r3", 2);
+    assert_int_equal(claim(f, 1, 2, &d, &next), 2);
+    assert_true(complete(f, &d[0], LS_DELIVERY_PENDING, now + S));
+    assert_ok(f, ls_queue_stats(f->state, 0, &stats, &f->err));
+    assert_int_equal(stats.failed, 1);
+    assert_int_equal(stats.processing, 1);
+    assert_int_equal(stats.waiting, 1);
+    assert_int_equal(stats.pending, 2);
+    assert_int_equal(stats.dead, 0);
+    assert_int_equal(stats.oldest_us, now);
+    assert_true(complete(f, &d[1], LS_DELIVERY_DEAD, 0));
+    assert_ok(f, ls_queue_stats(f->state, 1, &stats, &f->err));
+    assert_int_equal(stats.pending, 1);
+    assert_int_equal(stats.dead, 1);
+}
+
+static void dead_letters_are_found_replayed_and_discarded(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_queue_filter dead = {.states = 1u << LS_DELIVERY_DEAD};
+    struct ls_delivery *d = NULL;
+    struct ls_event *events = NULL;
+    size_t count = 0;
+    int64_t next = 0, n = 0;
+    char id[8];
+
+    for (int i = 0; i < 6; i++) {
+        snprintf(id, sizeof id, "e%d", i);
+        accept(f, id, id, 1);
+    }
+    assert_int_equal(claim(f, 1, 6, &d, &next), 6);
+    for (int i = 0; i < 6; i++)
+        assert_true(complete(f, &d[i], i < 4 ? LS_DELIVERY_DEAD : LS_DELIVERY_DELIVERED, 0));
+    assert_ok(f, ls_queue_events(f->state, &dead, 2, &f->mem, &count, &events, &f->err));
+    assert_int_equal(count, 2);
+    assert_string_equal(events[0].id, "e3");
+    dead.before_seq = events[1].seq;
+    assert_ok(f, ls_queue_events(f->state, &dead, 9, &f->mem, &count, &events, &f->err));
+    assert_int_equal(count, 2);
+    assert_string_equal(events[1].id, "e0");
+    dead = (struct ls_queue_filter){.states = dead.states, .type = "enrollment.*", .endpoint = 1};
+    IN_TX(f, ls_queue_replay(&tx, &dead, 3, S, &n, &f->err));
+    assert_int_equal(n, 3);
+    assert_int_equal(claim(f, 1, 9, &d, &next), 1); /* one a second */
+    assert_string_equal(d->e.id, "e0");
+    assert_int_equal(d->attempts, 0);
+    assert_true(next == now + S);
+    dead.type = "profile.*";
+    IN_TX(f, ls_queue_discard(&tx, &dead, 9, &n, &f->err));
+    assert_int_equal(n, 0);
+    IN_TX(f, ls_queue_discard(&tx, &(struct ls_queue_filter){.event = 4}, 9, &n, &f->err));
+    assert_int_equal(n, 1);
+    IN_TX(f, ls_queue_discard(&tx, &(struct ls_queue_filter){.event = 1}, 9, &n, &f->err));
+    assert_false(complete(f, d, LS_DELIVERY_DELIVERED, 0)); /* fenced off */
+}
+
+static void a_replayed_event_waits_for_the_one_of_its_resource_on_its_way(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *d = NULL;
+    int64_t next = 0, n = 0;
+
+    accept(f, "a", "r1", 1);
+    assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+    assert_true(complete(f, d, LS_DELIVERY_DEAD, 0));
+    accept(f, "b", "r1", 1);
+    assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+    IN_TX(f, ls_queue_replay(&tx, &(struct ls_queue_filter){.event = 1}, 9, 0, &n, &f->err));
+    assert_int_equal(n, 1);
+    assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
+    assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+    assert_string_equal(d->e.id, "a");
+}
+
+static void pruning_takes_what_is_old_and_over(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *d = NULL;
+    int64_t next = 0, n = 0;
+
+    accept(f, "delivered", "r1", 1);
+    accept(f, "dead", "r2", 1);
+    accept(f, "pending", "r3", 1);
+    accept(f, "nobody wants it", "r4", 0);
+    assert_int_equal(claim(f, 1, 2, &d, &next), 2);
+    assert_true(complete(f, &d[0], LS_DELIVERY_DELIVERED, 0));
+    assert_true(complete(f, &d[1], LS_DELIVERY_DEAD, 0));
+    now += 100 * (int64_t)S;
+    accept(f, "new", "r5", 0);
+    IN_TX(f, ls_queue_prune(&tx, now - 50 * S, now - 200 * (int64_t)S, 9, &n, &f->err));
+    assert_int_equal(n, 2);
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}attempts"), 1);
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}deliveries"), 2);
+    IN_TX(f, ls_queue_prune(&tx, now - 50 * S, now, 9, &n, &f->err)); /* the dead one is old too */
+    assert_int_equal(n, 1);
+    IN_TX(f, ls_queue_prune_over(&tx, 1, now + S, 9, &n,
+                                 &f->err)); /* by number: "new" is the newest */
+    assert_int_equal(n, 0);                 /* and "pending" on its way */
+    accept(f, "newer", "r6", 0);
+    IN_TX(f, ls_queue_prune_over(&tx, 1, now + S, 9, &n, &f->err));
+    assert_int_equal(n, 1);
+    assert_int_equal(accept(f, "last", "r7", 0), 7); /* numbers go on */
+}
+
+static void a_damaged_event_is_named(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_event e;
+
+    accept(f, "a", "r1", 1);
+    behind(f, "UPDATE {schema}events SET resource_id = 'r2'");
+    assert_code(f, LS_CORRUPT, ls_queue_event(f->state, "a", &f->mem, &e, &f->err));
+    assert_said(f, "event 1");
+    assert_said(f, "the state is damaged");
+}
+
+static void endpoints_are_kept_and_removed_with_what_was_on_its_way(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_endpoint_row row = {.name = "crm",
+                                  .origin = "config",
+                                  .url = "https://crm.example/",
+                                  .settings = "{}",
+                                  .secrets = "\0s",
+                                  .secrets_size = 2,
+                                  .disabled = "",
+                                  .breaker = ""};
+    struct ls_endpoint_row other = row, *rows = NULL;
+    struct ls_queue_tx refused;
+    size_t count = 0;
+
+    IN_TX(f, ls_endpoint_save(&tx, &row, &f->err));
+    assert_int_equal(row.number, 1);
+    assert_ok(f, ls_queue_begin(f->state, now, &refused, &f->err));
+    assert_code(f, LS_CONSTRAINT,
+                ls_queue_end(&refused, ls_endpoint_save(&refused, &other, &f->err), &f->err));
+    assert_said(f, "crm");
+    row.paused = true;
+    row.url = "https://crm.example/2";
+    IN_TX(f, ls_endpoint_save(&tx, &row, &f->err));
+    reopen(f);
+    assert_ok(f, ls_endpoint_rows(f->state, &f->mem, &count, &rows, &f->err));
+    assert_int_equal(count, 1);
+    assert_true(rows->paused);
+    assert_string_equal(rows->url, "https://crm.example/2");
+    assert_int_equal(rows->secrets_size, 2);
+    assert_memory_equal(rows->secrets, "\0s", 2);
+    IN_TX(f, ls_endpoint_note(&tx, 1, "{\"state\":\"open\"}", NULL, &f->err));
+    assert_ok(f, ls_endpoint_rows(f->state, &f->mem, &count, &rows, &f->err));
+    assert_string_equal(rows->breaker, "{\"state\":\"open\"}");
+    assert_string_equal(rows->disabled, "");
+    assert_string_equal(rows->url, "https://crm.example/2"); /* and the rest is as it was */
+    IN_TX(f, ls_endpoint_note(&tx, 1, "", "gone", &f->err));
+    assert_ok(f, ls_endpoint_rows(f->state, &f->mem, &count, &rows, &f->err));
+    assert_string_equal(rows->disabled, "gone");
+    IN_TX(f, ls_endpoint_note(&tx, 99, "", "nobody", &f->err));
+    accept(f, "a", "r1", 2);
+    accept(f, "b", "r1", 2);
+    IN_TX(f, ls_endpoint_remove(&tx, 1, &f->err));
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}deliveries WHERE state < 3"),
+                     2);
+    other.name = "crm";
+    IN_TX(f, ls_endpoint_save(&tx, &other, &f->err));
+    assert_true(other.number > 1); /* never 1 again */
+}
+
+static int64_t version_of(struct fixture *f)
+{
+    int64_t version = 0;
+
+    IN_TX(f, ls_endpoints_version(&tx, &version, &f->err));
+    return version;
+}
+
+static void the_version_of_the_endpoints_moves_on_with_each_change(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_endpoint_row row = {.name = "crm",
+                                  .origin = "api",
+                                  .url = "https://crm.example/",
+                                  .settings = "{}",
+                                  .secrets = "",
+                                  .disabled = "",
+                                  .breaker = ""};
+    int64_t seen = version_of(f), seq = 0, later = 0;
+
+    assert_int_equal(version_of(f), seen);
+    assert_ok(f, ls_queue_version(f->state, &seq, &f->err));
+    IN_TX(f, ls_endpoint_save(&tx, &row, &f->err));
+    assert_true(version_of(f) > seen);
+    seen = version_of(f);
+    IN_TX(f, ls_endpoint_save(&tx, &row, &f->err));
+    assert_true(version_of(f) > seen);
+    seen = version_of(f);
+    IN_TX(f,
+          ls_endpoint_note(&tx, row.number, "{}", NULL, &f->err)); /* how it fares is no change */
+    assert_int_equal(version_of(f), seen);
+    IN_TX(f, ls_endpoint_note(&tx, row.number, "{}", "gone", &f->err));
+    assert_true(version_of(f) > seen);
+    seen = version_of(f);
+    IN_TX(f, ls_endpoint_remove(&tx, row.number, &f->err));
+    assert_true(version_of(f) > seen);
+    assert_ok(f, ls_queue_version(f->state, &later, &f->err));
+    if (strstr(ls_state_where(f->state), "postgres")) /* and so does what other nodes look at */
+        assert_true(later > seq);
+}
+
+static void tries_of_an_endpoint_are_paged_newest_first(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_attempt_row *rows = NULL;
+    struct ls_delivery *d = NULL;
+    size_t count = 0;
+    int64_t before = 0, next = 0;
+    static const char *const wanted[] = {"b", "a"};
+
+    accept(f, "a", "r1", 2);
+    accept(f, "b", "r2", 2);
+    for (int64_t endpoint = 1; endpoint <= 2; endpoint++) {
+        assert_int_equal(claim(f, endpoint, 10, &d, &next), 2);
+        assert_true(complete(f, &d[0], LS_DELIVERY_DELIVERED, 0));
+        assert_true(complete(f, &d[1], LS_DELIVERY_DELIVERED, 0));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        assert_ok(
+            f, ls_queue_endpoint_attempts(f->state, 1, before, 1, &f->mem, &count, &rows, &f->err));
+        assert_int_equal(count, 1);
+        assert_string_equal(rows->event, wanted[i]);
+        assert_int_equal(rows->attempt.number, 1);
+        before = rows->position;
+    }
+    assert_ok(f,
+              ls_queue_endpoint_attempts(f->state, 1, before, 1, &f->mem, &count, &rows, &f->err));
+    assert_int_equal(count, 0);
+}
+
+/* ---- a long story against a model ---- */
+
+#define EVENTS 120
+#define RESOURCES 7
+
+struct model {
+    int resource; /* 0: none */
+    enum ls_delivery_state state;
+    int64_t due, token;
+};
+
+static bool may_be_claimed(const struct model *m, size_t i)
+{
+    if (m[i].state > LS_DELIVERY_WAITING || m[i].due > now)
+        return false;
+    for (size_t j = 0; j < i && m[i].resource; j++)
+        if (m[j].resource == m[i].resource && m[j].state <= LS_DELIVERY_WAITING)
+            return false;
+    return true;
+}
+
+/* Every event is delivered or dead in the end, none of a resource before the one before it, and claims match the model. */
+static void a_random_story_goes_as_the_model_says(void **state)
+{
+    struct fixture *f = *state;
+    const char *given = getenv("LOCKSTEP_TEST_SEED");
+    const unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)ls_random_u64();
+    struct model m[EVENTS];
+    size_t count = 0, over = 0;
+    unsigned r = seed;
+
+    print_message("seed %u\n", seed);
+    for (int step = 0; over < EVENTS && step < 5000; step++) {
+        const int what = rand_r(&r) % 4;
+        struct ls_delivery *d = NULL;
+        int64_t next = 0;
+
+        now += rand_r(&r) % S;
+        if (what == 0 && count < EVENTS) {
+            char id[16], resource[8] = "";
+            const int n = rand_r(&r) % RESOURCES;
+
+            snprintf(id, sizeof id, "e%zu", count);
+            if (n)
+                snprintf(resource, sizeof resource, "r%d", n);
+            assert_int_equal(accept(f, id, resource, 1), (int64_t)count + 1);
+            m[count++] = (struct model){n, LS_DELIVERY_PENDING, now, 0};
+            continue;
+        }
+        if (what == 1)
+            now += rand_r(&r) % 3 ? 0 : LEASE;
+        const size_t claimed = claim(f, 1, 1 + (size_t)rand_r(&r) % 5, &d, &next);
+        size_t could = 0;
+
+        for (size_t i = 0; i < count; i++)
+            could += may_be_claimed(m, i);
+        assert_true(claimed <= could);
+        assert_true(claimed > 0 || could == 0);
+        for (size_t i = 0; i < claimed; i++) {
+            struct model *at = &m[d[i].event - 1];
+
+            assert_true(may_be_claimed(m, (size_t)d[i].event - 1));
+            assert_int_equal(d[i].token, at->token + 1);
+        }
+        for (size_t i = 0; i < claimed; i++) {
+            struct model *at = &m[d[i].event - 1];
+            const int end = rand_r(&r) % 5;
+
+            at->token++;
+            at->state = LS_DELIVERY_PROCESSING;
+            at->due = now + LEASE;
+            if (end == 0) /* its process died */
+                continue;
+            at->state = end == 1   ? LS_DELIVERY_PENDING
+                        : end == 2 ? LS_DELIVERY_DEAD
+                                   : LS_DELIVERY_DELIVERED;
+            at->due = now + rand_r(&r) % (3 * S);
+            assert_true(complete(f, &d[i], at->state, at->due));
+            over += at->state >= LS_DELIVERY_DELIVERED;
+        }
+        ls_arena_reset(&f->mem);
+    }
+    assert_int_equal(over, EVENTS);
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}deliveries WHERE state < 3"),
+                     0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(an_event_is_kept_as_it_came_and_delivered_once),
+        ON_BOTH(the_same_id_again_is_the_same_event),
+        ON_BOTH(what_was_rolled_back_never_was),
+        ON_BOTH(events_of_a_resource_go_one_after_the_other),
+        ON_BOTH(a_lease_that_ended_is_claimed_again_and_the_first_one_comes_too_late),
+        ON_BOTH(what_the_process_before_had_claimed_is_due_at_once),
+        ON_BOTH(a_parked_delivery_counts_no_attempt),
+        ON_BOTH(attempts_are_listed_with_what_was_answered),
+        ON_BOTH(counts_tell_what_is_where),
+        ON_BOTH(dead_letters_are_found_replayed_and_discarded),
+        ON_BOTH(a_replayed_event_waits_for_the_one_of_its_resource_on_its_way),
+        ON_BOTH(pruning_takes_what_is_old_and_over),
+        ON_BOTH(a_damaged_event_is_named),
+        ON_BOTH(endpoints_are_kept_and_removed_with_what_was_on_its_way),
+        ON_BOTH(the_version_of_the_endpoints_moves_on_with_each_change),
+        ON_BOTH(tries_of_an_endpoint_are_paged_newest_first),
+        ON_BOTH(a_random_story_goes_as_the_model_says),
+    };
+
+    return cmocka_run_group_tests_name("state/queue", tests, NULL, NULL);
+}
