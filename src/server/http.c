@@ -32,8 +32,9 @@
 #include "server/stream.h"
 #include "server/syntax.h"
 
-/* Head, answer's head and what is read of a body at once share a connection's memory; the library refuses a head that does not fit. */
-#define CONNECTION_BYTES ((size_t)32 << 10)
+/* A connection's memory. The library touches all of it with every request, so this is what an idle connection keeps. The longest head,
+ * 64 bytes for each of its lines and the head of the answer fit in; a body is read in what is left. */
+#define CONNECTION_BYTES ((size_t)16 << 10)
 #define STREAM_BLOCK ((size_t)8 << 10)
 /* How much of a body that is too long is read and thrown away, so that its sender gets to read why. */
 #define DISCARD_BYTES ((uint64_t)1 << 20)

@@ -5,8 +5,8 @@
 
 #include "server/request.h"
 
-#define LS_HEADERS_MAX 100  /* lines of a head */
-#define LS_HEAD_BYTES 16384 /* target and headers of a request together */
+#define LS_HEADERS_MAX 64   /* lines of a head */
+#define LS_HEAD_BYTES 10240 /* target and headers of a request together */
 #define LS_QUERY_MAX 64     /* parameters of a query */
 #define LS_SEGMENTS_MAX 32  /* of a path */
 

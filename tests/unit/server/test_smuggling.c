@@ -20,6 +20,7 @@
 
 #include "client.h"
 #include "server/http.h"
+#include "server/syntax.h"
 
 #define HIDDEN "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -419,16 +420,20 @@ static unsigned draw(unsigned *seed, unsigned most)
     return (*seed >> 8) % most;
 }
 
-/* A head of up to 100 lines and nearly 16 KiB, with a body, chosen by chance. */
+/* A head of up to as many lines and bytes as are let in, with a body, chosen by chance. */
 static size_t random_request(unsigned *seed, char *out, size_t size)
 {
-    const unsigned lines_left = draw(seed, 97), body = draw(seed, 3000);
-    const unsigned longest = draw(seed, 2) ? 150 : 4000;
+    const unsigned lines_left = draw(seed, LS_HEADERS_MAX - 1), body = draw(seed, 3000);
+    const size_t most =
+        LS_HEAD_BYTES - LS_HEADERS_MAX - 20; /* a line counts with a blank after its colon */
+    static const unsigned lengths[] = {150, 310, 4000};
+    const unsigned longest = lengths[draw(seed, 3)];
     size_t n =
         (size_t)snprintf(out, size, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: %u\r\n", body);
 
-    for (unsigned i = 0; i < lines_left && n < 11000; i++) {
-        const unsigned length = draw(seed, longest);
+    for (unsigned i = 0; i < lines_left && n < most; i++) {
+        const unsigned room = (unsigned)(most + 10 - n), drawn = draw(seed, longest),
+                       length = drawn < room ? drawn : room;
 
         n += (size_t)snprintf(out + n, size - n, "A%u:%s", i, draw(seed, 2) ? " " : "");
         memset(out + n, 'v', length);
@@ -469,12 +474,35 @@ static void honest_heads_of_every_size_and_cut_are_let_in(void **state)
     }
 }
 
+/* Whoever refuses it, this program or the library that it stands on: the sender gets to read why. */
+static void a_head_that_is_too_long_is_answered_with_431(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned lines = 1; lines <= 200; lines += lines < 60 ? 7 : 1) {
+        static char request[64 << 10];
+        const unsigned length = lines > LS_HEADERS_MAX ? 1 : LS_HEAD_BYTES / lines;
+        size_t n = (size_t)snprintf(request, sizeof request, "GET /a HTTP/1.1\r\nHost: x\r\n");
+        struct client_answer a;
+
+        for (unsigned i = 0; i < lines; i++)
+            n += (size_t)snprintf(request + n, sizeof request - n, "A%u: %0*u\r\n", i, (int)length,
+                                  i);
+        (void)snprintf(request + n, sizeof request - n, "\r\n");
+        client_ask(f->url, request, &a);
+        if (a.status != 431)
+            fail_msg("%u lines of %u bytes were answered with %d", lines, length, a.status);
+        client_free(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_lies_is_refused_and_nothing_is_smuggled, start, stop),
         cmocka_unit_test_setup_teardown(what_is_honest_is_answered, start, stop),
         cmocka_unit_test_setup_teardown(honest_heads_of_every_size_and_cut_are_let_in, start, stop),
+        cmocka_unit_test_setup_teardown(a_head_that_is_too_long_is_answered_with_431, start, stop),
     };
 
     return cmocka_run_group_tests_name("server/smuggling", tests, NULL, NULL);
