@@ -7,9 +7,13 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/secret.h"
 #include "base/text.h"
@@ -117,6 +121,72 @@ static void nothing_equals_an_empty_secret(void **state)
     assert_false(ls_secret_equal("a", 1, NULL, 0));
 }
 
+typedef bool equal_fn(const void *a, size_t a_size, const void *b, size_t b_size);
+
+/* How many instructions a process takes from one stop to the next, with the comparison in between. */
+static unsigned long instructions(equal_fn *equal, const char *a, const char *b, size_t size)
+{
+    unsigned long count = 0;
+    pid_t child = fork();
+    int status;
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        (void)equal(a, size, b, size);
+        raise(SIGSTOP);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSTOPPED(status));
+    do {
+        assert_int_equal(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSTOPPED(status));
+        count++;
+    } while (WSTOPSIG(status) != SIGSTOP);
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return count;
+}
+
+/* What the next test must be able to tell. */
+static bool equal_up_to_the_first_difference(const void *a, size_t a_size, const void *b,
+                                             size_t b_size)
+{
+    const volatile char *x = a, *y = b;
+    size_t i = 0;
+
+    while (i < a_size && x[i] == y[i])
+        i++;
+    return a_size == b_size && i == a_size;
+}
+
+/* S04: whoever measures how long a refusal takes learns nothing of how much of a guess was right. */
+static void a_comparison_takes_as_long_wherever_they_differ(void **state)
+{
+    static const size_t places[] = {1, 16, 31};
+    char right[32], guess[32];
+    unsigned long first, early;
+    (void)state;
+
+    memset(right, 'x', sizeof right);
+    memset(guess, 'x', sizeof guess);
+    guess[0] = 'y';
+    (void)ls_secret_equal(right, sizeof right, guess, sizeof guess); /* binds what is bound late */
+    first = instructions(ls_secret_equal, right, guess, sizeof right);
+    early = instructions(equal_up_to_the_first_difference, right, guess, sizeof right);
+    guess[0] = 'x';
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        guess[places[i]] = 'y';
+        assert_int_equal(instructions(ls_secret_equal, right, guess, sizeof right), first);
+        assert_true(instructions(equal_up_to_the_first_difference, right, guess, sizeof right) >
+                    early);
+        guess[places[i]] = 'x';
+    }
+}
+
 static void a_password_is_kept_as_a_salted_argon2id(void **state)
 {
     char one[LS_PASSWORD_HASH], two[LS_PASSWORD_HASH];
@@ -198,6 +268,7 @@ int main(void)
         cmocka_unit_test(what_is_kept_of_a_token_is_its_sha256),
         cmocka_unit_test(only_the_same_bytes_are_equal),
         cmocka_unit_test(nothing_equals_an_empty_secret),
+        cmocka_unit_test(a_comparison_takes_as_long_wherever_they_differ),
         cmocka_unit_test(a_password_is_kept_as_a_salted_argon2id),
         cmocka_unit_test(a_user_who_is_not_there_has_no_password),
         cmocka_unit_test(passwords_that_do_no_good_are_refused),

@@ -426,8 +426,8 @@ static size_t random_request(unsigned *seed, char *out, size_t size)
     const unsigned lines_left = draw(seed, LS_HEADERS_MAX - 1), body = draw(seed, 3000);
     const size_t most =
         LS_HEAD_BYTES - LS_HEADERS_MAX - 20; /* a line counts with a blank after its colon */
-    static const unsigned lengths[] = {150, 310, 4000};
-    const unsigned longest = lengths[draw(seed, 3)];
+    static const unsigned longest_of[] = {150, 310, 4000};
+    const unsigned longest = longest_of[draw(seed, 3)];
     size_t n =
         (size_t)snprintf(out, size, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: %u\r\n", body);
 
@@ -479,19 +479,19 @@ static void a_head_that_is_too_long_is_answered_with_431(void **state)
 {
     struct fixture *f = *state;
 
-    for (unsigned lines = 1; lines <= 200; lines += lines < 60 ? 7 : 1) {
+    for (unsigned count = 1; count <= 200; count += count < 60 ? 7 : 1) {
         static char request[64 << 10];
-        const unsigned length = lines > LS_HEADERS_MAX ? 1 : LS_HEAD_BYTES / lines;
+        const unsigned length = count > LS_HEADERS_MAX ? 1 : LS_HEAD_BYTES / count;
         size_t n = (size_t)snprintf(request, sizeof request, "GET /a HTTP/1.1\r\nHost: x\r\n");
         struct client_answer a;
 
-        for (unsigned i = 0; i < lines; i++)
+        for (unsigned i = 0; i < count; i++)
             n += (size_t)snprintf(request + n, sizeof request - n, "A%u: %0*u\r\n", i, (int)length,
                                   i);
         (void)snprintf(request + n, sizeof request - n, "\r\n");
         client_ask(f->url, request, &a);
         if (a.status != 431)
-            fail_msg("%u lines of %u bytes were answered with %d", lines, length, a.status);
+            fail_msg("%u lines of %u bytes were answered with %d", count, length, a.status);
         client_free(&a);
     }
 }
