@@ -5,8 +5,9 @@
  * queue answers after exactly one. A transaction holds at most BATCH_MAX tasks, so that the first one in it does not wait for
  * thousands of others.
  *
- * Other processes (the command line) write to the same state; what they accepted is noticed by a number that changes (ls_queue_version()), looked
- * at a few times a second. A connection that was lost is opened again, with growing pauses; tasks fail meanwhile with
+ * Other processes (the command line, other nodes) write to the same state; what they accepted is noticed by a number that changes
+ * (ls_queue_version()). On PostgreSQL each such commit is heard (listener.c) and the number looked at then, and now and then all the same, as a
+ * connection that is silently dead hears nothing; where nothing is heard it is looked at a few times a second. A connection that was lost is opened again, with growing pauses; tasks fail meanwhile with
  * what the state said, and whoever handed them in decides. */
 #include "event/queue.h"
 
@@ -16,10 +17,12 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "event/listener.h"
 
 #define BATCH_MAX 2048
-#define POLL_US 250000        /* between looks for what others have accepted */
-#define REOPEN_MAX_US 5000000 /* between tries to open a lost state */
+#define POLL_US 250000         /* between looks for what others have accepted */
+#define HEARD_POLL_US 10000000 /* the same while their commits are heard */
+#define REOPEN_MAX_US 5000000  /* between tries to open a lost state */
 
 struct ls_queue {
     struct ls_queue_options options;
@@ -33,11 +36,65 @@ struct ls_queue {
     pthread_cond_t changed;
     struct ls_queue_task *first, **end;
     struct ls_queue_counts counts;
+    int writer; /* by which the listener knows our own commits */
+    bool look;  /* others have committed */
+    bool hears;
     bool stop;
     struct ls_thread thread;
+    struct ls_listener *listener; /* NULL: nothing can be heard */
 };
 
+/* ---- what is heard ---- */
+
+static void look_soon(struct ls_queue *q)
+{
+    q->look = true;
+    pthread_cond_signal(&q->changed);
+}
+
+static void on_heard(void *ctx, int writer)
+{
+    struct ls_queue *q = ctx;
+
+    pthread_mutex_lock(&q->lock);
+    if (writer != q->writer)
+        look_soon(q);
+    pthread_mutex_unlock(&q->lock);
+}
+
+static void on_hears(void *ctx, bool whether)
+{
+    struct ls_queue *q = ctx;
+
+    pthread_mutex_lock(&q->lock);
+    q->hears = whether;
+    look_soon(q);
+    pthread_mutex_unlock(&q->lock);
+}
+
+/* Until the next look. The lock is held. */
+static int64_t poll_us(const struct ls_queue *q)
+{
+    if (!q->state)
+        return POLL_US;
+    if (q->options.poll_us)
+        return q->options.poll_us;
+    return q->hears ? HEARD_POLL_US : POLL_US;
+}
+
 /* ---- the state ---- */
+
+static enum ls_code open_state(struct ls_queue *q, struct ls_error *err)
+{
+    enum ls_code rc = ls_state_open(q->url, true, &q->state, err);
+
+    if (rc == LS_OK) {
+        pthread_mutex_lock(&q->lock);
+        q->writer = ls_state_writer(q->state);
+        pthread_mutex_unlock(&q->lock);
+    }
+    return rc;
+}
 
 static void look_at_failure(struct ls_queue *q, enum ls_code rc, const struct ls_error *err)
 {
@@ -61,7 +118,7 @@ static enum ls_code need_state(struct ls_queue *q, struct ls_error *err)
 
     if (q->state)
         return LS_OK;
-    rc = ls_state_open(q->url, true, &q->state, err);
+    rc = open_state(q, err);
     if (rc == LS_OK) {
         ls_log(LS_LOG_INFO, "queue: the state is back");
         return LS_OK;
@@ -173,24 +230,28 @@ static struct ls_queue_task *take_batch(struct ls_queue *q, size_t *ret_count)
 static void work(void *arg)
 {
     struct ls_queue *q = arg;
-    int64_t look_us = ls_clock_monotonic_us() + POLL_US;
+    int64_t looked_us = ls_clock_monotonic_us();
     bool stop = false;
 
     while (!stop) {
         struct ls_queue_task *first;
         size_t count = 0;
+        bool look;
 
         pthread_mutex_lock(&q->lock);
-        while (!q->first && !q->stop && ls_cond_wait(&q->changed, &q->lock, look_us)) {
+        while (!q->first && !q->stop && !q->look &&
+               ls_cond_wait(&q->changed, &q->lock, looked_us + poll_us(q))) {
         }
         first = take_batch(q, &count);
         stop = q->stop && !first;
+        look = q->look || ls_clock_monotonic_us() >= looked_us + poll_us(q);
+        q->look = false;
         pthread_mutex_unlock(&q->lock);
         if (first)
             run_tasks(q, first, count);
-        if (ls_clock_monotonic_us() >= look_us) {
+        if (look) {
             look_around(q);
-            look_us = ls_clock_monotonic_us() + POLL_US;
+            looked_us = ls_clock_monotonic_us();
         }
     }
 }
@@ -273,7 +334,7 @@ enum ls_code ls_queue_open(const char *state_url, const struct ls_queue_options 
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->changed, NULL);
     q->url = state_url ? strdup(state_url) : NULL;
-    rc = state_url && !q->url ? ls_error_nomem(err) : ls_state_open(q->url, true, &q->state, err);
+    rc = state_url && !q->url ? ls_error_nomem(err) : open_state(q, err);
     if (rc == LS_OK)
         rc = ls_queue_version(q->state, &q->version, err);
     if (rc == LS_CONNECT) { /* it is tried again */
@@ -286,6 +347,10 @@ enum ls_code ls_queue_open(const char *state_url, const struct ls_queue_options 
     if (rc == LS_OK)
         rc = ls_thread_start(&q->thread, work, q, err);
     if (rc == LS_OK)
+        rc = ls_listener_open(
+            q->url, &(struct ls_listener_options){.heard = on_heard, .hears = on_hears, .ctx = q},
+            &q->listener, err);
+    if (rc == LS_OK)
         *ret = q;
     else
         ls_queue_close(q);
@@ -296,6 +361,7 @@ void ls_queue_close(struct ls_queue *q)
 {
     if (!q)
         return;
+    ls_listener_close(q->listener);
     pthread_mutex_lock(&q->lock);
     q->stop = true;
     pthread_cond_signal(&q->changed);

@@ -27,6 +27,8 @@ struct ls_queue_options {
     void (*fatal)(void *ctx, const struct ls_error *err);
     void *ctx;
     int64_t (*now_us)(void); /* NULL: ls_clock_now_us */
+    int64_t
+        poll_us; /* between looks for what others have accepted; 0: a few times a second, seldom while their commits are heard */
 };
 
 /* Starts the thread over a state that is opened for it; one on a server that cannot be reached now is tried again and again. Free with ls_queue_close(). */

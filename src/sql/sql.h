@@ -134,6 +134,16 @@ LS_MUST_CHECK enum ls_code ls_sql_copy_end(struct ls_sql_copy *copy, struct ls_e
  * fine. */
 void ls_sql_copy_close(struct ls_sql_copy *copy);
 
+/* PostgreSQL only: hears what NOTIFY tells on a channel (a plain name). From then on the session does nothing else. */
+LS_MUST_CHECK enum ls_code ls_sql_listen(struct ls_sql *db, const char *channel,
+                                         struct ls_error *err);
+/* Waits for the next notification, or until stop_fd can be read. *ret_backend: whose it is (ls_sql_backend() of its session), 0 when stop_fd
+ * ended the wait. LS_CONNECT when the connection was lost. */
+LS_MUST_CHECK enum ls_code ls_sql_notified(struct ls_sql *db, int stop_fd, int *ret_backend,
+                                           struct ls_error *err);
+/* The number of the server's process behind a connection; 0 on SQLite. */
+int ls_sql_backend(const struct ls_sql *db);
+
 /* SQLite, guarded: moves the WAL into the file under the lock when it has grown past
  * limit_bytes (0: always). What readers still need stays until the next time. Others: nothing.
  * Not inside a transaction. */

@@ -80,6 +80,8 @@ enum ls_code ls_queue_end(struct ls_queue_tx *tx, enum ls_code rc, struct ls_err
 
         rc = ls_state_head_save(tx->state, HEAD, &head, err);
     }
+    if (rc == LS_OK && (tx->news || tx->moved))
+        rc = ls_state_tell(tx->state, err);
     return ls_state_result(tx->state, ls_state_end(tx->state, rc, err), err);
 }
 
@@ -191,8 +193,10 @@ enum ls_code ls_queue_accept(struct ls_queue_tx *tx, struct ls_event *event,
     *ret_known = rc == LS_OK && inserted == 0;
     if (*ret_known)
         return ls_state_result(tx->state, known_event(tx, event, err), err);
-    if (rc == LS_OK)
+    if (rc == LS_OK) {
         tx->seq = event->seq;
+        tx->news = true;
+    }
     for (size_t i = 0; i < count && rc == LS_OK; i++)
         rc = insert_delivery(tx, event->seq, endpoints[i], resource_of(event),
                              due_us > tx->now_us ? due_us : tx->now_us, err);

@@ -43,6 +43,7 @@ struct ls_queue_tx {
     bool accepted;     /* seq was read, and is written back */
     int64_t endpoints; /* ls_endpoints_version() and one more; 0: not read yet */
     bool moved;        /* this transaction has moved it on */
+    bool news;         /* it has accepted an event */
     uint64_t woken; /* bit n: an endpoint whose number modulo 64 is n has got something to claim */
 };
 LS_MUST_CHECK enum ls_code ls_queue_begin(struct ls_state *state, int64_t now_us,
@@ -119,6 +120,21 @@ LS_MUST_CHECK enum ls_code ls_queue_replay(struct ls_queue_tx *tx, const struct 
 /* Ends deliveries that are dead or on their way; those in a process's hands are fenced off. */
 LS_MUST_CHECK enum ls_code ls_queue_discard(struct ls_queue_tx *tx, const struct ls_queue_filter *f,
                                             size_t max, int64_t *ret_count, struct ls_error *err);
+
+/* The other way round, on PostgreSQL: the commits of such transactions are told at once to whoever waits on a connection of its own. */
+struct ls_state_watch;
+/* Whether there is such telling where the state is. */
+bool ls_state_watchable(const char *url);
+/* LS_UNSUPPORTED where there is none. Free with ls_state_watch_close(). Does not make a state. */
+LS_MUST_CHECK enum ls_code ls_state_watch_open(const char *url, struct ls_state_watch **ret,
+                                               struct ls_error *err);
+/* Waits for the next one, or until stop_fd can be read. *ret_writer: ls_state_writer() of the handle that committed; 0 when stop_fd ended the
+ * wait. After an error (LS_CONNECT: the connection was lost) it can only be closed. */
+LS_MUST_CHECK enum ls_code ls_state_watch_wait(struct ls_state_watch *watch, int stop_fd,
+                                               int *ret_writer, struct ls_error *err);
+void ls_state_watch_close(struct ls_state_watch *watch);
+/* A number by which a watch knows commits of this handle; 0 on SQLite. */
+int ls_state_writer(const struct ls_state *state);
 
 /* A number that is another one once somebody else has accepted events, started deliveries again or changed endpoints (on SQLite: has changed
  * anything). Cheap. */

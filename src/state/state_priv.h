@@ -113,6 +113,11 @@ LS_MUST_CHECK enum ls_code ls_state_roots(struct ls_state *state, struct ls_erro
 LS_MUST_CHECK enum ls_code ls_state_schema(struct ls_state *state, size_t version,
                                            struct ls_error *err);
 
+/* ---- watch.c ---- */
+
+/* Inside a write transaction: its commit is told to those who watch (PostgreSQL; else nothing). */
+LS_MUST_CHECK enum ls_code ls_state_tell(struct ls_state *state, struct ls_error *err);
+
 /* ---- chain.c ---- */
 
 /* Hash of the entry before the first one. */

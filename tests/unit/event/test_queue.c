@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -14,6 +16,7 @@
 #include "base/thread.h"
 #include "event/queue.h"
 #include "lib/testdir.h"
+#include "lib/testpg.h"
 
 struct accept {
     struct ls_queue_task task;
@@ -219,11 +222,9 @@ static void a_stop_finishes_what_waits(void **state)
     free(dir);
 }
 
-static void what_another_process_accepts_wakes_every_endpoint(void **state)
+static enum ls_code accept_in(const char *url)
 {
     static const int64_t to = 9;
-    char *dir = testdir_new(), path[200];
-    struct ls_queue *queue = open_queue(dir, path, sizeof path);
     struct ls_state *other = NULL;
     struct ls_event e = {.id = "x",
                          .type = "order.x",
@@ -235,19 +236,136 @@ static void what_another_process_accepts_wakes_every_endpoint(void **state)
     struct ls_queue_tx tx;
     struct ls_error err;
     bool known = false;
+    enum ls_code rc = ls_state_open(url, false, &other, &err);
+
+    if (rc == LS_OK)
+        rc = ls_queue_begin(other, ls_clock_now_us(), &tx, &err);
+    if (rc == LS_OK)
+        rc = ls_queue_end(&tx, ls_queue_accept(&tx, &e, &to, 1, 0, &known, &err), &err);
+    ls_state_close(other);
+    return rc;
+}
+
+static void until_all_are_woken(void)
+{
+    const int64_t until_us = ls_clock_monotonic_us() + (int64_t)120 * 1000000;
+    bool in_time = true;
+
+    pthread_mutex_lock(&seen.lock);
+    while (seen.woken != UINT64_MAX && in_time)
+        in_time = ls_cond_wait(&seen.changed, &seen.lock, until_us);
+    in_time = seen.woken == UINT64_MAX;
+    pthread_mutex_unlock(&seen.lock);
+    if (!in_time)
+        fail_msg("what another process has accepted was not noticed");
+}
+
+static void what_another_process_accepts_wakes_every_endpoint(void **state)
+{
+    char *dir = testdir_new(), path[200];
+    struct ls_queue *queue = open_queue(dir, path, sizeof path);
 
     (void)state;
-    assert_int_equal(ls_state_open(path, false, &other, &err), LS_OK);
-    assert_int_equal(ls_queue_begin(other, ls_clock_now_us(), &tx, &err), LS_OK);
-    assert_int_equal(ls_queue_end(&tx, ls_queue_accept(&tx, &e, &to, 1, 0, &known, &err), &err),
-                     LS_OK);
-    ls_state_close(other);
-    pthread_mutex_lock(&seen.lock);
-    while (seen.woken != UINT64_MAX)
-        pthread_cond_wait(&seen.changed, &seen.lock);
-    pthread_mutex_unlock(&seen.lock);
+    assert_int_equal(accept_in(path), LS_OK);
+    until_all_are_woken();
     ls_queue_close(queue);
     free(dir);
+}
+
+/* ---- what is heard: the queue looks by itself once in an hour ---- */
+
+#define HOUR_US ((int64_t)3600 * 1000000)
+#define LISTENERS \
+    "FROM pg_catalog.pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+
+static struct ls_queue *open_listening(const char *url)
+{
+    const struct ls_queue_options options = {.woken = woken, .poll_us = HOUR_US};
+    struct ls_queue *queue = NULL;
+    struct ls_error err;
+
+    seen.woken = 0;
+    if (ls_queue_open(url, &options, &queue, &err) != LS_OK)
+        fail_msg("%s", err.text);
+    return queue;
+}
+
+static void until_somebody_listens(const char *url)
+{
+    for (bool listens = false; !listens;) {
+        char *count = testpg_value(url, "SELECT count(*) " LISTENERS " AND state = 'idle'");
+
+        listens = strcmp(count, "1") == 0;
+        free(count);
+        if (!listens)
+            usleep(50000);
+    }
+}
+
+/* The process is there before any thread, and accepts once it is told to. */
+static void what_another_process_accepts_is_heard(void **state)
+{
+    char *url = testpg_database("heard"), go = 0;
+    struct ls_queue *queue;
+    int fds[2], status = 0;
+    pid_t child;
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(read(fds[0], &go, 1) == 1 && accept_in(url) == LS_OK ? 0 : 1);
+    queue = open_listening(url);
+    until_somebody_listens(url);
+    assert_int_equal(write(fds[1], "g", 1), 1);
+    until_all_are_woken();
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    ls_queue_close(queue);
+    close(fds[0]);
+    close(fds[1]);
+    free(url);
+}
+
+static void a_listener_that_lost_its_connection_listens_again_and_looks_first(void **state)
+{
+    char *url = testpg_database("again");
+    struct ls_queue *queue = open_listening(url);
+
+    (void)state;
+    until_somebody_listens(url);
+    testpg_exec(url, "SELECT pg_catalog.pg_terminate_backend(pid) " LISTENERS);
+    assert_int_equal(accept_in(url), LS_OK);
+    until_all_are_woken();
+    ls_queue_close(queue);
+    free(url);
+}
+
+/* Its own commits tell it nothing: it knows whom they wake. */
+static void the_queue_does_not_hear_itself(void **state)
+{
+    char *url = testpg_database("itself");
+    struct ls_queue *queue = open_listening(url);
+    struct ls_state_watch *watch = NULL;
+    struct ls_error err;
+    int writer = 0;
+
+    (void)state;
+    until_somebody_listens(url);
+    assert_int_equal(ls_state_watch_open(url, &watch, &err), LS_OK);
+    for (int i = 0; i < 20; i++) {
+        struct accept task = {.task = {.run = run_accept}};
+
+        snprintf(task.id, sizeof task.id, "own%d", i);
+        assert_int_equal(ls_queue_do(queue, &task.task, &err), LS_OK);
+        assert_int_equal(ls_state_watch_wait(watch, -1, &writer, &err), LS_OK); /* it was told */
+        assert_true(writer > 0);
+    }
+    ls_state_watch_close(watch);
+    ls_queue_close(queue); /* the queue's listener has ended by now */
+    assert_true(seen.woken == (uint64_t)1 << 5);
+    free(url);
 }
 
 int main(void)
@@ -258,6 +376,9 @@ int main(void)
         cmocka_unit_test(a_caller_may_wait_for_its_task),
         cmocka_unit_test(a_stop_finishes_what_waits),
         cmocka_unit_test(what_another_process_accepts_wakes_every_endpoint),
+        cmocka_unit_test(what_another_process_accepts_is_heard),
+        cmocka_unit_test(a_listener_that_lost_its_connection_listens_again_and_looks_first),
+        cmocka_unit_test(the_queue_does_not_hear_itself),
     };
 
     return cmocka_run_group_tests_name("event/queue", tests, NULL, NULL);
