@@ -100,7 +100,7 @@ static enum ls_code commit(struct edit *x, struct ls_error *err)
 
 static enum ls_code check_owner(const struct edit *x, struct ls_error *err)
 {
-    if (strcmp(x->e->origin, "config") != 0)
+    if (strcmp(x->e->origin, "config") != 0 || ls_endpoint_is_dropped(x->e))
         return LS_OK;
     return ls_error_set(err, LS_CONFIG,
                         "endpoint %s stands in the configuration (or in SYNC_WEBHOOK_URLS): change "
@@ -302,6 +302,11 @@ int lockstep_endpoint_pause(struct lockstep *ls, const char *name, bool paused,
 
     if (rc == LS_OK)
         rc = find_locked(&x, name, &err);
+    if (rc == LS_OK && !paused && ls_endpoint_is_dropped(x.e))
+        rc = ls_error_set(&err, LS_CONFIG,
+                          "endpoint %s stands in no configuration any more: name it there again "
+                          "and reload, or remove it with what waits for it",
+                          x.e->name);
     if (rc == LS_OK) {
         x.e->paused = paused;
         if (!paused)

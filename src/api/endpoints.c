@@ -2,14 +2,17 @@
 /* endpoints.c - the endpoints in force.
  *
  * The configuration's endpoints are written into the state before anything needs them, so that every process
- * that accepts events sends them the same ways: the command line, the daemon, several nodes. One that the configuration
- * does not name any more is removed, with what was on its way to it. */
+ * that accepts events sends them the same ways: the command line, the daemon, several nodes. Those that the configuration
+ * does not name any more are the daemon's to take away: a command that was called without the daemon's environment
+ * knows nothing of its endpoints. While something is on its way to one it is kept, and gets nothing more: a line that was lost from
+ * a file loses no event. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/events.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
 
 static enum ls_code configured(struct lockstep *ls, struct ls_arena *mem, size_t *ret_count,
@@ -62,6 +65,12 @@ static bool same(const struct ls_endpoint *a, const struct ls_endpoint *b, struc
            strcmp(a->origin, b->origin) == 0 && same_secrets(a, b);
 }
 
+static bool is_settled(const struct ls_endpoint *wanted, const struct ls_endpoint *there,
+                       struct ls_arena *mem)
+{
+    return there && same(wanted, there, mem) && !ls_endpoint_is_dropped(there);
+}
+
 /* Pause and breaker are what people and receivers did to it; they stay, except that the configuration can pause. A new URL ends what the old
  * one was disabled for. */
 static enum ls_code write_one(struct ls_queue_tx *tx, const struct ls_seal_key *key,
@@ -76,14 +85,45 @@ static enum ls_code write_one(struct ls_queue_tx *tx, const struct ls_seal_key *
         e.number = there->number;
         e.paused = there->paused || wanted->paused;
         e.breaker = there->breaker;
-        e.disabled = strcmp(there->url, wanted->url) == 0 ? there->disabled : "";
+        e.disabled = strcmp(there->url, wanted->url) == 0 && !ls_endpoint_is_dropped(there)
+                         ? there->disabled
+                         : "";
     }
     rc = ls_endpoint_to_row(&e, key, mem, &row, err);
     return rc == LS_OK ? ls_endpoint_save(tx, &row, err) : rc;
 }
 
+/* What somebody disabled or paused meanwhile is kept so, and is taken away as well. */
+static enum ls_code drop(struct ls_queue_tx *tx, const struct ls_seal_key *key,
+                         const struct ls_endpoint *there, struct ls_arena *mem,
+                         struct ls_error *err)
+{
+    struct ls_endpoint e = *there;
+    struct ls_endpoint_row row;
+    bool busy = false;
+    enum ls_code rc = ls_endpoint_busy(tx->state, there->number, &busy, err);
+
+    if (rc == LS_OK && !busy)
+        return ls_endpoint_remove(tx, there->number, err);
+    if (rc != LS_OK || ls_endpoint_is_dropped(there))
+        return rc;
+    ls_log(LS_LOG_WARN,
+           "events: the configuration does not name endpoint %s any more: it gets nothing, and "
+           "what is on its way to it waits until it is named again or removed (lockstep endpoints "
+           "remove)",
+           there->name);
+    e.disabled = LS_ENDPOINT_DROPPED;
+    rc = ls_endpoint_to_row(&e, key, mem, &row, err);
+    return rc == LS_OK ? ls_endpoint_save(tx, &row, err) : rc;
+}
+
+static bool is_unwanted(const struct ls_endpoint *e, struct ls_endpoint *wanted, size_t count)
+{
+    return strcmp(e->origin, "config") == 0 && !find(wanted, count, e->name);
+}
+
 /* Several processes may begin with the same configuration at the same time: what is there is read under the lock. */
-static enum ls_code settle(struct ls_queue_tx *tx, const struct ls_seal_key *key,
+static enum ls_code settle(struct ls_queue_tx *tx, const struct ls_seal_key *key, bool drops,
                            struct ls_endpoint *wanted, size_t wanted_count, struct ls_arena *mem,
                            struct ls_error *err)
 {
@@ -93,35 +133,36 @@ static enum ls_code settle(struct ls_queue_tx *tx, const struct ls_seal_key *key
 
     if (rc == LS_OK)
         rc = ls_endpoints_read(tx->state, key, mem, &there_count, &there, err);
-    for (size_t i = 0; i < there_count && rc == LS_OK; i++)
-        if (strcmp(there[i].origin, "config") == 0 && !find(wanted, wanted_count, there[i].name))
-            rc = ls_endpoint_remove(tx, there[i].number, err);
+    for (size_t i = 0; i < there_count && drops && rc == LS_OK; i++)
+        if (is_unwanted(&there[i], wanted, wanted_count))
+            rc = drop(tx, key, &there[i], mem, err);
     for (size_t i = 0; i < wanted_count && rc == LS_OK; i++) {
         const struct ls_endpoint *old = find(there, there_count, wanted[i].name);
 
-        if (!old || !same(&wanted[i], old, mem))
+        if (!is_settled(&wanted[i], old, mem))
             rc = write_one(tx, key, &wanted[i], old, mem, err);
     }
     return rc;
 }
 
-static bool all_settled(struct ls_endpoint *wanted, size_t wanted_count, struct ls_endpoint *there,
-                        size_t there_count, struct ls_arena *mem)
+static bool all_settled(bool drops, struct ls_endpoint *wanted, size_t wanted_count,
+                        struct ls_endpoint *there, size_t there_count, struct ls_arena *mem)
 {
-    for (size_t i = 0; i < there_count; i++)
-        if (strcmp(there[i].origin, "config") == 0 && !find(wanted, wanted_count, there[i].name))
+    for (size_t i = 0; i < there_count && drops; i++)
+        if (is_unwanted(&there[i], wanted, wanted_count))
             return false;
     for (size_t i = 0; i < wanted_count; i++) {
         const struct ls_endpoint *old = find(there, there_count, wanted[i].name);
 
-        if (!old || !same(&wanted[i], old, mem))
+        if (!is_settled(&wanted[i], old, mem))
             return false;
     }
     return true;
 }
 
-enum ls_code ls_api_endpoints(struct lockstep *ls, struct ls_arena *mem, size_t *ret_count,
-                              struct ls_endpoint **ret, struct ls_error *err)
+/* drops: what the configuration does not name goes. */
+static enum ls_code in_force(struct lockstep *ls, bool drops, struct ls_arena *mem,
+                             size_t *ret_count, struct ls_endpoint **ret, struct ls_error *err)
 {
     struct ls_endpoint *wanted = NULL;
     struct ls_seal_key key;
@@ -138,14 +179,33 @@ enum ls_code ls_api_endpoints(struct lockstep *ls, struct ls_arena *mem, size_t 
         rc = ls_endpoints_read(ls->state, &key, mem, ret_count, ret, err);
     /* Only a process that was told of endpoints settles them: one without a configuration takes them as they are. */
     if (rc == LS_OK && (ls->config || wanted_count) &&
-        !all_settled(wanted, wanted_count, *ret, *ret_count, mem)) {
+        !all_settled(drops, wanted, wanted_count, *ret, *ret_count, mem)) {
         rc = ls_queue_begin(ls->state, ls_clock_now_us(), &tx, err);
         if (rc == LS_OK)
-            rc = ls_queue_end(&tx, settle(&tx, &key, wanted, wanted_count, mem, err), err);
+            rc = ls_queue_end(&tx, settle(&tx, &key, drops, wanted, wanted_count, mem, err), err);
         if (rc == LS_OK)
             rc = ls_endpoints_read(ls->state, &key, mem, ret_count, ret, err);
     }
     ls_seal_key_wipe(&key);
+    return rc;
+}
+
+enum ls_code ls_api_endpoints(struct lockstep *ls, struct ls_arena *mem, size_t *ret_count,
+                              struct ls_endpoint **ret, struct ls_error *err)
+{
+    return in_force(ls, false, mem, ret_count, ret, err);
+}
+
+enum ls_code ls_api_endpoints_settle(struct lockstep *ls, struct ls_error *err)
+{
+    struct ls_endpoint *endpoints = NULL;
+    struct ls_arena mem;
+    size_t count = 0;
+    enum ls_code rc;
+
+    ls_arena_init(&mem, 0);
+    rc = in_force(ls, true, &mem, &count, &endpoints, err);
+    ls_arena_done(&mem);
     return rc;
 }
 

@@ -179,16 +179,17 @@ static const char *delivery_word(const struct ls_delivery_row *d)
                                                               : ls_delivery_state_word(d->state);
 }
 
-/* What an event is called by its deliveries: the first of these that one of them is. */
+/* What an event is called by its deliveries: the first of these that one of them is. One that goes nowhere is delivered. */
 static const char *event_status(const struct ls_delivery_row *rows, size_t count)
 {
-    static const char *const order[] = {"dead", "processing", "failed", "pending", "waiting"};
+    static const char *const order[] = {"dead",    "processing", "failed",
+                                        "pending", "waiting",    "delivered"};
 
     for (size_t w = 0; w < sizeof order / sizeof *order; w++)
         for (size_t i = 0; i < count; i++)
             if (strcmp(delivery_word(&rows[i]), order[w]) == 0)
-                return w < 3 ? order[w] : "pending";
-    return "delivered";
+                return strcmp(order[w], "waiting") == 0 ? "pending" : order[w];
+    return count ? "discarded" : "delivered";
 }
 
 static void add_time(struct ls_buf *out, const char *name, int64_t us)

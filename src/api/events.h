@@ -7,10 +7,13 @@
 #include "api/json.h"
 #include "event/event.h"
 
-/* The endpoints of the state, after those of the configuration and the environment were settled in it. Opens the state. In mem. */
+/* The endpoints of the state, after those of the configuration and the environment were written into it. Opens the state. In mem. */
 LS_MUST_CHECK enum ls_code ls_api_endpoints(struct lockstep *ls, struct ls_arena *mem,
                                             size_t *ret_count, struct ls_endpoint **ret,
                                             struct ls_error *err);
+/* For the daemon: also takes away those that the configuration and the environment do not name any more. One that something is on its way to is kept, and
+ * disabled. Opens the state. */
+LS_MUST_CHECK enum ls_code ls_api_endpoints_settle(struct lockstep *ls, struct ls_error *err);
 /* The numbers of those that want this type, into ret (room for all); how many. */
 size_t ls_route(const struct ls_endpoint *endpoints, size_t count, const char *type, int64_t *ret);
 /* The number of an endpoint of the state; LS_NOT_FOUND with the nearest name. The state is open. */

@@ -617,7 +617,7 @@ const struct command commands[] = {
      "end their tokens too.",
      "lockstep user add ann@example.org --role admin", TAKES_ROLE | TAKES_JSON, 0, 2, true,
      run_user},
-    {"serve", "", "serve the HTTP API",
+    {"serve", "", "run as a service, with an HTTP API",
      "Serves the HTTP API, with everything that the commands do, until SIGTERM or Ctrl-C; SIGHUP "
      "reads the configuration again. Prints the URL once it is ready; log lines go to standard "
      "error. Every call needs credentials: without LOCKSTEP_TOKEN in the environment and without "

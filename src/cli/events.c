@@ -267,7 +267,10 @@ static int run_discard(struct cli *cli)
 
 int run_subcommand(struct cli *cli, const struct subcommand *list, size_t count)
 {
-    const char *words[16], *word = cli->set.arg_count ? cli->set.args[0] : list[0].name, *near;
+    const char *words[16] = {0}, *word = cli->set.arg_count ? cli->set.args[0] : list[0].name,
+               *near;
+    char all[200] = "";
+    size_t n = 0;
 
     for (size_t i = 0; i < count && i < 16; i++) {
         if (strcmp(list[i].name, word) == 0)
@@ -275,8 +278,11 @@ int run_subcommand(struct cli *cli, const struct subcommand *list, size_t count)
         words[i] = list[i].name;
     }
     near = nearest_word(word, words, count);
-    return misuse(cli, "\"%s\" is none of its words%s%s%s", word, near ? " (did you mean " : "",
-                  near ? near : "", near ? "?)" : "");
+    if (near)
+        return misuse(cli, "\"%s\" is none of its words (did you mean %s?)", word, near);
+    for (size_t i = 0; i < count && i < 16 && n < sizeof all; i++)
+        n += (size_t)snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "", words[i]);
+    return misuse(cli, "\"%s\" is none of its words: %s", word, all);
 }
 
 int run_events(struct cli *cli)

@@ -136,11 +136,13 @@ static enum ls_code look_at_breaker(struct look *k, const struct ls_endpoint_row
     if (!*e->disabled && breaker.state == LS_BREAKER_CLOSED)
         return LS_OK;
     snprintf(alert.key, sizeof alert.key, "breaker:%.100s", e->name);
-    snprintf(alert.text, sizeof alert.text,
-             *e->disabled ? "endpoint %.100s gets nothing any more. `lockstep endpoints resume` "
-                            "enables it again"
-                          : "deliveries to %.100s fail: they are held back and tried now and then",
-             e->name);
+    if (*e->disabled)
+        snprintf(alert.text, sizeof alert.text,
+                 "endpoint %.60s gets nothing any more: %.100s. `lockstep endpoints list` shows it",
+                 e->name, e->disabled);
+    else
+        snprintf(alert.text, sizeof alert.text,
+                 "deliveries to %.100s fail: they are held back and tried now and then", e->name);
     return found(k, &alert, err);
 }
 

@@ -54,17 +54,12 @@ static enum ls_code settle(struct events *e, struct ls_error *err)
 {
     static const struct lockstep_listener listener;
     struct lockstep *ls = NULL;
-    struct ls_endpoint *endpoints = NULL;
-    struct ls_arena mem;
-    size_t count = 0;
     enum ls_code rc =
         ls_api_open(e->daemon->config, e->daemon->state_url, "daemon", &listener, &ls, err);
 
     if (rc != LS_OK)
         return rc;
-    ls_arena_init(&mem, 0);
-    rc = ls_api_endpoints(ls, &mem, &count, &endpoints, err);
-    ls_arena_done(&mem);
+    rc = ls_api_endpoints_settle(ls, err);
     lockstep_close(ls);
     return rc;
 }

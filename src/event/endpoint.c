@@ -172,6 +172,11 @@ size_t ls_endpoint_signers(const struct ls_endpoint *e, int64_t now_us)
     return e->secret_count > 1 && e->retire_us && e->retire_us <= now_us ? 1 : e->secret_count;
 }
 
+bool ls_endpoint_is_dropped(const struct ls_endpoint *e)
+{
+    return strcmp(e->disabled, LS_ENDPOINT_DROPPED) == 0;
+}
+
 bool ls_endpoint_wants(const struct ls_endpoint *e, const char *type)
 {
     if (*e->disabled)

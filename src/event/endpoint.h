@@ -50,6 +50,9 @@ struct ls_endpoint {
     int64_t created_us, updated_us; /* of the row */
 };
 
+/* Why one gets nothing any more that the configuration had, while something is still on its way to it. */
+#define LS_ENDPOINT_DROPPED "the configuration does not name it any more"
+
 /* Defaults for what is zero. LS_CONFIG says what is wrong with it (name, URL, patterns, headers, numbers). */
 LS_MUST_CHECK enum ls_code ls_endpoint_check(struct ls_endpoint *e, struct ls_error *err);
 
@@ -57,6 +60,7 @@ LS_MUST_CHECK enum ls_code ls_endpoint_check(struct ls_endpoint *e, struct ls_er
 LS_MUST_CHECK enum ls_code ls_endpoint_from_row(const struct ls_endpoint_row *row,
                                                 const struct ls_seal_key *key, struct ls_arena *mem,
                                                 struct ls_endpoint *ret, struct ls_error *err);
+bool ls_endpoint_is_dropped(const struct ls_endpoint *e);
 /* The row's strings live in mem, or are borrowed from e. */
 LS_MUST_CHECK enum ls_code ls_endpoint_to_row(const struct ls_endpoint *e,
                                               const struct ls_seal_key *key, struct ls_arena *mem,

@@ -395,7 +395,7 @@ static enum ls_code refuse(const char *host, enum ls_guard_kind kind, struct ls_
 {
     return ls_error_set(err, LS_PERMISSION,
                         "%s is %s: requests go to public addresses only. Put it on the list of "
-                        "allowed hosts if they shall go there",
+                        "allowed hosts (events.allow) if they shall go there",
                         host, ls_guard_kind_word(kind));
 }
 
@@ -474,7 +474,7 @@ enum ls_code ls_guard_url(const struct ls_guard *guard, const char *url, struct 
         rc =
             ls_error_set(err, LS_PERMISSION,
                          "http:// to %s: data would travel in the open. Write https://, or put the "
-                         "host on the list of allowed hosts",
+                         "host on the list of allowed hosts (events.allow)",
                          target.host);
     parts_done(&p);
     if (rc == LS_OK)

@@ -168,12 +168,17 @@ static struct ls_rate_rule rate_of(double a_second, int64_t period_s)
 static void find_target(struct ls_lane *lane, struct ls_arena *mem)
 {
     struct ls_error err = {0};
+    char before[sizeof lane->refused];
 
+    memcpy(before, lane->refused, sizeof before);
     lane->refused[0] = '\0';
     if (strcmp(lane->e.origin, LS_ENDPOINT_OF_MESSAGES) != 0 &&
         ls_guard_url(lane->of->options.guard, lane->e.url, mem, &lane->target, &err) != LS_OK)
         snprintf(lane->refused, sizeof(lane->refused), "%.*s", (int)sizeof(lane->refused) - 1,
                  err.text);
+    if (*lane->refused && strcmp(before, lane->refused) != 0)
+        ls_log(LS_LOG_WARN, "deliver: every delivery to endpoint %s will fail: %s", lane->e.name,
+               lane->refused);
 }
 
 /* A breaker goes on from where it was kept; of an endpoint that is enabled again it begins anew, slowly. */

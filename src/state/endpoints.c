@@ -216,6 +216,21 @@ enum ls_code ls_endpoint_note(struct ls_queue_tx *tx, int64_t number, const char
     return ls_state_result(tx->state, rc, err);
 }
 
+enum ls_code ls_endpoint_busy(struct ls_state *state, int64_t number, bool *ret,
+                              struct ls_error *err)
+{
+    const struct ls_value params[] = {ls_value_int(number)};
+    int64_t busy = 0;
+    const enum ls_code rc = ls_state_number(
+        state,
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM {schema}deliveries WHERE endpoint = ? AND state < "
+        "2) THEN 1 ELSE 0 END",
+        params, 1, 0, &busy, err);
+
+    *ret = busy != 0;
+    return ls_state_result(state, rc, err);
+}
+
 /* Whatever is on its way to it, a row or a million, ends in one statement: nothing of its resources waits for anything else. */
 enum ls_code ls_endpoint_remove(struct ls_queue_tx *tx, int64_t number, struct ls_error *err)
 {

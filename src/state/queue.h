@@ -149,7 +149,7 @@ struct ls_delivery_row {
     int64_t due_us, token, attempts, done_us;
     const char *reason;
 };
-/* An event by its id. LS_NOT_FOUND. */
+/* An event by its id, or by its number where no event has that id. LS_NOT_FOUND. */
 LS_MUST_CHECK enum ls_code ls_queue_event(struct ls_state *state, const char *id,
                                           struct ls_arena *mem, struct ls_event *ret,
                                           struct ls_error *err);
@@ -227,6 +227,9 @@ LS_MUST_CHECK enum ls_code ls_endpoint_save(struct ls_queue_tx *tx, struct ls_en
  * version moves on). The rest of it stays as it is, updated_us too. LS_OK also when it is there no more. */
 LS_MUST_CHECK enum ls_code ls_endpoint_note(struct ls_queue_tx *tx, int64_t number,
                                             const char *breaker, const char *disabled,
+                                            struct ls_error *err);
+/* Whether something is on its way to it. */
+LS_MUST_CHECK enum ls_code ls_endpoint_busy(struct ls_state *state, int64_t number, bool *ret,
                                             struct ls_error *err);
 /* Removes it; what was on its way to it is discarded. */
 LS_MUST_CHECK enum ls_code ls_endpoint_remove(struct ls_queue_tx *tx, int64_t number,

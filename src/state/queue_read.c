@@ -2,6 +2,7 @@
 /* queue_read.c - looking at the queue: events, deliveries, attempts, counts. */
 #include <string.h>
 
+#include "base/text.h"
 #include "state/queue_priv.h"
 
 enum ls_code ls_queue_get_event(struct ls_sql_stmt *stmt, int first, struct ls_arena *mem,
@@ -132,12 +133,18 @@ enum ls_code ls_queue_event(struct ls_state *state, const char *id, struct ls_ar
 {
     const struct ls_value params[] = {ls_value_text(id)};
     struct ls_sql_stmt *stmt = NULL;
+    int64_t seq = 0;
     enum ls_code rc = ls_state_row(
         state, "SELECT " LS_QUEUE_EVENT_COLUMNS " FROM {schema}events e WHERE e.id = ?", params, 1,
         &stmt, err);
 
+    if (rc == LS_OK && !stmt && ls_text_to_i64(id, strlen(id), &seq))
+        rc = ls_state_row(state,
+                          "SELECT " LS_QUEUE_EVENT_COLUMNS " FROM {schema}events e WHERE e.seq = ?",
+                          (const struct ls_value[]){ls_value_int(seq)}, 1, &stmt, err);
     if (rc == LS_OK && !stmt)
-        rc = ls_error_set(err, LS_NOT_FOUND, "there is no event with the id %.100s", id);
+        rc = ls_error_set(err, LS_NOT_FOUND, "there is no event with the id or the number %.100s",
+                          id);
     if (rc == LS_OK)
         rc = ls_queue_get_event(stmt, 0, mem, ret, err);
     ls_sql_finish(stmt);

@@ -46,6 +46,8 @@ const wanted = process.argv.slice(2).map((s) =>
 process.exit(h['webhook-signature'] === wanted.join(' ') ? 0 : 1);
 JS
 }
+# emit ID: by the command line.
+emit() { event "$1" >event.json && lockstep events emit <event.json >/dev/null || die "$1 was not taken"; }
 allow_loopback() { echo 'events: { allow: [127.0.0.1] }' >lockstep.yaml; }
 
 test_an_endpoint_is_made_and_gets_what_is_accepted_from_then_on() {
@@ -110,6 +112,54 @@ test_what_is_on_its_way_to_a_removed_endpoint_is_discarded() {
     ask 204 DELETE /api/v1/endpoints/crm
     ask 200 GET /api/v1/events/a
     is "$(jq -r '.to[0].state' answer)" discarded
+}
+
+# A command that runs without the daemon's environment knows nothing of its endpoints.
+test_an_endpoint_that_the_configuration_loses_keeps_what_waits_for_it() {
+    allow_loopback
+    receive
+    {
+        echo 'events: { allow: [127.0.0.1] }'
+        echo "endpoints: { crm: { url: \"http://127.0.0.1:$receiver/\", secret: a long secret of crm, paused: true } }"
+    } >with.yaml
+    cp with.yaml lockstep.yaml
+    serve
+    emit a
+    allow_loopback
+    emit b
+    status 0 lockstep endpoints list
+    says out crm paused
+    ask 202 POST /api/v1/settings/reload
+    until ask 200 GET /api/v1/endpoints/crm && [ "$(jq -r .disabled answer)" != "" ]; do sleep 0.05; done # the pace of looking
+    is "$(jq -r .disabled answer)" 'the configuration does not name it any more'
+    emit c
+    is "$(lockstep events list --json | jq -r '[.id, .status, .deliveries] | join(" ")' | tr '\n' ,)" 'c delivered 0,b pending 1,a pending 1,'
+    status 2 lockstep endpoints resume crm
+    says err 'name it there again'
+    cp with.yaml lockstep.yaml
+    sed -i 's/, paused: true//' lockstep.yaml
+    ask 202 POST /api/v1/settings/reload
+    until ask 200 GET /api/v1/endpoints/crm && [ "$(jq -r .disabled answer)" = "" ]; do sleep 0.05; done # the pace of looking
+    status 0 lockstep endpoints resume crm
+    arrived 2
+    # With nothing on its way to it, it goes.
+    until_quiet
+    allow_loopback
+    ask 202 POST /api/v1/settings/reload
+    until [ "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $LOCKSTEP_TOKEN" "$url/api/v1/endpoints/crm")" = 404 ]; do sleep 0.05; done # the pace of looking
+}
+
+test_a_dropped_endpoint_is_removed_by_hand_and_what_waits_is_discarded() {
+    echo 'endpoints: { crm: { url: "https://crm.example/", secret: a long secret of crm, paused: true } }' >lockstep.yaml
+    serve
+    emit a
+    status 2 lockstep endpoints remove crm
+    says err 'stands in the configuration'
+    printf '{}\n' >lockstep.yaml
+    ask 202 POST /api/v1/settings/reload
+    until status 0 lockstep endpoints remove crm; do sleep 0.05; done # the pace of looking
+    status 0 lockstep events show 1
+    is "$(jq -r '[.id, .status, .to[0].state] | join(" ")' out)" 'a discarded discarded'
 }
 
 test_two_secrets_sign_while_one_is_replaced() {
