@@ -15,8 +15,66 @@
 #include "base/log.h"
 #include "base/text.h"
 
-static enum ls_code configured(struct lockstep *ls, struct ls_arena *mem, size_t *ret_count,
-                               struct ls_endpoint **ret, struct ls_error *err)
+static struct ls_endpoint *find(struct ls_endpoint *list, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i].name, name) == 0)
+            return &list[i];
+    return NULL;
+}
+
+/* ---- those of the environment ---- */
+
+static bool is_taken(const char *const *names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (names[i] && strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* The name that the endpoint of this URL has already and that none of `names` is; NULL: none has it. */
+static const char *name_of(const char *url, const struct ls_endpoint *there, size_t there_count,
+                           const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < there_count; i++)
+        if (strcmp(there[i].origin, "config") == 0 && ls_text_starts(there[i].name, "webhook-") &&
+            strcmp(there[i].url, url) == 0 && !is_taken(names, count, there[i].name))
+            return there[i].name;
+    return NULL;
+}
+
+/* They are named by their places in the list. Whoever takes one out of it, or puts one in, leaves the others what they are called, and what is on its
+ * way to them. A place whose URL is another one now is the same endpoint, moved. */
+static enum ls_code keep_names(struct ls_endpoint *list, size_t count, struct ls_endpoint *there,
+                               size_t there_count, struct ls_arena *mem, struct ls_error *err)
+{
+    const char **names = ls_arena_array(mem, count, sizeof *names);
+    size_t next = 1;
+
+    for (size_t i = 0; names && i < count; i++)
+        names[i] = name_of(list[i].url, there, there_count, names, i);
+    for (size_t i = 0; names && i < count; i++) {
+        if (!names[i] && !is_taken(names, count, list[i].name))
+            names[i] = list[i].name;
+        while (!names[i]) {
+            const char *name = ls_arena_printf(mem, "webhook-%zu", next++);
+
+            if (!name)
+                return ls_error_nomem(err);
+            if (!is_taken(names, count, name) && !find(there, there_count, name) &&
+                !find(list, count, name))
+                names[i] = name;
+        }
+    }
+    for (size_t i = 0; names && i < count; i++)
+        list[i].name = names[i];
+    return names ? LS_OK : ls_error_nomem(err);
+}
+
+static enum ls_code configured(struct lockstep *ls, struct ls_endpoint *there, size_t there_count,
+                               struct ls_arena *mem, size_t *ret_count, struct ls_endpoint **ret,
+                               struct ls_error *err)
 {
     const struct ls_events_config *config = ls->config ? &ls->config->events : NULL;
     struct ls_endpoint *environment = NULL, *all;
@@ -24,6 +82,8 @@ static enum ls_code configured(struct lockstep *ls, struct ls_arena *mem, size_t
     size_t more = 0;
     enum ls_code rc = ls_config_environment_endpoints(mem, &more, &environment, err);
 
+    if (rc == LS_OK)
+        rc = keep_names(environment, more, there, there_count, mem, err);
     if (rc != LS_OK)
         return rc;
     all = ls_arena_array(mem, named + more, sizeof *all);
@@ -36,14 +96,6 @@ static enum ls_code configured(struct lockstep *ls, struct ls_arena *mem, size_t
     *ret = all;
     *ret_count = named + more;
     return LS_OK;
-}
-
-static struct ls_endpoint *find(struct ls_endpoint *list, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(list[i].name, name) == 0)
-            return &list[i];
-    return NULL;
 }
 
 static bool same_secrets(const struct ls_endpoint *a, const struct ls_endpoint *b)
@@ -174,9 +226,9 @@ static enum ls_code in_force(struct lockstep *ls, bool drops, struct ls_arena *m
         rc = ls_seal_key(ls_state_where(ls->state), &key, err);
     if (rc != LS_OK)
         return rc;
-    rc = configured(ls, mem, &wanted_count, &wanted, err);
+    rc = ls_endpoints_read(ls->state, &key, mem, ret_count, ret, err);
     if (rc == LS_OK)
-        rc = ls_endpoints_read(ls->state, &key, mem, ret_count, ret, err);
+        rc = configured(ls, *ret, *ret_count, mem, &wanted_count, &wanted, err);
     /* Only a process that was told of endpoints settles them: one without a configuration takes them as they are. */
     if (rc == LS_OK && (ls->config || wanted_count) &&
         !all_settled(drops, wanted, wanted_count, *ret, *ret_count, mem)) {

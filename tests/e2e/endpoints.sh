@@ -162,6 +162,24 @@ test_a_dropped_endpoint_is_removed_by_hand_and_what_waits_is_discarded() {
     is "$(jq -r '[.id, .status, .to[0].state] | join(" ")' out)" 'a discarded discarded'
 }
 
+test_a_url_of_the_environment_keeps_its_name_while_others_come_and_go() {
+    allow_loopback
+    export WEBHOOK_SECRET=a-secret-that-signs
+    named() { lockstep endpoints list --json | jq -r '[.name, .url, .disabled != ""] | map(tostring) | join(" ")' | sort | tr '\n' ,; }
+    SYNC_WEBHOOK_URLS=http://127.0.0.1:9/a,http://127.0.0.1:9/b serve
+    status 0 lockstep endpoints pause webhook-1
+    emit a
+    is "$(named)" 'webhook-1 http://127.0.0.1:9/a false,webhook-2 http://127.0.0.1:9/b false,'
+    kill "$daemon"
+    wait "$daemon" || true
+    SYNC_WEBHOOK_URLS=http://127.0.0.1:9/b,http://127.0.0.1:9/c,http://127.0.0.1:9/b serve
+    is "$(named)" 'webhook-1 http://127.0.0.1:9/a true,webhook-2 http://127.0.0.1:9/b false,webhook-3 http://127.0.0.1:9/b false,webhook-4 http://127.0.0.1:9/c false,'
+    kill "$daemon"
+    wait "$daemon" || true
+    SYNC_WEBHOOK_URLS=http://127.0.0.1:9/moved,http://127.0.0.1:9/b,http://127.0.0.1:9/c serve
+    is "$(named)" 'webhook-1 http://127.0.0.1:9/moved false,webhook-2 http://127.0.0.1:9/b false,webhook-4 http://127.0.0.1:9/c false,'
+}
+
 test_two_secrets_sign_while_one_is_replaced() {
     receive
     allow_loopback
