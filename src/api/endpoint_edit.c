@@ -76,24 +76,22 @@ static enum ls_code save(struct edit *x, struct ls_error *err)
     return rc;
 }
 
-/* Commits what was saved, then frees. done: of the audit log. */
-static int end(struct edit *x, enum ls_code rc, const char *name, const char *done,
-               struct ls_error *err, struct lockstep_error *error)
+/* Commits what was done together with its entry of the audit log: both are there, or neither. */
+static enum ls_code commit(struct edit *x, enum ls_code rc, const char *done, struct ls_error *err)
 {
-    if (x->begun)
-        rc = ls_queue_end(&x->tx, rc, err);
-    x->begun = false;
+    if (!x->begun)
+        return rc;
     if (rc == LS_OK)
-        rc = ls_api_audit(x->ls, "endpoint", name, done, err);
+        rc = ls_queue_audit(&x->tx, ls_api_actor(x->ls), "endpoint", x->e->name, done, err);
+    x->begun = false;
+    return ls_queue_end(&x->tx, rc, err);
+}
+
+static int end(struct edit *x, enum ls_code rc, struct ls_error *err, struct lockstep_error *error)
+{
     ls_seal_key_wipe(&x->key);
     ls_arena_done(&x->mem);
     return rc == LS_OK ? LOCKSTEP_OK : ls_api_fail(err, error);
-}
-
-static enum ls_code commit(struct edit *x, struct ls_error *err)
-{
-    x->begun = false;
-    return ls_queue_end(&x->tx, LS_OK, err);
 }
 
 /* ---- may it be changed ---- */
@@ -191,11 +189,10 @@ int lockstep_endpoint_create(struct lockstep *ls, const char *json, size_t size,
         rc = lock(&x, &err);
     if (rc == LS_OK)
         rc = save(&x, &err);
-    if (rc == LS_OK)
-        rc = commit(&x, &err);
+    rc = commit(&x, rc, "{\"created\":true}", &err);
     if (rc == LS_OK)
         rc = ls_api_endpoint_tell(ls, &e, made, fn, ctx, &x.mem, &err);
-    return end(&x, rc, e.name ? e.name : "", "{\"created\":true}", &err, error);
+    return end(&x, rc, &err, error);
 }
 
 /* Before the lock, for a host may take its time to be looked up. */
@@ -239,11 +236,10 @@ int lockstep_endpoint_change(struct lockstep *ls, const char *name, const char *
         x.e->disabled = ""; /* it was the old place that got nothing any more */
     if (rc == LS_OK)
         rc = save(&x, &err);
-    if (rc == LS_OK)
-        rc = commit(&x, &err);
+    rc = commit(&x, rc, "{\"changed\":true}", &err);
     if (rc == LS_OK)
         rc = ls_api_endpoint_tell(ls, x.e, NULL, fn, ctx, &x.mem, &err);
-    return end(&x, rc, name, "{\"changed\":true}", &err, error);
+    return end(&x, rc, &err, error);
 }
 
 int lockstep_endpoint_remove(struct lockstep *ls, const char *name, const char *version,
@@ -261,7 +257,8 @@ int lockstep_endpoint_remove(struct lockstep *ls, const char *name, const char *
         rc = check_version(&x, version, &err);
     if (rc == LS_OK)
         rc = ls_endpoint_remove(&x.tx, x.e->number, &err);
-    return end(&x, rc, name, "{\"removed\":true}", &err, error);
+    rc = commit(&x, rc, "{\"removed\":true}", &err);
+    return end(&x, rc, &err, error);
 }
 
 int lockstep_endpoint_rotate(struct lockstep *ls, const char *name, const char *secret,
@@ -286,11 +283,10 @@ int lockstep_endpoint_rotate(struct lockstep *ls, const char *name, const char *
         x.e->retire_us = x.e->secret_count > 1 ? x.tx.now_us + keep_s * 1000000 : 0;
         rc = save(&x, &err);
     }
-    if (rc == LS_OK)
-        rc = commit(&x, &err);
+    rc = commit(&x, rc, "{\"rotated\":true}", &err);
     if (rc == LS_OK)
         rc = ls_api_endpoint_tell(ls, x.e, made, fn, ctx, &x.mem, &err);
-    return end(&x, rc, name, "{\"rotated\":true}", &err, error);
+    return end(&x, rc, &err, error);
 }
 
 int lockstep_endpoint_pause(struct lockstep *ls, const char *name, bool paused,
@@ -313,7 +309,8 @@ int lockstep_endpoint_pause(struct lockstep *ls, const char *name, bool paused,
             x.e->disabled = "";
         rc = save(&x, &err);
     }
-    return end(&x, rc, name, paused ? "{\"paused\":true}" : "{\"paused\":false}", &err, error);
+    rc = commit(&x, rc, paused ? "{\"paused\":true}" : "{\"paused\":false}", &err);
+    return end(&x, rc, &err, error);
 }
 
 /* ---- a test ---- */
@@ -355,7 +352,8 @@ int lockstep_endpoint_test(struct lockstep *ls, const char *name, char ret_id[37
         rc = find_locked(&x, name, &err);
     if (rc == LS_OK)
         rc = accept_test(&x, id, &err);
-    code = end(&x, rc, name, "{\"tested\":true}", &err, error);
+    rc = commit(&x, rc, "{\"tested\":true}", &err);
+    code = end(&x, rc, &err, error);
     if (code == LOCKSTEP_OK)
         snprintf(ret_id, 37, "%s", id);
     return code;

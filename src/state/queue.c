@@ -85,6 +85,13 @@ enum ls_code ls_queue_end(struct ls_queue_tx *tx, enum ls_code rc, struct ls_err
     return ls_state_result(tx->state, ls_state_end(tx->state, rc, err), err);
 }
 
+enum ls_code ls_queue_audit(struct ls_queue_tx *tx, const char *actor, const char *action,
+                            const char *subject, const char *detail_json, struct ls_error *err)
+{
+    return ls_state_result(
+        tx->state, ls_state_audit_append(tx->state, actor, action, subject, detail_json, err), err);
+}
+
 /* The number of the newest event; on PostgreSQL others wait here until this transaction ends. */
 static enum ls_code need_seq(struct ls_queue_tx *tx, struct ls_error *err)
 {

@@ -52,6 +52,11 @@ LS_MUST_CHECK enum ls_code ls_queue_begin(struct ls_state *state, int64_t now_us
 LS_MUST_CHECK enum ls_code ls_queue_end(struct ls_queue_tx *tx, enum ls_code rc,
                                         struct ls_error *err);
 
+/* Adds an entry to the audit log (as ls_state_audit_add() does), in the commit of what it tells. */
+LS_MUST_CHECK enum ls_code ls_queue_audit(struct ls_queue_tx *tx, const char *actor,
+                                          const char *action, const char *subject,
+                                          const char *detail_json, struct ls_error *err);
+
 /* Accepts an event and starts its way to each of the endpoints, from due_us on (0: now). The event's seq and accepted_us are set; an id that
  * was accepted before gives the seq of then, *ret_known true, and changes nothing. */
 LS_MUST_CHECK enum ls_code ls_queue_accept(struct ls_queue_tx *tx, struct ls_event *event,

@@ -304,6 +304,29 @@ test_the_endpoints_of_the_configuration_are_changed_there() {
     ask 204 POST /api/v1/endpoints/crm/pause
 }
 
+test_a_change_that_the_audit_log_does_not_take_is_not_made() {
+    allow_loopback
+    serve
+    ask 201 POST /api/v1/endpoints -d '{"name":"crm","url":"http://127.0.0.1:9/","rate":1}'
+    sqlite3 state.db "CREATE TRIGGER refuse BEFORE INSERT ON audit WHEN NEW.action = 'endpoint' BEGIN SELECT RAISE(ABORT, 'no entry'); END"
+    ask 409 POST /api/v1/endpoints/crm/pause
+    ask 409 POST /api/v1/endpoints/crm/test
+    ask 409 POST /api/v1/endpoints/crm/secret/rotate -d '{}'
+    ask 409 PATCH /api/v1/endpoints/crm -d '{"rate":2}'
+    ask 409 DELETE /api/v1/endpoints/crm
+    ask 409 POST /api/v1/endpoints -d '{"name":"new","url":"http://127.0.0.1:9/"}'
+    ask 200 GET /api/v1/endpoints
+    is "$(jq -c '[.items[] | [.name, .paused, .settings.rate, .secrets]]' answer)" '[["crm",false,1,1]]'
+    ask 200 GET /api/v1/events
+    is "$(jq -c .items answer)" '[]'
+    sqlite3 state.db 'DROP TRIGGER refuse'
+    ask 204 POST /api/v1/endpoints/crm/pause
+    ask 200 GET /api/v1/endpoints/crm
+    is "$(jq .paused answer)" true
+    is "$(sqlite3 state.db "SELECT count(*) FROM audit WHERE action = 'endpoint' AND subject = 'crm' AND detail LIKE '{\"paused\":true%'")" 1
+    status 0 lockstep audit verify
+}
+
 test_what_is_wrong_with_an_endpoint_is_said() {
     serve
     ask 400 POST /api/v1/endpoints -d '{"name":"crm"}'
