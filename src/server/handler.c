@@ -146,7 +146,10 @@ void ls_page_by_name_end(const struct ls_call *call, struct ls_buf *out, bool mo
     end_page(call, out, more ? cursor : NULL, ret);
 }
 
-enum ls_code ls_if_match(struct ls_call *call, const char **ret, struct ls_error *err)
+/* ---- versions ---- */
+
+/* NULL: any will do. */
+static enum ls_code read_if_match(struct ls_call *call, const char **ret, struct ls_error *err)
 {
     const char *tag = ls_request_header(call->request, "If-Match");
     const size_t length = tag ? strlen(tag) : 0;
@@ -160,6 +163,26 @@ enum ls_code ls_if_match(struct ls_call *call, const char **ret, struct ls_error
     *ret = ls_arena_text_n(call->mem, tag + 1, length - 2);
     return *ret ? LS_OK : ls_error_nomem(err);
 }
+
+enum ls_code ls_change_version(struct ls_call *call, ls_versioned_fn *change,
+                               struct ls_response *ret, struct ls_error *err)
+{
+    const char *seen = NULL;
+    enum ls_code rc = read_if_match(call, &seen, err);
+
+    if (rc == LS_OK)
+        rc = change(call, seen, ret, err);
+    if (rc == LS_CHANGED)
+        ret->status = 412;
+    return rc;
+}
+
+void ls_response_version(const struct ls_call *call, const char *version, struct ls_response *ret)
+{
+    ls_response_header(ret, "ETag", ls_arena_printf(call->mem, "\"%s\"", version));
+}
+
+/* ---- flags ---- */
 
 enum ls_code ls_query_flag(const struct ls_call *call, const char *name, bool *ret,
                            struct ls_error *err)

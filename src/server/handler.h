@@ -38,9 +38,14 @@ LS_MUST_CHECK enum ls_code ls_page_by_name_read(const struct ls_call *call,
 void ls_page_by_name_end(const struct ls_call *call, struct ls_buf *out, bool more,
                          const char *last, struct ls_response *ret);
 
-/* The entity tag of If-Match, without its quotes; NULL: any will do. LS_USAGE: it is not one tag. */
-LS_MUST_CHECK enum ls_code ls_if_match(struct ls_call *call, const char **ret,
-                                       struct ls_error *err);
+/* Changes what has a version. seen: the version that the caller has seen, NULL: any will do. LS_CHANGED: it is another one by now. */
+typedef enum ls_code ls_versioned_fn(struct ls_call *call, const char *seen,
+                                     struct ls_response *ret, struct ls_error *err);
+/* Calls it with the entity tag of If-Match (LS_USAGE: it is not one tag); LS_CHANGED is answered with 412. */
+LS_MUST_CHECK enum ls_code ls_change_version(struct ls_call *call, ls_versioned_fn *change,
+                                             struct ls_response *ret, struct ls_error *err);
+/* The version as the answer's entity tag. */
+void ls_response_version(const struct ls_call *call, const char *version, struct ls_response *ret);
 
 /* true, false, or not there (false); LS_USAGE for anything else. */
 LS_MUST_CHECK enum ls_code ls_query_flag(const struct ls_call *call, const char *name, bool *ret,

@@ -16,15 +16,10 @@
 static enum ls_code refused(const struct lockstep_error *error, struct ls_response *ret,
                             struct ls_error *err)
 {
-    static const struct {
-        enum ls_code code;
-        int status;
-    } others[] = {{LS_CHANGED, 412}, {LS_CONFIG, 409}};
     const enum ls_code rc = ls_call_failed(error, err);
 
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (others[i].code == rc)
-            ret->status = others[i].status;
+    if (rc == LS_CONFIG) /* it is the configuration's */
+        ret->status = 409;
     return rc;
 }
 
@@ -47,7 +42,7 @@ static void show(void *ctx, const struct lockstep_endpoint *e)
     s->ret->body = ls_arena_text(s->call->mem, e->json);
     s->ret->body_size = strlen(e->json);
     s->failed = !s->ret->body;
-    ls_response_header(s->ret, "ETag", ls_arena_printf(s->call->mem, "\"%s\"", e->version));
+    ls_response_version(s->call, e->version, s->ret);
     if (s->ret->status == 201)
         ls_response_header(s->ret, "Location",
                            ls_arena_printf(s->call->mem, "/api/v1/endpoints/%s", e->name));
@@ -155,35 +150,39 @@ static enum ls_code post_endpoint(struct ls_call *call, struct ls_response *ret,
         &error, err);
 }
 
-static enum ls_code patch_endpoint(struct ls_call *call, struct ls_response *ret,
-                                   struct ls_error *err)
+static enum ls_code change_endpoint(struct ls_call *call, const char *seen, struct ls_response *ret,
+                                    struct ls_error *err)
 {
     const struct ls_request *request = call->request;
     struct shown s = {.call = call, .ret = ret};
     struct lockstep_error error = {0};
-    const char *seen = NULL;
-    enum ls_code rc = ls_if_match(call, &seen, err);
 
-    if (rc != LS_OK)
-        return rc;
     return finish(&s,
                   lockstep_endpoint_change(call->ls, name_of(call), request->body,
                                            request->body_size, seen, show, &s, &error),
                   &error, err);
 }
 
-static enum ls_code delete_endpoint(struct ls_call *call, struct ls_response *ret,
+static enum ls_code patch_endpoint(struct ls_call *call, struct ls_response *ret,
+                                   struct ls_error *err)
+{
+    return ls_change_version(call, change_endpoint, ret, err);
+}
+
+static enum ls_code remove_endpoint(struct ls_call *call, const char *seen, struct ls_response *ret,
                                     struct ls_error *err)
 {
     struct lockstep_error error = {0};
-    const char *seen = NULL;
-    enum ls_code rc = ls_if_match(call, &seen, err);
 
-    if (rc != LS_OK)
-        return rc;
     return lockstep_endpoint_remove(call->ls, name_of(call), seen, &error) == LOCKSTEP_OK
                ? LS_OK
                : refused(&error, ret, err);
+}
+
+static enum ls_code delete_endpoint(struct ls_call *call, struct ls_response *ret,
+                                    struct ls_error *err)
+{
+    return ls_change_version(call, remove_endpoint, ret, err);
 }
 
 static enum ls_code post_rotate(struct ls_call *call, struct ls_response *ret, struct ls_error *err)

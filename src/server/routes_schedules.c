@@ -27,21 +27,17 @@ static void changed(struct ls_call *call)
 
 /* ---- entity tags ---- */
 
-struct match {
-    const char *tag; /* that the caller has seen; NULL: any */
-    struct ls_response *ret;
-};
-
+/* ctx: the tag that the caller has seen; NULL: any. */
 static enum ls_code fits(void *ctx, const struct ls_schedule *now, struct ls_error *err)
 {
-    const struct match *m = ctx;
+    const char *const seen = *(const char *const *)ctx;
     char tag[LS_SCHEDULE_TAG];
 
     ls_api_schedule_tag(now, tag);
-    if (!m->tag || strcmp(m->tag, tag) == 0)
+    if (!seen || strcmp(seen, tag) == 0)
         return LS_OK;
-    return ls_refuse(m->ret, 412, err, LS_CHANGED,
-                     "schedule %s was changed since. Read it again, and change that", now->id);
+    return ls_error_set(err, LS_CHANGED,
+                        "schedule %s was changed since. Read it again, and change that", now->id);
 }
 
 /* ---- looking ---- */
@@ -73,7 +69,7 @@ static enum ls_code show(struct ls_call *call, const struct ls_schedule *s, stru
         return rc;
     }
     ls_api_schedule_tag(s, tag);
-    ls_response_header(ret, "ETag", ls_arena_printf(call->mem, "\"%s\"", tag));
+    ls_response_version(call, tag, ret);
     return ls_answer(call, &out, ret, err);
 }
 
@@ -219,33 +215,40 @@ static enum ls_code post_schedule(struct ls_call *call, struct ls_response *ret,
     return show(call, &s, ret, err);
 }
 
-static enum ls_code patch_schedule(struct ls_call *call, struct ls_response *ret,
-                                   struct ls_error *err)
+static enum ls_code change_schedule(struct ls_call *call, const char *seen, struct ls_response *ret,
+                                    struct ls_error *err)
 {
     const struct ls_request *request = call->request;
-    struct match match = {.ret = ret};
-    const struct ls_schedule_fits question = {fits, &match};
+    const struct ls_schedule_fits question = {fits, &seen};
     struct ls_schedule s;
-    enum ls_code rc = ls_if_match(call, &match.tag, err);
+    enum ls_code rc = ls_api_schedule_change(call->ls, id_of(call), request->body,
+                                             request->body_size, &question, call->mem, &s, err);
 
-    if (rc == LS_OK)
-        rc = ls_api_schedule_change(call->ls, id_of(call), request->body, request->body_size,
-                                    &question, call->mem, &s, err);
     if (rc != LS_OK)
         return rc;
     changed(call);
     return show(call, &s, ret, err);
 }
 
+static enum ls_code patch_schedule(struct ls_call *call, struct ls_response *ret,
+                                   struct ls_error *err)
+{
+    return ls_change_version(call, change_schedule, ret, err);
+}
+
+static enum ls_code remove_schedule(struct ls_call *call, const char *seen, struct ls_response *ret,
+                                    struct ls_error *err)
+{
+    const struct ls_schedule_fits question = {fits, &seen};
+
+    (void)ret;
+    return ls_api_schedule_delete(call->ls, id_of(call), &question, call->mem, err);
+}
+
 static enum ls_code delete_schedule(struct ls_call *call, struct ls_response *ret,
                                     struct ls_error *err)
 {
-    struct match match = {.ret = ret};
-    const struct ls_schedule_fits question = {fits, &match};
-    enum ls_code rc = ls_if_match(call, &match.tag, err);
-
-    return rc == LS_OK ? ls_api_schedule_delete(call->ls, id_of(call), &question, call->mem, err)
-                       : rc;
+    return ls_change_version(call, remove_schedule, ret, err);
 }
 
 static enum ls_code pause_or_resume(struct ls_call *call, bool pause, struct ls_error *err)
