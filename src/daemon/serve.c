@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -360,17 +361,70 @@ static bool same(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Settings of the start that a reload does not change. */
+static bool same_texts(const char *const *a, size_t a_count, const char *const *b, size_t b_count)
+{
+    bool alike = a_count == b_count;
+
+    for (size_t i = 0; alike && i < a_count; i++)
+        alike = strcmp(a[i], b[i]) == 0;
+    return alike;
+}
+
+/* What a setting under server is in struct ls_server_config. `drain`, `hosts` and `metrics` are not here: a reload takes them. */
+enum kind { TEXT, NUMBER, FLAG };
+static const struct {
+    const char *name;
+    enum kind kind;
+    size_t at;
+} of_the_start[] = {
+    {"listen", TEXT, offsetof(struct ls_server_config, listen)},
+    {"tls.certificate", TEXT, offsetof(struct ls_server_config, certificate)},
+    {"tls.key", TEXT, offsetof(struct ls_server_config, key)},
+    {"plain", FLAG, offsetof(struct ls_server_config, plain)},
+    {"user", TEXT, offsetof(struct ls_server_config, user)},
+    {"log", TEXT, offsetof(struct ls_server_config, log)},
+    {"limits.connections", NUMBER, offsetof(struct ls_server_config, connections)},
+    {"limits.per_address", NUMBER, offsetof(struct ls_server_config, per_address)},
+    {"limits.runs", NUMBER, offsetof(struct ls_server_config, runs)},
+    {"limits.queue", NUMBER, offsetof(struct ls_server_config, queue)},
+};
+
+static bool same_setting(const struct ls_server_config *was, const struct ls_server_config *now,
+                         enum kind kind, size_t at)
+{
+    const char *a = (const char *)was + at, *b = (const char *)now + at;
+
+    switch (kind) {
+    case TEXT:
+        return same(*(const char *const *)(const void *)a, *(const char *const *)(const void *)b);
+    case NUMBER:
+        return memcmp(a, b, sizeof(int64_t)) == 0;
+    case FLAG:
+    default:
+        return *(const bool *)a == *(const bool *)b;
+    }
+}
+
+static void add_name(struct ls_buf *out, const char *name)
+{
+    ls_buf_printf(out, "%sserver.%s", out->size ? ", " : "", name);
+}
+
+/* Settings of the start that a reload does not change, and that are others now. */
 static void tell_what_waits(const struct serve *s, const struct ls_server_config *now)
 {
     const struct ls_server_config *was = &s->set;
+    struct ls_buf names;
 
-    if (!same(was->listen, now->listen) || !same(was->certificate, now->certificate) ||
-        !same(was->key, now->key) || !same(was->user, now->user) || !same(was->log, now->log) ||
-        was->proxy_count != now->proxy_count || was->connections != now->connections ||
-        was->per_address != now->per_address || was->runs != now->runs || was->queue != now->queue)
-        ls_log(LS_LOG_WARN, "some settings under server take effect at the next start only: "
-                            "listen, tls, user, log, proxies, limits");
+    ls_buf_init(&names, 0);
+    for (size_t i = 0; i < sizeof of_the_start / sizeof *of_the_start; i++)
+        if (!same_setting(was, now, of_the_start[i].kind, of_the_start[i].at))
+            add_name(&names, of_the_start[i].name);
+    if (!same_texts(was->proxies, was->proxy_count, now->proxies, now->proxy_count))
+        add_name(&names, "proxies");
+    if (names.size)
+        ls_log(LS_LOG_WARN, "changed, and in force after a restart only: %s", ls_buf_str(&names));
+    ls_buf_done(&names);
 }
 
 /* Takes over config, unless it fails. What is likely to refuse it comes first. */
@@ -491,7 +545,8 @@ static void hurry(struct serve *s, bool *cancelled)
 
 static void drain(struct serve *s)
 {
-    const int64_t ms = s->set.drain_ms ? s->set.drain_ms : DRAIN_MS;
+    const int64_t set = s->daemon.config ? s->daemon.config->server.drain_ms : 0;
+    const int64_t ms = set ? set : DRAIN_MS;
     const int64_t from = ls_clock_monotonic_us();
     bool cancelled = false;
 

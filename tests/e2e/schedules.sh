@@ -145,13 +145,17 @@ test_a_run_that_takes_too_long_is_ended() {
     finish
 }
 
+# The drain time is the one that a reload has brought.
 test_what_the_end_of_the_drain_time_cuts_off_waits_for_the_next_daemon() {
     local slow
     slow=$(pg_database schedules_drain)
     pg "$slow" -c 'CREATE TABLE pace (s float8); INSERT INTO pace VALUES (0.1); CREATE VIEW users AS SELECT i AS id, pg_sleep(s)::text AS name FROM pace, generate_series(1, 300) i'
-    configure "yearly: { $yearly, sync: users, retries: 0 }" 'server: { drain: 1s }'
+    configure "yearly: { $yearly, sync: users, retries: 0 }" 'server: { drain: 50min }'
     sed -i "s,^  server,server,; s,\"sqlite:a.db#users\",\"$slow#users\"\, key: id," lockstep.yaml
     serve
+    sed -i 's,50min,1s,' lockstep.yaml
+    kill -HUP "$daemon"
+    until_log 'again: 1 syncs'
     status 0 lockstep schedule trigger yearly
     until_is 1 "SELECT count(*) FROM runs"
     finish

@@ -186,6 +186,27 @@ test_a_second_daemon_on_the_state_is_refused() {
     finish TERM 0
 }
 
+# What only a restart takes is named, and nothing else; what is as it was at the start again is named no more.
+test_a_reload_names_what_needs_a_restart() {
+    echo 'server: { log: text, drain: 10s, proxies: [10.0.0.0/8], limits: { runs: 2 } }' >lockstep.yaml
+    serve
+    echo 'server: { log: text, drain: 9s, proxies: [10.0.0.0/8], limits: { runs: 2 }, hosts: [one.example] }' >lockstep.yaml
+    kill -HUP "$daemon"
+    until_log "again: 0 syncs"
+    lacks log 'after a restart'
+    echo 'server: { log: json, plain: true, proxies: [10.1.0.0/16], limits: { runs: 3, queue: 7 } }' >lockstep.yaml
+    kill -HUP "$daemon"
+    until_log "only: server.plain, server.log, server.limits.runs, server.limits.queue, server.proxies"
+    echo 'server: { log: text, proxies: [10.0.0.0/8], limits: { runs: 2, per_address: 5 } }' >lockstep.yaml
+    kill -HUP "$daemon"
+    until_log "only: server.limits.per_address"
+    grep 'stays as it was' log && die "a good one was refused"
+    echo 'state: elsewhere.db' >lockstep.yaml
+    kill -HUP "$daemon"
+    until_log "the state is another one"
+    finish TERM 0
+}
+
 test_a_bad_configuration_is_refused_at_the_start_and_kept_out_later() {
     echo 'server: { hosts: [one.example] }' >lockstep.yaml
     serve
