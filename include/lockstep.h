@@ -160,7 +160,7 @@ struct lockstep_finding {
 };
 typedef void lockstep_finding_fn(void *ctx, const struct lockstep_finding *finding);
 /* Says what it finds about configuration, state, connections, keys, types, and what lockstep puts where; changes nothing. select
- * NULL: every configured sync. Goes on after an error; code and error are those of the worst. */
+ * NULL: every configured sync, and where events go to and come from. Goes on after an error; code and error are those of the worst. */
 LOCKSTEP_API int lockstep_check(struct lockstep *ls, const struct lockstep_select *select,
                                 lockstep_finding_fn *fn, void *ctx, struct lockstep_error *error);
 

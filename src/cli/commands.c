@@ -475,8 +475,8 @@ const struct command commands[] = {
      2, false, run_init},
     {"check", "[" SYNC_ARGUMENTS "]", "check set-up, connections and types",
      "Connects to both sides and says, before the first record moves, what is missing and which "
-     "fields cannot make the round trip. Without arguments: every sync of the configuration, and "
-     "the state.",
+     "fields cannot make the round trip. Without arguments: every sync of the configuration, the "
+     "state, the endpoints that events go to and what receivers write to.",
      "lockstep check", LOOKS, 0, 2, true, run_check},
     {"setup", "", "check and schedule a known system",
      "Checks what `surfaces` of the configuration needs: the variables of QStash and the "

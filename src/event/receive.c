@@ -198,6 +198,39 @@ static const char *collection_of(const struct ls_receiver_target *t, struct ls_a
     return url.collection;
 }
 
+static enum ls_code look_at_fields(struct ls_store *store, const struct ls_receiver_target *t,
+                                   struct ls_arena *mem, const char **ret, struct ls_error *err)
+{
+    struct ls_schema *schema = NULL;
+    size_t *key = NULL, count = 0, field;
+    enum ls_code rc = ls_store_describe(store, collection_of(t, mem), mem, &schema, err);
+
+    if (rc == LS_OK)
+        rc = key_fields(t, schema, mem, &count, &key, err);
+    for (size_t i = 0; i < t->field_count && rc == LS_OK; i++)
+        rc = ls_schema_need(schema, t->fields[i].target, &field, err);
+    if (rc == LS_OK &&
+        !(*ret = ls_arena_printf(mem, "%s#%s", ls_store_identity(store), schema->collection)))
+        rc = ls_error_nomem(err);
+    return rc;
+}
+
+enum ls_code ls_receiver_target_check(const struct ls_receiver_target *t, struct ls_arena *mem,
+                                      const char **ret, struct ls_error *err)
+{
+    const struct ls_store_options options = {.lock_timeout_ms = t->side.lock_timeout_ms};
+    struct ls_store *store = NULL;
+    struct ls_url url;
+    enum ls_code rc = ls_url_parse(t->side.url, mem, &url, err);
+
+    if (rc == LS_OK)
+        rc = ls_store_open(&url, &options, &store, err);
+    if (rc == LS_OK)
+        rc = look_at_fields(store, t, mem, ret, err);
+    ls_store_close(store);
+    return rc;
+}
+
 static enum ls_code take_aim(struct ls_store *store, const struct ls_receiver_target *t,
                              const struct ls_said *m, struct ls_arena *mem, struct aim *a,
                              struct ls_error *err)

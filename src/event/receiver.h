@@ -97,6 +97,11 @@ LS_MUST_CHECK enum ls_code ls_said_value(const struct ls_said *m, const char *ex
                                          struct ls_arena *mem, struct ls_value *ret,
                                          struct ls_error *err);
 
+/* Whether a target is there, with its key and the fields that are mapped. *ret: what it is called, for people; in mem. */
+LS_MUST_CHECK enum ls_code ls_receiver_target_check(const struct ls_receiver_target *t,
+                                                    struct ls_arena *mem, const char **ret,
+                                                    struct ls_error *err);
+
 /* What it did. */
 struct ls_effect {
     uint64_t created, updated, deleted, unchanged;

@@ -401,7 +401,10 @@ static bool no_route(struct ls_request *request, const char *allow, struct ls_re
     if (allow)
         return refuse(request, 405, "method_not_allowed", "this path does not know the method",
                       ret);
-    return refuse(request, 404, "no_such_path", "there is nothing at this path", ret);
+    return refuse(request, 404, "no_such_path",
+                  "there is nothing at this path: "
+                  "/api/v1/openapi.json lists what there is",
+                  ret);
 }
 
 static bool on_head(void *ctx, struct ls_request *request, size_t *ret_body_max,

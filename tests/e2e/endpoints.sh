@@ -180,6 +180,18 @@ test_a_url_of_the_environment_keeps_its_name_while_others_come_and_go() {
     is "$(named)" 'webhook-1 http://127.0.0.1:9/moved false,webhook-2 http://127.0.0.1:9/b false,webhook-4 http://127.0.0.1:9/c false,'
 }
 
+test_check_says_where_events_may_go() {
+    allow_loopback
+    echo 'endpoints: { crm: { url: "http://127.0.0.1:9/crm", secret: a long secret of crm } }' >>lockstep.yaml
+    status 0 lockstep check
+    says out 'ok       endpoint crm: http://127.0.0.1:9/crm'
+    printf '{}\n' >lockstep.yaml
+    SYNC_WEBHOOK_URLS=http://127.0.0.1:9/a WEBHOOK_SECRET=a-secret-that-signs status 2 lockstep check
+    says out 'error    endpoint webhook-1: 127.0.0.1 is this machine' 'events.allow'
+    status 2 lockstep check
+    says out 'has no syncs, no endpoints and no receivers'
+}
+
 test_two_secrets_sign_while_one_is_replaced() {
     receive
     allow_loopback

@@ -106,6 +106,20 @@ test_E5_a_redelivery_changes_nothing_and_an_older_event_never_wins() {
     is "$(sql app.db 'SELECT count(*) FROM lockstep_inbox')" 4
 }
 
+test_check_looks_at_what_receivers_write_to() {
+    enrollments
+    status 0 lockstep check
+    says out "ok       receiver enrollment-changed: sqlite:$PWD/app.db#enrollments" "note     receiver enrollment-changed: the target keeps two tables"
+    is "$(sql app.db "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'lockstep%'")" 0
+    sed -i 's/app.enrollments/app.enrolments/' lockstep.yaml
+    status 2 lockstep check
+    says out 'error    receiver enrollment-changed: ' enrolments
+    sql app.db 'CREATE TABLE loose (a TEXT)'
+    sed -i 's/app.enrolments/app.loose/' lockstep.yaml
+    status 2 lockstep check
+    says out 'loose has no primary key: say by key:'
+}
+
 test_E5_user_and_profile_are_created_together() {
     local database
     database=$(pg_database receivers)
