@@ -467,8 +467,11 @@ static enum ls_code probe(struct ls_sqlite3 *db, struct ls_error *err)
 static enum ls_code set_up(struct ls_sqlite3 *db, const struct ls_sql_options *o,
                            struct ls_error *err)
 {
+    const int added = ls_sqlite3_add_json(db->handle);
     enum ls_code rc;
 
+    if (added != SQLITE_OK)
+        return ls_sqlite3_error(db, added, err);
     sqlite3_busy_handler(db->handle, on_busy, db);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);

@@ -37,6 +37,9 @@ enum ls_code ls_sqlite3_ready(struct ls_sqlite3 *db, struct ls_error *err);
 enum ls_code ls_sqlite3_guard_enter(struct ls_sqlite3 *db, struct ls_error *err);
 void ls_sqlite3_guard_leave(struct ls_sqlite3 *db);
 
+/* Makes json_quote() fit for triggers; an SQLite result code. */
+int ls_sqlite3_add_json(sqlite3 *handle);
+
 /* The statement half of the driver's table: */
 enum ls_code ls_sqlite3_exec(struct ls_sql *base, const char *sql, struct ls_error *err);
 enum ls_code ls_sqlite3_prepare(struct ls_sql *base, const char *sql, bool once,

@@ -295,6 +295,34 @@ static void the_journal_mode_of_a_file_stays(void **state)
     free(path);
 }
 
+/* The outbox's triggers use it, and we trust no schema. */
+static void json_is_quoted_in_triggers(void **state)
+{
+    static const struct {
+        const char *value, *json;
+    } cases[] = {{"NULL", "null"},
+                 {"-7", "-7"},
+                 {"0.1", "0.1"},
+                 {"9e999", "9.0e999"},
+                 {"'it''s \"new\"' || char(10)", "\"it's \\\"new\\\"\\n\""}};
+    char *path = testdir_path("quote.db"), sql[200];
+    struct ls_sql *db = create(path);
+
+    (void)state;
+    OK(ls_sql_exec(db,
+                   "CREATE TABLE t (a); CREATE TABLE u (a TEXT); CREATE TRIGGER tu AFTER INSERT "
+                   "ON t BEGIN INSERT INTO u VALUES (json_quote(NEW.a)); END",
+                   &err));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(sql, sizeof sql, "DELETE FROM u; INSERT INTO t VALUES (%s)", cases[i].value);
+        OK(ls_sql_exec(db, sql, &err));
+        assert_word(db, "SELECT a FROM u", cases[i].json);
+    }
+    assert_int_not_equal(ls_sql_exec(db, "INSERT INTO t VALUES (x'00')", &err), LS_OK);
+    ls_sql_close(db);
+    free(path);
+}
+
 static void read_only_refuses_to_write(void **state)
 {
     char *path = testdir_path("readonly.db");
@@ -1082,6 +1110,7 @@ int main(void)
         cmocka_unit_test(a_name_with_odd_characters_is_a_name),
         cmocka_unit_test(a_session_is_strict),
         cmocka_unit_test(the_journal_mode_of_a_file_stays),
+        cmocka_unit_test(json_is_quoted_in_triggers),
         cmocka_unit_test(read_only_refuses_to_write),
         cmocka_unit_test(missing_rights_are_told),
         cmocka_unit_test(values_come_back_as_they_went_in),
