@@ -8,6 +8,7 @@
 #include "engine/job.h"
 #include "event/endpoint.h"
 #include "event/receiver.h"
+#include "event/resource.h"
 #include "state/schedules.h"
 
 /* A named store. */
@@ -94,6 +95,7 @@ struct ls_surfaces_config {
     bool users_are_target; /* the local database is its target */
     size_t replica_count;
     const char *const *replica; /* syncs that copy a replica into production, in this order */
+    struct ls_resource resources[LS_RESOURCE_COUNT]; /* of the surface `events`, by kind */
 };
 
 /* Read once and never changed, so any number of threads may hold the same one. */

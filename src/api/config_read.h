@@ -23,6 +23,7 @@ struct ls_config_reader {
     struct ls_endpoint *endpoint;
     struct ls_receiver *receiver;
     struct ls_receiver_target *target; /* of it */
+    struct ls_resource *resource;
     struct ls_schedule *schedule;
 };
 

@@ -111,7 +111,9 @@ static const struct ls_init_form events_form = {
         "webhook-1, webhook-2, ...\n"
         "#   WEBHOOK_SECRET       signs what is sent and verifies what comes in\n"
         "#   CRON_SECRET          lets a cron job call POST /api/sync/process\n"
-        "#   NEXTAUTH_SECRET      lets the application's own admins call, by their session\n",
+        "#   NEXTAUTH_SECRET      lets the application's own admins call, by their session\n"
+        "#   DATABASE_URL         the application's database, where its records are served "
+        "(below)\n",
     .rest =
         "\nevents:\n"
         "  # types: [order.*]       # besides enrollment.*, profile.updated, user.updated and "
@@ -125,7 +127,22 @@ static const struct ls_init_form events_form = {
         "#     url: https://crm.example/hook\n"
         "#     secret: ${CRM_SECRET}\n"
         "#     policy: standard     # documented: 3 tries, 1 s to 30 s | standard: 3 days | fast "
-        "| long\n",
+        "| long\n"
+        "\n"
+        "# Records of the application, each write with its event in one transaction: "
+        "/api/enrollments, /api/profile,\n"
+        "# /api/progress, /api/admin/students. Their tables need an outbox: lockstep outbox "
+        "install "
+        "app.public.enrollments ...\n"
+        "# stores:\n"
+        "#   app: ${DATABASE_URL}\n"
+        "# surfaces:\n"
+        "#   events:\n"
+        "#     enrollments: { collection: app.public.enrollments, user_writes: [course_id] }\n"
+        "#     profile: { collection: app.public.profiles, user: user_id, user_writes: [name] }\n"
+        "#     progress: { collection: app.public.progress, key: [user_id, course_id], "
+        "user_writes: [course_id, percent] }\n"
+        "#     students: app.public.users\n",
 };
 
 /* ---- replica ---- */

@@ -62,6 +62,19 @@ static const char *resource_of(const char *table, struct ls_arena *mem)
     return table;
 }
 
+/* What the surface `events` calls the records of a collection it serves; NULL: it does not serve this one. */
+static const char *served_as(const struct lockstep *ls, const struct place *p)
+{
+    for (size_t i = 0; ls->config && i < LS_RESOURCE_COUNT; i++) {
+        const struct ls_resource *r = &ls->config->surfaces.resources[i];
+
+        if (r->store && strcmp(r->store, p->store) == 0 &&
+            strcmp(r->side.collection, p->collection) == 0)
+            return ls_resource_words(r->kind)->type;
+    }
+    return NULL;
+}
+
 /* The documents have one type for these. */
 static bool is_updated_only(const char *resource)
 {
@@ -215,6 +228,8 @@ int lockstep_outbox_install(struct lockstep *ls, const char *where, const char *
     if (rc == LS_OK)
         rc = describe(&p, &mem, &t, &err);
     if (rc == LS_OK && !resource)
+        t.resource = served_as(ls, &p);
+    if (rc == LS_OK && !t.resource)
         t.resource = resource_of(t.table, &mem);
     if (rc == LS_OK)
         rc = t.resource ? choose_types(ls, &t, &mem, &err) : ls_error_nomem(&err);

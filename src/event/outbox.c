@@ -174,6 +174,13 @@ static void add_value(struct ls_buf *sql, const char *row, const char *column)
     ls_buf_done(&name);
 }
 
+void ls_outbox_sqlite_value(struct ls_buf *sql, const char *row, const char *column)
+{
+    ls_buf_text(sql, "json_quote(");
+    add_value(sql, row, column);
+    ls_buf_char(sql, ')');
+}
+
 /* The record as JSON, put together piece by piece: functions take too few arguments for broad tables. */
 static void add_record(struct ls_buf *sql, const struct ls_outbox_table *t, const char *row)
 {
@@ -188,9 +195,8 @@ static void add_record(struct ls_buf *sql, const struct ls_outbox_table *t, cons
         ls_buf_text(sql, " || ");
         ls_text_literal(sql, ls_buf_str(&name));
         ls_buf_done(&name);
-        ls_buf_text(sql, " || json_quote(");
-        add_value(sql, row, t->fields[i]);
-        ls_buf_char(sql, ')');
+        ls_buf_text(sql, " || ");
+        ls_outbox_sqlite_value(sql, row, t->fields[i]);
     }
     ls_buf_text(sql, " || '}'");
 }
@@ -399,6 +405,51 @@ enum ls_code ls_outbox_remove(struct ls_sql *db, const char *schema, const char 
     if (rc == LS_OK)
         rc = ls_sql_begin(db, true, err);
     return rc == LS_OK ? end(db, remove_all(db, schema, table, ret_gone, err), err) : rc;
+}
+
+/* ---- being sure ---- */
+
+enum ls_code ls_outbox_mark(struct ls_sql *db, int64_t *ret, struct ls_error *err)
+{
+    char sql[80];
+    bool there = false;
+    enum ls_code rc = ls_outbox_exists(db, &there, err);
+
+    if (rc == LS_OK && !there)
+        rc = ls_error_set(err, LS_CONFIG, "there is no outbox in %s", ls_sql_identity(db));
+    snprintf(sql, sizeof sql, "SELECT coalesce(max(seq), 0) FROM %s", name_of(db));
+    return rc == LS_OK ? one_number(db, sql, ret, err) : rc;
+}
+
+enum ls_code ls_outbox_written(struct ls_sql *db, int64_t mark, const char *resource_id,
+                               struct ls_arena *mem, struct ls_outbox_event *ret,
+                               struct ls_error *err)
+{
+    const struct ls_value params[2] = {ls_value_int(mark), ls_value_text(resource_id)};
+    const bool postgres = ls_sql_dialect(db) == LS_POSTGRES;
+    struct ls_sql_stmt *stmt = NULL;
+    bool row = false;
+    enum ls_code rc = ls_sql_one(
+        db,
+        ls_arena_printf(
+            mem,
+            "SELECT id, type, resource_type FROM %s WHERE seq > ? AND resource_id = ?%s ORDER BY "
+            "seq DESC LIMIT 1",
+            name_of(db),
+            /* rows of others that were committed meanwhile can be seen, and are not ours */
+            postgres ? " AND xmin::text = (txid_current() % 4294967296)::text" : ""),
+        params, 2, &stmt, &row, err);
+
+    *ret = (struct ls_outbox_event){0};
+    if (rc == LS_OK && row) {
+        ret->id = ls_arena_text(mem, ls_sql_text(stmt, 0, NULL));
+        ret->type = ls_arena_text(mem, ls_sql_text(stmt, 1, NULL));
+        ret->resource = ls_arena_text(mem, ls_sql_text(stmt, 2, NULL));
+        if (!ret->id || !ret->type || !ret->resource)
+            rc = ls_error_nomem(err);
+    }
+    ls_sql_finish(stmt);
+    return rc;
 }
 
 /* ---- emptying it ---- */

@@ -25,7 +25,19 @@ LS_MUST_CHECK enum ls_code ls_outbox_install(struct ls_sql *db, const struct ls_
 LS_MUST_CHECK enum ls_code ls_outbox_remove(struct ls_sql *db, const char *schema,
                                             const char *table, bool *ret_gone,
                                             struct ls_error *err);
+/* Appends an expression for a column of `row` as JSON, as events have it. SQLite (PostgreSQL's trigger takes the record as a whole, to the same effect). */
+void ls_outbox_sqlite_value(struct ls_buf *sql, const char *row, const char *column);
 LS_MUST_CHECK enum ls_code ls_outbox_exists(struct ls_sql *db, bool *ret, struct ls_error *err);
+
+/* Whoever changes a record by itself and wants to be sure of the event. In the transaction, before the change: where the outbox stands. LS_CONFIG: there is none. */
+LS_MUST_CHECK enum ls_code ls_outbox_mark(struct ls_sql *db, int64_t *ret, struct ls_error *err);
+/* Behind it: the event about that record that this transaction has written since; NULLs: none. In mem. */
+struct ls_outbox_event {
+    const char *id, *type, *resource; /* resourceType */
+};
+LS_MUST_CHECK enum ls_code ls_outbox_written(struct ls_sql *db, int64_t mark,
+                                             const char *resource_id, struct ls_arena *mem,
+                                             struct ls_outbox_event *ret, struct ls_error *err);
 
 struct ls_outbox_status {
     int64_t waiting, refused;

@@ -303,8 +303,6 @@ static enum ls_code read_members(const struct ls_call *call, json_t *body,
     const char *name;
     json_t *value;
 
-    if (!json_is_object(body))
-        return ls_error_set(err, LS_USAGE, "the body has to be a JSON object");
     json_object_foreach(body, name, value)
     {
         size_t i = 0;
@@ -322,23 +320,35 @@ static enum ls_code read_members(const struct ls_call *call, json_t *body,
     return LS_OK;
 }
 
-enum ls_code ls_body_read(const struct ls_call *call, const struct ls_member *members, size_t count,
-                          void *ret, struct ls_error *err)
+enum ls_code ls_body_object(const struct ls_call *call, json_t **ret, struct ls_error *err)
 {
     const struct ls_request *request = call->request;
     const bool empty = request->body_size == 0;
     json_error_t why;
-    json_t *body;
-    enum ls_code rc;
 
+    *ret = NULL;
     if (!is_shallow(request->body, request->body_size))
         return ls_error_set(err, LS_USAGE, "the body has more than %d levels", DEPTH_MAX);
-    body = json_loadb(empty ? "{}" : request->body, empty ? 2 : request->body_size,
+    *ret = json_loadb(empty ? "{}" : request->body, empty ? 2 : request->body_size,
                       JSON_REJECT_DUPLICATES, &why);
-    if (!body)
+    if (!*ret)
         return ls_error_set(err, LS_USAGE, "the body is not JSON: %s (line %d, column %d)",
                             why.text, why.line, why.column);
-    rc = read_members(call, body, members, count, ret, err);
+    if (json_is_object(*ret))
+        return LS_OK;
+    json_decref(*ret);
+    *ret = NULL;
+    return ls_error_set(err, LS_USAGE, "the body has to be a JSON object");
+}
+
+enum ls_code ls_body_read(const struct ls_call *call, const struct ls_member *members, size_t count,
+                          void *ret, struct ls_error *err)
+{
+    json_t *body = NULL;
+    enum ls_code rc = ls_body_object(call, &body, err);
+
+    if (rc == LS_OK)
+        rc = read_members(call, body, members, count, ret, err);
     json_decref(body);
     return rc;
 }

@@ -3,6 +3,8 @@
 #ifndef LS_SERVER_HANDLER_H
 #define LS_SERVER_HANDLER_H
 
+#include <jansson.h>
+
 #include "base/buf.h"
 #include "server/problem.h"
 #include "server/server_priv.h"
@@ -66,6 +68,10 @@ struct ls_texts {
  * nearest name), other types, a member twice. In the call's arena. */
 LS_MUST_CHECK enum ls_code ls_body_read(const struct ls_call *call, const struct ls_member *members,
                                         size_t count, void *ret, struct ls_error *err);
+
+/* A body as it is, to be given back by json_decref(). LS_USAGE: it is no JSON object, or has a member twice. */
+LS_MUST_CHECK enum ls_code ls_body_object(const struct ls_call *call, json_t **ret,
+                                          struct ls_error *err);
 
 /* LS_NOT_FOUND, with the nearest name, unless the configuration has this sync. */
 LS_MUST_CHECK enum ls_code ls_call_sync(const struct ls_call *call, const char *name,

@@ -45,6 +45,10 @@ const struct ls_query_param ls_query_params[] = {
     {"parallelism", "integer", "How many messages at once"},
     {"period", "string", "In which the rate is counted: a duration such as 1m"},
     {"email", "string", "The user with this email"},
+    {"page", "integer", "Which page, from 1, instead of a cursor; then all are counted"},
+    {"userId", "string",
+     "Of this user; any other field of the collection may stand there likewise"},
+    {"courseId", "string", "Of this course"},
     {"events", "string", "Events whose name begins so, such as run."},
 };
 const size_t ls_query_param_count = sizeof ls_query_params / sizeof *ls_query_params;

@@ -20,6 +20,18 @@
     " sync?:s queue?:b post?:a zone?:s| overlap?:@Overlap catch_up?:@CatchUp " \
     "catch_up_within?:s| jitter?:s| hours?:s| timeout?:s| retries?:i"
 
+/* A record that an application and its admin panel know, besides the fields of its collection. */
+#define RECORD "last_updated_at:t| last_synced_at:t|"
+#define LEARNING RECORD " last_accessed_at:t|"
+#define METADATA "metadata:{timestamp:t version:s}"
+#define ONE(name, record) "{data:{success:b " name ":" record "} " METADATA "}"
+#define CHANGED(name, record) \
+    "{data:{success:b " name ":" record " event:@WrittenEvent|} " METADATA "}"
+#define MANY(name, record)                                                                      \
+    "{data:{success:b " name ":[" record                                                        \
+    "]} metadata:{timestamp:t version:s pagination:{limit:i count:i hasMore:b next:s| page?:i " \
+    "total?:i totalPages?:i}}}"
+
 #define QSTASH_SENDING                                                                           \
     "body?:s bodyBase64?:s callback?:s failureCallback?:s queueName?:s callerIP?:s callerIp?:s " \
     "retryDelayExpression?:s flowControlKey?:s parallelism?:i rate?:i period?:i label?:s "       \
@@ -190,6 +202,23 @@ const struct ls_schema_text ls_schemas[] = {
     {"SyncHealth", "{data:{success:b healthy:b failureRate:n recentFailures:i message:s queue:o "
                    "failures:[o] failureStats:{totalFailures:i failuresByType:o "
                    "failuresByResource:o averageRetries:n}} metadata:{timestamp:t version:s}}"},
+    {"Fields", "o"},
+    {"WrittenEvent", "{id:s type:s}"},
+    {"Enrollment", "{" LEARNING " enrolled_at:t|}"},
+    {"EnrollmentAnswer", ONE("enrollment", "@Enrollment")},
+    {"EnrollmentChange", CHANGED("enrollment", "@Enrollment")},
+    {"EnrollmentList", MANY("enrollments", "@Enrollment")},
+    {"Profile", "{" RECORD "}"},
+    {"ProfileAnswer", ONE("profile", "@Profile")},
+    {"ProfileChange", CHANGED("profile", "@Profile")},
+    {"Progress", "{" LEARNING "}"},
+    {"ProgressAnswer", ONE("progress", "@Progress")},
+    {"ProgressChange", CHANGED("progress", "@Progress")},
+    {"ProgressList", MANY("progress", "@Progress")},
+    {"Student", "{" RECORD "}"},
+    {"StudentAnswer", ONE("student", "@Student")},
+    {"StudentChange", CHANGED("student", "@Student")},
+    {"StudentList", MANY("students", "@Student")},
     {"ReplicaSynced", "{success:b message:s timestamp:t type:(scheduled manual) "
                       "statistics?:{total_records:i sync_completed_at:t} runs?:[o]}"},
     {"ReplicaSchedules", "{success:b schedules:[o] count:i timestamp:t}"},

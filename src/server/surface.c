@@ -30,14 +30,21 @@ void ls_surface_data_begin(struct ls_buf *out)
     ls_write_bool(out, "success", true);
 }
 
-void ls_surface_data_end(struct ls_buf *out)
+void ls_surface_data_end_with(struct ls_buf *out, const char *name, const char *json)
 {
     ls_write_close(out, '}');
     ls_write_open(out, "metadata", '{');
     ls_write_time(out, "timestamp", ls_clock_now_us());
     ls_write_text(out, "version", "1.0");
+    if (name)
+        ls_write_json(out, name, json);
     ls_write_close(out, '}');
     ls_write_close(out, '}');
+}
+
+void ls_surface_data_end(struct ls_buf *out)
+{
+    ls_surface_data_end_with(out, NULL, NULL);
 }
 
 const char *ls_surface_counts(const struct lockstep_run *run, char out[200])

@@ -13,6 +13,8 @@ void ls_surface_end(struct ls_buf *out);
 /* {"data":{"success":true, ... },"metadata":{"timestamp":"...","version":"1.0"}} */
 void ls_surface_data_begin(struct ls_buf *out);
 void ls_surface_data_end(struct ls_buf *out);
+/* The same with more members of metadata: "name":json; NULL: none. */
+void ls_surface_data_end_with(struct ls_buf *out, const char *name, const char *json);
 
 /* "1 created, 2 updated, 0 deleted, 0 failed", or "no sync needed". In one buffer of the caller. */
 const char *ls_surface_counts(const struct lockstep_run *run, char out[200]);

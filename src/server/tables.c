@@ -18,6 +18,7 @@
     X(service)          \
     X(users)            \
     X(sync_events)      \
+    X(resources)        \
     X(replica)          \
     X(replica_schedule) \
     X(qstash)           \

@@ -21,13 +21,18 @@ described() {
     for side in a b; do
         sqlite3 $side.db "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO t VALUES (1, '$side')"
     done
+    sqlite3 a.db 'CREATE TABLE enrollments (id TEXT PRIMARY KEY NOT NULL, user_id TEXT, updated_at TEXT); CREATE TABLE profiles (id TEXT PRIMARY KEY NOT NULL, user_id TEXT);
+        CREATE TABLE progress (id TEXT PRIMARY KEY NOT NULL, user_id TEXT); CREATE TABLE users (id TEXT PRIMARY KEY NOT NULL)'
     cat >lockstep.yaml <<'YAML'
 state: sqlite:state.db
+stores: { app: "sqlite:a.db" }
+surfaces: { events: { enrollments: app.enrollments, profile: app.profiles, progress: app.progress, students: app.users } }
 server: { metrics: public }
 events: { types: [thing.made], allow: [127.0.0.1] }
 syncs:
   people: { source: "sqlite:a.db#t", target: "sqlite:b.db#t", key: id }
 YAML
+    status 0 lockstep outbox install app.enrollments app.profiles app.progress app.users
     mkfifo url
     "$LOCKSTEP" serve --listen 127.0.0.1:0 >url 2>log &
     children+=("$!")
