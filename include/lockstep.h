@@ -555,6 +555,7 @@ LOCKSTEP_API int lockstep_users(struct lockstep *ls, lockstep_user_fn *fn, void 
 /* These end all sessions of the user; another role and a removal also end the user's tokens, which rest while the user is disabled. */
 LOCKSTEP_API int lockstep_user_password(struct lockstep *ls, const char *name, const char *password,
                                         struct lockstep_error *error);
+/* These three fail with the name "conflict", and nothing is changed, when it is the last admin and neither an admin token nor LOCKSTEP_TOKEN is there. */
 LOCKSTEP_API int lockstep_user_role(struct lockstep *ls, const char *name, const char *role,
                                     struct lockstep_error *error);
 LOCKSTEP_API int lockstep_user_disable(struct lockstep *ls, const char *name, bool disabled,

@@ -288,14 +288,24 @@ int lockstep_user_add(struct lockstep *ls, const char *name, const char *role, c
     return rc == LS_OK ? LOCKSTEP_OK : ls_api_fail(&err, error);
 }
 
-static int change_user(struct lockstep *ls, const char *name, const struct ls_user_change *change,
+/* An admin has to be left among users and tokens, unless there is one of the environment. */
+static bool keep_admin(void)
+{
+    const char *token = getenv("LOCKSTEP_TOKEN");
+
+    return !token || !*token;
+}
+
+static int change_user(struct lockstep *ls, const char *name, const struct ls_user_change *what,
                        struct lockstep_error *error)
 {
+    struct ls_user_change change = *what;
     struct ls_error err = {0};
     enum ls_code rc = ls_api_state(ls, false, &err);
 
+    change.keep_admin = keep_admin();
     if (rc == LS_OK)
-        rc = ls_state_user_change(ls->state, ls_api_actor(ls), name, change, &err);
+        rc = ls_state_user_change(ls->state, ls_api_actor(ls), name, &change, &err);
     return rc == LS_OK ? LOCKSTEP_OK : ls_api_fail(&err, error);
 }
 
@@ -334,7 +344,7 @@ int lockstep_user_remove(struct lockstep *ls, const char *name, struct lockstep_
     enum ls_code rc = ls_api_state(ls, false, &err);
 
     if (rc == LS_OK)
-        rc = ls_state_user_remove(ls->state, ls_api_actor(ls), name, &err);
+        rc = ls_state_user_remove(ls->state, ls_api_actor(ls), name, keep_admin(), &err);
     return rc == LS_OK ? LOCKSTEP_OK : ls_api_fail(&err, error);
 }
 

@@ -72,15 +72,18 @@ struct ls_user_change {
     const char *password_hash;
     const char *role;
     const bool *disabled;
+    bool
+        keep_admin; /* LS_CONFLICT, and nothing is changed, when nobody could call as admin after it, and somebody can now */
 };
 /* LS_NOT_FOUND. */
 LS_MUST_CHECK enum ls_code ls_state_user_change(struct ls_state *state, const char *actor,
                                                 const char *name,
                                                 const struct ls_user_change *change,
                                                 struct ls_error *err);
-/* Their sessions end and their tokens are revoked with them. LS_NOT_FOUND. */
+/* Their sessions end and their tokens are revoked with them. keep_admin: as above. LS_NOT_FOUND. */
 LS_MUST_CHECK enum ls_code ls_state_user_remove(struct ls_state *state, const char *actor,
-                                                const char *name, struct ls_error *err);
+                                                const char *name, bool keep_admin,
+                                                struct ls_error *err);
 
 /* ---- sessions ---- */
 

@@ -5,6 +5,9 @@
  * role or a removal because a session must not outlive what it was given for. A role and a removal end their tokens as well, since a
  * token has a role of its own; a disabled user's tokens rest (tokens.c) and live again with their owner.
  *
+ * Where somebody wants an admin to be left (keep_admin), the last one that can log in stays what they are. Of two admins who remove each other at once
+ * the second has to see that the first was faster: on PostgreSQL they stand in line for the audit log, which both write.
+ *
  * The link: there is no account that everybody knows. The first start draws a secret that makes one admin, once, while there is no
  * user; where two use it at once, one row is updated by one of them. */
 #include <string.h>
@@ -142,6 +145,49 @@ static enum ls_code end_tokens(struct ls_state *state, const char *name, struct 
         params, 2, -1, err);
 }
 
+/* Users and tokens that can call as admin now. */
+static enum ls_code count_admins(struct ls_state *state, int64_t *ret, struct ls_error *err)
+{
+    const struct ls_value now[] = {ls_value_int(ls_clock_now_us())};
+
+    return ls_state_number(
+        state,
+        "SELECT (SELECT count(*) FROM {schema}users WHERE role = 'admin' AND disabled_us = 0) + "
+        "(SELECT count(*) FROM {schema}tokens WHERE role = 'admin' AND revoked_us = 0 AND "
+        "(expires_us = 0 OR expires_us > ?) AND (owner = '' OR EXISTS (SELECT 1 FROM {schema}users "
+        "WHERE users.name = tokens.owner AND disabled_us = 0)))",
+        now, 1, 0, ret, err);
+}
+
+/* Before a change after which there has to be an admin still, if there is one now. */
+static enum ls_code admins_before(struct ls_state *state, bool keep_admin, int64_t *ret,
+                                  struct ls_error *err)
+{
+    struct ls_head line;
+    enum ls_code rc;
+
+    *ret = 0;
+    if (!keep_admin)
+        return LS_OK;
+    rc = ls_state_head(state, "audit", true, &line, err);
+    return rc == LS_OK ? count_admins(state, ret, err) : rc;
+}
+
+static enum ls_code check_admins_left(struct ls_state *state, int64_t before, const char *name,
+                                      struct ls_error *err)
+{
+    int64_t left = 0;
+    enum ls_code rc = before ? count_admins(state, &left, err) : LS_OK;
+
+    if (rc != LS_OK || !before || left)
+        return rc;
+    return ls_error_set(err, LS_CONFLICT,
+                        "\"%s\" is the last admin, and nobody could call as one then. Make "
+                        "another first: `lockstep user add NAME --role admin`, or `lockstep token "
+                        "create NAME --role admin`",
+                        name);
+}
+
 static enum ls_code change(struct ls_state *state, const char *actor, const char *name,
                            const struct ls_user_change *change, struct ls_error *err)
 {
@@ -159,8 +205,12 @@ static enum ls_code change(struct ls_state *state, const char *actor, const char
         ls_value_int(now),
         ls_value_text(name),
     };
-    int64_t changed = 0;
-    enum ls_code rc = ls_state_count_change(
+    int64_t changed = 0, admins = 0;
+    enum ls_code rc = admins_before(state, change->keep_admin, &admins, err);
+
+    if (rc != LS_OK)
+        return rc;
+    rc = ls_state_count_change(
         state,
         "UPDATE {schema}users SET password = coalesce(?, password), role = coalesce(?, role), "
         "disabled_us = coalesce(?, disabled_us), changed_us = ? WHERE name = ?",
@@ -172,6 +222,8 @@ static enum ls_code change(struct ls_state *state, const char *actor, const char
         rc = end_sessions(state, name, err);
     if (rc == LS_OK && change->role)
         rc = end_tokens(state, name, err);
+    if (rc == LS_OK)
+        rc = check_admins_left(state, admins, name, err);
     return rc == LS_OK ? tell(state, actor, action, name, change->role, err) : rc;
 }
 
@@ -186,29 +238,33 @@ enum ls_code ls_state_user_change(struct ls_state *state, const char *actor, con
 }
 
 static enum ls_code remove_user(struct ls_state *state, const char *actor, const char *name,
-                                struct ls_error *err)
+                                bool keep_admin, struct ls_error *err)
 {
     const struct ls_value params[] = {ls_value_text(name)};
-    int64_t changed = 0;
-    enum ls_code rc = ls_state_count_change(state, "DELETE FROM {schema}users WHERE name = ?",
-                                            params, 1, &changed, err);
+    int64_t changed = 0, admins = 0;
+    enum ls_code rc = admins_before(state, keep_admin, &admins, err);
 
+    if (rc == LS_OK)
+        rc = ls_state_count_change(state, "DELETE FROM {schema}users WHERE name = ?", params, 1,
+                                   &changed, err);
     if (rc == LS_OK && changed == 0)
         rc = no_such_user(name, err);
     if (rc == LS_OK)
         rc = end_sessions(state, name, err);
     if (rc == LS_OK)
         rc = end_tokens(state, name, err);
+    if (rc == LS_OK)
+        rc = check_admins_left(state, admins, name, err);
     return rc == LS_OK ? tell(state, actor, "user remove", name, NULL, err) : rc;
 }
 
 enum ls_code ls_state_user_remove(struct ls_state *state, const char *actor, const char *name,
-                                  struct ls_error *err)
+                                  bool keep_admin, struct ls_error *err)
 {
     enum ls_code rc = ls_state_begin(state, err);
 
     if (rc == LS_OK)
-        rc = ls_state_end(state, remove_user(state, actor, name, err), err);
+        rc = ls_state_end(state, remove_user(state, actor, name, keep_admin, err), err);
     return ls_state_result(state, rc, err);
 }
 

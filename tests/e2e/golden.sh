@@ -353,7 +353,10 @@ test_user() {
     show lockstep user list
     show lockstep user enable bob@example.org --json
     show lockstep user remove ann
+    show lockstep user role bob@example.org --role admin
     show lockstep user remove ann
+    show lockstep user remove ann
+    show lockstep user disable bob@example.org
     show lockstep user list
     show lockstep user delete ann
     show lockstep audit list

@@ -117,6 +117,12 @@ test_the_first_start_prints_a_link_that_makes_the_first_admin() {
     ask 201 /api/v1/tokens -b jar "${json[@]}" -H "Origin: $url" -H "X-CSRF-Token: $csrf" \
         -d '{"name":"ci","role":"viewer"}'
     token=$(jq -r .token answer) ask 200 /api/v1/health
+    local mine=(-b jar -H "Origin: $url" -H "X-CSRF-Token: $csrf")
+    ask 409 /api/v1/users/ann -X DELETE "${mine[@]}"
+    says answer 'last admin'
+    ask 409 /api/v1/users/ann -X PATCH "${mine[@]}" "${json[@]}" -d '{"role":"viewer"}'
+    ask 409 /api/v1/users/ann -X PATCH "${mine[@]}" "${json[@]}" -d '{"state":"disabled"}'
+    ask 200 /api/v1/me -b jar
     finish TERM 0
     serve # there is somebody now
     until_log "the state is there"

@@ -183,7 +183,7 @@ static void a_token_ends_with_its_owner(void **state)
                                       &(struct ls_user_change){.disabled = &no}, &f->err));
     assert_entry(f, "user enable", "ann");
     assert_true(lives(f, 1, NOW));
-    assert_ok(f, ls_state_user_remove(f->state, ACTOR, "ann", &f->err));
+    assert_ok(f, ls_state_user_remove(f->state, ACTOR, "ann", false, &f->err));
     assert_entry(f, "user remove", "ann");
     user(f, "ann"); /* another one of that name does not inherit it */
     assert_false(lives(f, 1, NOW));
@@ -263,7 +263,7 @@ static void one_thing_of_a_user_is_changed_and_no_other(void **state)
     assert_code(f, LS_NOT_FOUND,
                 ls_state_user_change(f->state, ACTOR, "eve",
                                      &(struct ls_user_change){.role = "admin"}, &f->err));
-    assert_code(f, LS_NOT_FOUND, ls_state_user_remove(f->state, ACTOR, "eve", &f->err));
+    assert_code(f, LS_NOT_FOUND, ls_state_user_remove(f->state, ACTOR, "eve", false, &f->err));
 }
 
 /* ---- sessions ---- */
@@ -341,7 +341,7 @@ static void whatever_changes_a_user_ends_the_sessions(void **state)
                 ls_state_session_add(f->state, HASH(4), "ann", NOW, IDLE, ABSOLUTE, &f->err));
     assert_code(f, LS_NOT_FOUND,
                 ls_state_session_add(f->state, HASH(4), "eve", NOW, IDLE, ABSOLUTE, &f->err));
-    assert_ok(f, ls_state_user_remove(f->state, ACTOR, "bob", &f->err));
+    assert_ok(f, ls_state_user_remove(f->state, ACTOR, "bob", false, &f->err));
     assert_false(goes_on(f, 9, NOW));
     assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}sessions"), 0);
 }
@@ -423,7 +423,7 @@ static void the_link_makes_one_admin_once(void **state)
     assert_false(would_do(f, 2, NOW));
     assert_code(f, LS_PERMISSION, finished(f, 2, NOW));
     assert_false(begun_setup(f, 3));
-    assert_ok(f, ls_state_user_remove(f->state, ACTOR, "root", &f->err));
+    assert_ok(f, ls_state_user_remove(f->state, ACTOR, "root", false, &f->err));
     assert_code(f, LS_PERMISSION, finished(f, 2, NOW)); /* used up */
     assert_true(begun_setup(f, 3));
 }
@@ -437,7 +437,7 @@ static void the_link_ends_with_the_first_user_and_is_not_made_beside_a_token(voi
     user(f, "ann");
     assert_false(would_do(f, 1, NOW));
     assert_code(f, LS_PERMISSION, finished(f, 1, NOW));
-    assert_ok(f, ls_state_user_remove(f->state, ACTOR, "ann", &f->err));
+    assert_ok(f, ls_state_user_remove(f->state, ACTOR, "ann", false, &f->err));
     added(f, 7, "ci", "", 0);
     assert_false(begun_setup(f, 2));
     assert_ok(f, ls_state_token_revoke(f->state, ACTOR, "ci", &f->mem, &gone, &f->err));
@@ -479,6 +479,102 @@ static void of_many_who_use_the_link_at_once_one_is_admin(void **state)
         ls_state_close(racers[i].state);
     }
     assert_int_equal(winners, 1);
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}users"), 1);
+}
+
+/* ---- the last admin ---- */
+
+static void admin(struct fixture *f, const char *name)
+{
+    assert_ok(f, ls_state_user_add(f->state, ACTOR, name, "admin", "$argon2id$x", &f->err));
+}
+
+/* Whether it is refused to make them one no more, in each of three ways. */
+static void assert_kept(struct fixture *f, const char *name, bool kept)
+{
+    const bool yes = true;
+    const struct ls_user_change changes[] = {{.role = "operator", .keep_admin = true},
+                                             {.disabled = &yes, .keep_admin = true}};
+
+    if (kept) {
+        for (size_t i = 0; i < 2; i++)
+            assert_code(f, LS_CONFLICT,
+                        ls_state_user_change(f->state, ACTOR, name, &changes[i], &f->err));
+        assert_code(f, LS_CONFLICT, ls_state_user_remove(f->state, ACTOR, name, true, &f->err));
+        assert_said(f, name);
+        assert_said(f, "last admin");
+        assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}users WHERE role = 'admin' "
+                                          "AND disabled_us = 0"),
+                         1);
+    } else {
+        assert_ok(f, ls_state_user_change(f->state, ACTOR, name, &changes[0], &f->err));
+        assert_ok(f, ls_state_user_change(
+                         f->state, ACTOR, name,
+                         &(struct ls_user_change){.role = "admin", .keep_admin = true}, &f->err));
+    }
+}
+
+static void the_last_admin_stays_one(void **state)
+{
+    const bool yes = true, no = false;
+    struct fixture *f = *state;
+    struct ls_token gone;
+
+    admin(f, "ann");
+    user(f, "bob");
+    assert_kept(f, "ann", true);
+    added(f, 1, "hers", "ann", 0); /* would end with her */
+    assert_kept(f, "ann", true);
+    added(f, 2, "expired", "", 1);
+    assert_kept(f, "ann", true);
+    added(f, 3, "ci", "", 0);
+    assert_kept(f, "ann", false);
+    assert_ok(f, ls_state_token_revoke(f->state, ACTOR, "ci", &f->mem, &gone, &f->err));
+    assert_kept(f, "ann", true);
+    admin(f, "eve");
+    assert_kept(f, "ann", false);
+    assert_ok(f, ls_state_user_change(
+                     f->state, ACTOR, "eve",
+                     &(struct ls_user_change){.disabled = &yes, .keep_admin = true}, &f->err));
+    assert_kept(f, "ann", true);
+    assert_ok(f, ls_state_user_change(f->state, ACTOR, "eve",
+                                      &(struct ls_user_change){.disabled = &no, .keep_admin = true},
+                                      &f->err));
+    assert_ok(f, ls_state_user_remove(f->state, ACTOR, "ann", true, &f->err));
+    /* Others are nobody's matter, also where there is no admin at all. */
+    assert_ok(f, ls_state_user_change(f->state, ACTOR, "eve",
+                                      &(struct ls_user_change){.role = "viewer"}, &f->err));
+    assert_ok(f, ls_state_user_remove(f->state, ACTOR, "bob", true, &f->err));
+}
+
+static void race_remove(void *arg)
+{
+    struct racer *r = arg;
+    struct ls_error err;
+
+    r->rc = ls_state_user_remove(r->state, ACTOR, r->name, true, &err);
+}
+
+static void of_admins_who_are_removed_at_once_one_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct racer racers[6];
+    int removed = 0;
+
+    for (int i = 0; i < 6; i++) {
+        racers[i] = (struct racer){.state = another(f)};
+        snprintf(racers[i].name, sizeof racers[i].name, "r%d", i);
+        admin(f, racers[i].name);
+    }
+    for (int i = 0; i < 6; i++)
+        assert_ok(f, ls_thread_start(&racers[i].thread, race_remove, &racers[i], &f->err));
+    for (int i = 0; i < 6; i++) {
+        ls_thread_join(&racers[i].thread);
+        removed += racers[i].rc == LS_OK;
+        assert_true(racers[i].rc == LS_OK || racers[i].rc == LS_CONFLICT);
+        ls_state_close(racers[i].state);
+    }
+    assert_int_equal(removed, 5);
     assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}users"), 1);
 }
 
@@ -631,6 +727,8 @@ int main(void)
         ON_BOTH(the_link_makes_one_admin_once),
         ON_BOTH(the_link_ends_with_the_first_user_and_is_not_made_beside_a_token),
         ON_BOTH(of_many_who_use_the_link_at_once_one_is_admin),
+        ON_BOTH(the_last_admin_stays_one),
+        ON_BOTH(of_admins_who_are_removed_at_once_one_stays),
         cmocka_unit_test(the_wait_doubles_up_to_a_bound),
         ON_BOTH(failures_make_wait_and_success_forgives),
         ON_BOTH(tries_at_once_are_counted_each),
