@@ -94,6 +94,10 @@ test_E5_a_redelivery_changes_nothing_and_an_older_event_never_wins() {
     sql app.db "UPDATE enrollments SET state = 'by hand'"
     documented 200 enrollment-changed # again
     is "$(jq -c '[.data.outcome, .data.known]' answer)" '["applied",true]'
+    sql state.db 'DELETE FROM received' # as a daemon leaves it that dies before it writes down what it did
+    documented 200 enrollment-changed
+    is "$(jq -c '[.data.outcome, .data.known]' answer)" '["applied",false]'
+    is "$(rows)" '1||by hand| ' # the note beside the record knows
     event e1 enrollment.created 1 '{"state":"old"}' 2026-01-31T12:00:01.000Z
     documented 200 enrollment-changed
     is "$(jq -r .data.outcome answer)" stale
