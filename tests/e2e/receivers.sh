@@ -78,11 +78,15 @@ test_E5_an_enrollment_is_created_updated_and_deleted() {
     event event-124 enrollment.updated enrollment-123 '{"state":"done"}' 2026-01-31T12:00:01.000Z
     documented 200 enrollment-changed
     is "$(rows)" 'enrollment-123|7|done|kept ' # what the message does not say stays
+    sql app.db "CREATE TABLE writes (id); CREATE TRIGGER u AFTER UPDATE ON enrollments BEGIN INSERT INTO writes VALUES (new.id); END"
+    event event-124b enrollment.updated enrollment-123 '{"state":"done"}' 2026-01-31T12:00:01.500Z
+    documented 200 enrollment-changed
+    is "$(sql app.db 'SELECT count(*) FROM writes')" 0 # what is there already is not written
     event event-125 enrollment.deleted enrollment-123 null 2026-01-31T12:00:02.000Z
     documented 200 enrollment-changed
     is "$(rows)" ''
     status 0 lockstep audit list --json
-    is "$(jq -r 'select(.actor == "receiver:enrollment-changed") | .subject' out)" $'enrollment.deleted enrollment-123 event-125\nenrollment.updated enrollment-123 event-124\nenrollment.created enrollment-123 event-123'
+    is "$(jq -r 'select(.actor == "receiver:enrollment-changed") | .subject' out)" $'enrollment.deleted enrollment-123 event-125\nenrollment.updated enrollment-123 event-124b\nenrollment.updated enrollment-123 event-124\nenrollment.created enrollment-123 event-123'
     status 0 lockstep audit verify
 }
 
