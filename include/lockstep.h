@@ -292,6 +292,12 @@ typedef void lockstep_accepted_fn(void *ctx, const struct lockstep_accepted *acc
  * returns they are on disk; then fn (may be NULL) is called for each in turn. */
 LOCKSTEP_API int lockstep_emit(struct lockstep *ls, const char *json, size_t size, bool lines,
                                lockstep_accepted_fn *fn, void *ctx, struct lockstep_error *error);
+/* The same, and waits until the other side has them: every endpoint that gets them has answered 2xx. What earlier events of the same resources wait for after a failed try is over
+ * at once. Where no `lockstep serve` is at work on the state, this call delivers by itself. wait_ms: how long at most; 0: 30 s. fn is called before it waits. LOCKSTEP_FAILED with
+ * name "undelivered" says which endpoint will not get one, and why; "timeout": not yet, and why. The events are kept either way, and what can be delivered later is. */
+LOCKSTEP_API int lockstep_emit_now(struct lockstep *ls, const char *json, size_t size, bool lines,
+                                   int64_t wait_ms, lockstep_accepted_fn *fn, void *ctx,
+                                   struct lockstep_error *error);
 
 /* Which events, or which deliveries of them: every member that is set has to fit. */
 struct lockstep_event_filter {
@@ -333,6 +339,11 @@ struct lockstep_queue_stats {
 };
 LOCKSTEP_API int lockstep_queue_stats(struct lockstep *ls, struct lockstep_queue_stats *ret,
                                       struct lockstep_error *error);
+/* Delivers what is due now, and counts what is left. Where `lockstep serve` is at work on the state it delivers by itself, and this only counts. wait_ms: begins nothing new after
+ * so long; 0: 30 s. */
+LOCKSTEP_API int lockstep_process_queue(struct lockstep *ls, int64_t wait_ms,
+                                        struct lockstep_queue_stats *ret,
+                                        struct lockstep_error *error);
 
 /* Where deliveries go. json: the documented line, without secrets. */
 struct lockstep_endpoint {

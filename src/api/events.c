@@ -29,7 +29,8 @@ struct ls_event_rules ls_api_event_rules(const struct lockstep *ls)
 /* ---- accept ---- */
 
 static enum ls_code accept_all(struct lockstep *ls, struct ls_event *events, bool *known,
-                               size_t count, struct ls_arena *mem, struct ls_error *err)
+                               size_t count, bool hasten, struct ls_arena *mem,
+                               struct ls_error *err)
 {
     struct ls_endpoint *endpoints = NULL;
     struct ls_queue_tx tx;
@@ -45,32 +46,45 @@ static enum ls_code accept_all(struct lockstep *ls, struct ls_event *events, boo
     rc = ls_queue_begin(ls->state, ls_clock_now_us(), &tx, err);
     if (rc != LS_OK)
         return rc;
-    for (size_t i = 0; i < count && rc == LS_OK; i++)
+    for (size_t i = 0; i < count && rc == LS_OK; i++) {
         rc = ls_queue_accept(&tx, &events[i], to,
                              ls_route(endpoints, endpoint_count, events[i].type, to), 0, &known[i],
                              err);
+        if (rc == LS_OK && hasten)
+            rc = ls_queue_hasten(&tx, &events[i], err);
+    }
     return ls_queue_end(&tx, rc, err);
+}
+
+enum ls_code ls_api_emit(struct lockstep *ls, const struct ls_api_emission *e, struct ls_arena *mem,
+                         size_t *ret_count, struct ls_event **ret, struct ls_error *err)
+{
+    const struct ls_event_rules rules = ls_api_event_rules(ls);
+    bool *known = NULL;
+    enum ls_code rc = ls_events_read(e->json, e->size, e->lines, &rules, ls_clock_now_us(), mem,
+                                     ret_count, ret, err);
+
+    if (rc == LS_OK && !(known = ls_arena_array(mem, *ret_count, sizeof *known)))
+        rc = ls_error_nomem(err);
+    if (rc == LS_OK)
+        rc = accept_all(ls, *ret, known, *ret_count, e->hasten, mem, err);
+    for (size_t i = 0; rc == LS_OK && i < *ret_count && e->fn; i++)
+        e->fn(e->ctx, &(const struct lockstep_accepted){(*ret)[i].id, (*ret)[i].seq, known[i]});
+    return rc;
 }
 
 int lockstep_emit(struct lockstep *ls, const char *json, size_t size, bool lines,
                   lockstep_accepted_fn *fn, void *ctx, struct lockstep_error *error)
 {
-    const struct ls_event_rules rules = ls_api_event_rules(ls);
+    const struct ls_api_emission e = {json, size, lines, false, fn, ctx};
     struct ls_event *events = NULL;
     struct ls_error err = {0};
     struct ls_arena mem;
     size_t count = 0;
-    bool *known = NULL;
     enum ls_code rc;
 
     ls_arena_init(&mem, 0);
-    rc = ls_events_read(json, size, lines, &rules, ls_clock_now_us(), &mem, &count, &events, &err);
-    if (rc == LS_OK && !(known = ls_arena_array(&mem, count, sizeof *known)))
-        rc = ls_error_nomem(&err);
-    if (rc == LS_OK)
-        rc = accept_all(ls, events, known, count, &mem, &err);
-    for (size_t i = 0; i < count && rc == LS_OK && fn; i++)
-        fn(ctx, &(const struct lockstep_accepted){events[i].id, events[i].seq, known[i]});
+    rc = ls_api_emit(ls, &e, &mem, &count, &events, &err);
     ls_arena_done(&mem);
     return rc == LS_OK ? LOCKSTEP_OK : ls_api_fail(&err, error);
 }

@@ -40,6 +40,20 @@ LS_MUST_CHECK enum ls_code ls_api_endpoint_read(const char *json, size_t size, s
 LS_MUST_CHECK enum ls_code ls_api_destination(const struct lockstep *ls, const char *url,
                                               struct ls_arena *mem, struct ls_error *err);
 
+/* Events to be accepted, as lockstep_emit() takes them. */
+struct ls_api_emission {
+    const char *json;
+    size_t size;
+    bool lines;
+    bool hasten; /* somebody waits for their deliveries: ls_queue_hasten() */
+    lockstep_accepted_fn *fn;
+    void *ctx;
+};
+/* Accepts them; *ret, in mem, are the events. */
+LS_MUST_CHECK enum ls_code ls_api_emit(struct lockstep *ls, const struct ls_api_emission *e,
+                                       struct ls_arena *mem, size_t *ret_count,
+                                       struct ls_event **ret, struct ls_error *err);
+
 /* Which types are accepted. Borrows from ls. */
 struct ls_event_rules ls_api_event_rules(const struct lockstep *ls);
 

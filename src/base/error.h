@@ -38,6 +38,8 @@
     X(CHANGED, changed, "something changed since the plan", 0, 3)                    \
     X(BRAKE, brake, "stopped by a brake", 0, 4)                                      \
     X(CANCELLED, cancelled, "cancelled", 0, 130)                                     \
+    X(UNDELIVERED, undelivered, "an event did not arrive", 0, 3)                     \
+    X(TIMEOUT, timeout, "took too long", 1, 3)                                       \
     X(INTERNAL, internal, "internal error", 0, 3)
 #define X(name, lower, text, retry, status) LS_##name,
 enum ls_code { LS_CODES(X) LS_CODE_COUNT };

@@ -13,8 +13,9 @@
 /* What the options said. Strings are copies of argv: free_settings(). */
 struct settings {
     const char *config, *state, *output, *force, *key, *keep_size, *listen, *log;
-    const char *type, *resource, *status, *endpoint, *rate, *data, *since, *until; /* of events */
-    const char *preset;                                                            /* of init */
+    const char *type, *resource, *status, *endpoint, *rate, *data, *since, *until,
+        *wait;                                             /* of events */
+    const char *preset;                                    /* of init */
     const char *role, *expires;                            /* of tokens and users */
     const char *policy, *keep;                             /* of endpoints */
     const char *cron, *zone, *sync, *post, *method, *body; /* of schedules */

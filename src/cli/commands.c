@@ -547,14 +547,16 @@ const struct command commands[] = {
      "`audit list` prints who did what, newest first; `audit verify` walks the chain of the audit "
      "log and of the receipts and names the first entry that was changed, removed or put in.",
      "lockstep audit verify", TAKES_JSON | TAKES_LIMIT, 0, 1, true, run_audit},
-    {"events", "emit | verify [FILE] | list | stats | show | replay | discard [ID]",
+    {"events", "emit | verify [FILE] | list | stats | process | show | replay | discard [ID]",
      "events and their deliveries",
      "`events list` prints accepted events, newest first, `events show` one of them with its data, "
      "its deliveries and every try, `events stats` how many deliveries are where. `events emit` "
      "accepts events from a file or standard input (a JSON object, an array, JSON Lines), or one "
-     "from --type, --resource and --data; once it ends they are on disk. `events replay` sends "
+     "from --type, --resource and --data; once it ends they are on disk, and with --wait every "
+     "endpoint has them, or the error says which has not, and why. `events replay` sends "
      "dead deliveries again, all that fit the options or those of one event; with --status others "
-     "that have ended. `events discard` gives them up. The daemon, `lockstep serve`, delivers. "
+     "that have ended. `events discard` gives them up. The daemon, `lockstep serve`, delivers; "
+     "`events process` does once, where there is none, and so does --wait. "
      "`events "
      "verify` checks the signature of a message, of which the body is in a file or comes by "
      "standard "

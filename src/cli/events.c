@@ -53,16 +53,35 @@ static void show_accepted(void *ctx, const struct lockstep_accepted *accepted)
                accepted->id);
 }
 
+/* Milliseconds of --wait; 0: the default of the library, which it also is when only --wait stands there. -1: it is no number of seconds. */
+static int64_t wait_ms(const struct settings *set)
+{
+    char *end = NULL;
+    const double seconds = *set->wait ? strtod(set->wait, &end) : 0;
+
+    if (*set->wait && (*end || !(seconds > 0 && seconds <= 86400)))
+        return -1;
+    return (int64_t)(seconds * 1000);
+}
+
 static int emit(struct cli *cli, const char *json, size_t size, bool lines)
 {
     struct lockstep_error error = {0};
-    const int code = lockstep_emit(cli->ls, json, size, lines, show_accepted, cli, &error);
+    const int64_t wait = cli->set.wait ? wait_ms(&cli->set) : 0;
     char n[32];
+    int code;
 
-    if (code != LOCKSTEP_OK)
-        return fail(cli, &error);
+    if (wait < 0)
+        return misuse(cli, "--wait takes a number of seconds, such as --wait=10");
+    code = cli->set.wait
+               ? lockstep_emit_now(cli->ls, json, size, lines, wait, show_accepted, cli, &error)
+               : lockstep_emit(cli->ls, json, size, lines, show_accepted, cli, &error);
     if (!cli->set.json && cli->shown > 20)
         printf("… %s events in all\n", grouped(cli->shown, n));
+    if (code != LOCKSTEP_OK)
+        return fail(cli, &error);
+    if (!cli->set.json && cli->set.wait)
+        puts("delivered");
     return code;
 }
 
@@ -196,15 +215,14 @@ static int run_event_show(struct cli *cli)
     return code;
 }
 
-static int run_stats(struct cli *cli)
+static int show_stats(struct cli *cli, int code, const struct lockstep_queue_stats *stats,
+                      const struct lockstep_error *error)
 {
-    struct lockstep_queue_stats s;
-    struct lockstep_error error = {0};
-    const int code = lockstep_queue_stats(cli->ls, &s, &error);
+    const struct lockstep_queue_stats s = *stats;
     char n[32], at[32];
 
     if (code != LOCKSTEP_OK)
-        return fail(cli, &error);
+        return fail(cli, error);
     if (cli->set.json) {
         printf("{\"pending\":%" PRIu64 ",\"processing\":%" PRIu64 ",\"waiting\":%" PRIu64
                ",\"failed\":%" PRIu64 ",\"dead\":%" PRIu64 "}\n",
@@ -221,7 +239,25 @@ static int run_stats(struct cli *cli)
     return code;
 }
 
+static int run_stats(struct cli *cli)
+{
+    struct lockstep_queue_stats s = {0};
+    struct lockstep_error error = {0};
+    const int code = lockstep_queue_stats(cli->ls, &s, &error);
+
+    return show_stats(cli, code, &s, &error);
+}
+
 /* ---- changing ---- */
+
+static int run_process(struct cli *cli)
+{
+    struct lockstep_queue_stats s = {0};
+    struct lockstep_error error = {0};
+    const int code = lockstep_process_queue(cli->ls, 0, &s, &error);
+
+    return show_stats(cli, code, &s, &error);
+}
 
 static int done(struct cli *cli, int code, const char *what, uint64_t count,
                 const struct lockstep_error *error)
@@ -288,13 +324,10 @@ int run_subcommand(struct cli *cli, const struct subcommand *list, size_t count)
 int run_events(struct cli *cli)
 {
     static const struct subcommand list[] = {
-        {"list", run_list},
-        {"emit", run_emit},
-        {"show", run_event_show},
-        {"stats", run_stats},
-        {"replay", run_replay},
-        {"discard", run_discard},
-        {"verify", run_events_verify},
+        {"list", run_list},       {"emit", run_emit},
+        {"show", run_event_show}, {"stats", run_stats},
+        {"process", run_process}, {"replay", run_replay},
+        {"discard", run_discard}, {"verify", run_events_verify},
     };
 
     return run_subcommand(cli, list, sizeof list / sizeof *list);

@@ -54,6 +54,9 @@ const struct option_spec option_specs[] = {
      "how long the secret before goes on signing: a time such as 12h or 7d, or 0 (default: 1d)", 0,
      false, TAKES_ENDPOINT},
     {"data", "JSON", "the data of the event that is emitted", 0, false, TAKES_EVENTS},
+    {"wait", "SECONDS",
+     "emit: end when every endpoint has the events, or after so long (default: 30)", 0, true,
+     TAKES_EVENTS},
     {"scheme", "SCHEME[:HEADER]",
      "how a message is signed: documented, standard, github, stripe, shopify, supabase, qstash, or "
      "header:NAME for a secret in that header (default: documented)",
@@ -254,6 +257,7 @@ static int take_option(struct settings *set, const struct option_spec *spec, con
         {"endpoint", &set->endpoint},
         {"rate", &set->rate},
         {"data", &set->data},
+        {"wait", &set->wait},
         {"role", &set->role},
         {"expires", &set->expires},
         {"listen", &set->listen},

@@ -78,9 +78,9 @@ static enum ls_code hand_in(struct outbox *o, const struct ls_outbox_row *rows, 
     pthread_mutex_lock(&o->lock);
     o->answered = false;
     pthread_mutex_unlock(&o->lock);
-    rc = text.failed
-             ? ls_error_nomem(err)
-             : ls_intake_read(o->intake, text.data, text.size, false, &rules, on_accepted, o, err);
+    rc = text.failed ? ls_error_nomem(err)
+                     : ls_intake_read(o->intake, text.data, text.size, false, false, &rules,
+                                      on_accepted, o, err);
     ls_buf_done(&text);
     if (rc != LS_OK)
         return rc;

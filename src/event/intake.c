@@ -107,6 +107,7 @@ struct batch {
     struct ls_intake *intake;
     struct ls_arena mem;
     struct ls_accepted accepted;
+    bool hasten;
     ls_accepted_fn *done;
 };
 
@@ -132,6 +133,8 @@ static enum ls_code accept_batch(struct ls_queue_task *task, struct ls_queue_tx 
 
         rc = ls_queue_accept(tx, e, routes->numbers, route(routes, e->type), 0,
                              &b->accepted.known[i], err);
+        if (rc == LS_OK && b->hasten)
+            rc = ls_queue_hasten(tx, e, err);
     }
     return rc;
 }
@@ -151,8 +154,8 @@ static void tell(struct ls_queue_task *task, enum ls_code rc, const struct ls_er
 }
 
 enum ls_code ls_intake_read(struct ls_intake *in, const char *text, size_t size, bool lines,
-                            const struct ls_event_rules *rules, ls_accepted_fn *done, void *ctx,
-                            struct ls_error *err)
+                            bool hasten, const struct ls_event_rules *rules, ls_accepted_fn *done,
+                            void *ctx, struct ls_error *err)
 {
     struct batch *b = calloc(1, sizeof *b);
     enum ls_code rc;
@@ -162,6 +165,7 @@ enum ls_code ls_intake_read(struct ls_intake *in, const char *text, size_t size,
     *b = (struct batch){.task = {.run = accept_batch, .done = tell},
                         .intake = in,
                         .accepted = {.ctx = ctx},
+                        .hasten = hasten,
                         .done = done};
     ls_arena_init(&b->mem, 0);
     rc = ls_events_read(text, size, lines, rules, ls_clock_now_us(), &b->mem, &b->accepted.count,

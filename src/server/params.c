@@ -21,6 +21,9 @@ const struct ls_query_param ls_query_params[] = {
      "Accepted then or later: a time such as 2026-01-31T12:00:00Z, or one ago such as 2h"},
     {"until", "string", "Accepted before: likewise"},
     {"rate", "integer", "How many deliveries a second; at once when left out"},
+    {"wait", "integer",
+     "Answer when every endpoint has the events, or after so many seconds (at most 300); not "
+     "waited when left out"},
     {"actor", "string", "By this actor alone, such as token:ci"},
     {"action", "string", "This action alone"},
     {"cron", "string", "A cron expression, such as 0 * * * *"},

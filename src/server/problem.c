@@ -16,12 +16,13 @@
 #include "server/write.h"
 
 static const int statuses[LS_CODE_COUNT] = {
-    [LS_OK] = 200,         [LS_NOMEM] = 503,  [LS_USAGE] = 400,       [LS_CONFIG] = 500,
-    [LS_NOT_FOUND] = 404,  [LS_NO_KEY] = 422, [LS_UNSUPPORTED] = 422, [LS_CONNECT] = 503,
-    [LS_PERMISSION] = 502, [LS_IO] = 500,     [LS_FULL] = 507,        [LS_BUSY] = 503,
-    [LS_LOCKED] = 409,     [LS_DATA] = 422,   [LS_CONSTRAINT] = 409,  [LS_TYPE] = 422,
-    [LS_CONFLICT] = 409,   [LS_HELD] = 409,   [LS_CORRUPT] = 500,     [LS_VERSION] = 500,
-    [LS_CHANGED] = 409,    [LS_BRAKE] = 409,  [LS_CANCELLED] = 409,   [LS_INTERNAL] = 500,
+    [LS_OK] = 200,          [LS_NOMEM] = 503,   [LS_USAGE] = 400,       [LS_CONFIG] = 500,
+    [LS_NOT_FOUND] = 404,   [LS_NO_KEY] = 422,  [LS_UNSUPPORTED] = 422, [LS_CONNECT] = 503,
+    [LS_PERMISSION] = 502,  [LS_IO] = 500,      [LS_FULL] = 507,        [LS_BUSY] = 503,
+    [LS_LOCKED] = 409,      [LS_DATA] = 422,    [LS_CONSTRAINT] = 409,  [LS_TYPE] = 422,
+    [LS_CONFLICT] = 409,    [LS_HELD] = 409,    [LS_CORRUPT] = 500,     [LS_VERSION] = 500,
+    [LS_CHANGED] = 409,     [LS_BRAKE] = 409,   [LS_CANCELLED] = 409,   [LS_INTERNAL] = 500,
+    [LS_UNDELIVERED] = 502, [LS_TIMEOUT] = 504,
 };
 
 int ls_problem_status(enum ls_code code)
@@ -55,6 +56,7 @@ const char *ls_problem_title(int status)
         {501, "Not Implemented"},
         {502, "Bad Gateway"},
         {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
         {505, "HTTP Version Not Supported"},
         {507, "Insufficient Storage"},
     };

@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "api/events.h"
+#include "api/fate.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "event/intake.h"
 #include "lockstep.h"
 #include "server/problem.h"
 #include "server/server_priv.h"
+#include "server/waits.h"
 #include "server/write.h"
 
 #define ITEMS_MAX 1000
@@ -45,9 +47,29 @@ static enum ls_code refused(const struct lockstep_error *error, struct ls_respon
     return ls_refuse(ret, 500, err, LS_INTERNAL, "%s", error->text);
 }
 
+static enum ls_code read_number(const struct ls_call *call, const char *name, int64_t most,
+                                int64_t fallback, int64_t *ret, struct ls_response *response,
+                                struct ls_error *err)
+{
+    const char *text = ls_request_query(call->request, name);
+
+    *ret = fallback;
+    if (text && (!ls_text_to_i64(text, strlen(text), ret) || *ret < 1 || *ret > most))
+        return ls_refuse(response, 400, err, LS_USAGE, "%s is a number from 1 to %" PRId64, name,
+                         most);
+    return LS_OK;
+}
+
 /* ---- accepting ---- */
 
-static void write_accepted(struct ls_buf *out, const struct ls_accepted *accepted)
+/* Who sent events, and what for. In the request's arena. */
+struct emission {
+    struct ls_server *server;
+    struct ls_request *request;
+    int64_t wait_us; /* until they have arrived; 0: until they are on disk */
+};
+
+static void write_accepted(struct ls_buf *out, const struct ls_accepted *accepted, bool arrived)
 {
     ls_buf_text(out, "{\"accepted\":[");
     for (size_t i = 0; i < accepted->count; i++) {
@@ -58,32 +80,65 @@ static void write_accepted(struct ls_buf *out, const struct ls_accepted *accepte
         ls_json_member(out, "id", e->id);
         ls_buf_text(out, accepted->known[i] ? ",\"known\":true}" : ",\"known\":false}");
     }
-    ls_buf_text(out, "]}");
+    ls_buf_text(out, arrived ? "],\"delivered\":true}" : "]}");
+}
+
+/* What is answered when all went well; NULL: no memory. */
+static const char *accepted_body(const struct emission *e, const struct ls_accepted *accepted,
+                                 size_t *ret_size)
+{
+    const char *body;
+    struct ls_buf out;
+
+    ls_buf_init(&out, 0);
+    write_accepted(&out, accepted, e->wait_us > 0);
+    *ret_size = out.size;
+    body = out.failed ? NULL : ls_arena_text(e->request->mem, ls_buf_str(&out));
+    ls_buf_done(&out);
+    return body;
 }
 
 /* On the queue's thread. */
 static void accepted(const struct ls_accepted *accepted, enum ls_code rc,
                      const struct ls_error *err)
 {
-    struct ls_request *request = accepted->ctx;
+    struct emission *e = accepted->ctx;
+    struct ls_request *request = e->request;
+    struct ls_server *server = e->server;
+    const bool waits = e->wait_us > 0;
     struct ls_response response = {.status = 202};
-    struct ls_buf out;
+    struct ls_error nomem = {0};
 
-    ls_buf_init(&out, 0);
     if (rc == LS_OK) {
-        write_accepted(&out, accepted);
-        response.body = out.failed ? NULL : ls_arena_copy(request->mem, out.data, out.size);
-        response.body_size = out.size;
+        response.body = accepted_body(e, accepted, &response.body_size);
+        if (!response.body)
+            rc = ls_error_nomem(&nomem);
     }
+    if (rc == LS_OK && waits)
+        rc = ls_waits_add(server->waits, request, accepted->events, accepted->count, e->wait_us,
+                          response.body, &nomem);
+    if (rc == LS_OK && waits)
+        return; /* the request is theirs, and may be gone */
+    if (waits)
+        ls_waits_leave(server->waits);
     if (rc != LS_OK) {
         response.status = rc == LS_FULL ? 507 : 503;
         ls_response_header(&response, "Retry-After", "5");
-        ls_problem(request, response.status, ls_code_name(rc), err->text, &response);
-    } else if (!response.body) {
-        ls_problem(request, 503, "nomem", "out of memory", &response);
+        ls_problem(request, response.status, ls_code_name(rc),
+                   rc == LS_NOMEM ? "out of memory" : err->text, &response);
     }
-    ls_buf_done(&out);
     ls_request_answer(request, &response);
+}
+
+/* wait=SECONDS of the query; *ret_us 0: there is none. */
+static enum ls_code read_wait(struct ls_call *call, int64_t *ret_us, struct ls_response *ret,
+                              struct ls_error *err)
+{
+    int64_t seconds = 0;
+    enum ls_code rc = read_number(call, "wait", LS_FATE_WAIT_MAX_S, 0, &seconds, ret, err);
+
+    *ret_us = seconds * 1000000;
+    return rc;
 }
 
 static bool is_lines(const struct ls_request *request)
@@ -95,27 +150,49 @@ static bool is_lines(const struct ls_request *request)
                     strncasecmp(type, "application/x-jsonlines", 23) == 0);
 }
 
-static enum ls_code post_events(struct ls_call *call, struct ls_response *ret, struct ls_error *err)
+/* Hands them to the queue's thread, which answers. */
+static enum ls_code take_events(struct ls_call *call, struct emission *e, struct ls_response *ret,
+                                struct ls_error *err)
 {
-    struct ls_server *server = call->server;
     struct ls_request *request = call->request;
-    struct ls_config *config; /* as it is now: a reload may have brought other types */
-    struct ls_event_rules rules;
+    struct ls_config *config = ls_setup_config(
+        call->server->setup); /* as it is now: a reload may have brought other types */
+    const struct ls_event_rules rules = {.types = config ? config->events.types : NULL,
+                                         .type_count = config ? config->events.type_count : 0};
     enum ls_code rc;
 
-    if (!server->options.intake)
-        return ls_refuse(ret, 503, err, LS_UNSUPPORTED, "events are not taken here");
-    config = ls_setup_config(server->setup);
-    rules = (struct ls_event_rules){.types = config ? config->events.types : NULL,
-                                    .type_count = config ? config->events.type_count : 0};
     ret->later = true;
-    rc = ls_intake_read(server->options.intake, request->body, request->body_size,
-                        is_lines(request), &rules, accepted, request, err);
+    rc = ls_intake_read(call->server->options.intake, request->body, request->body_size,
+                        is_lines(request), e->wait_us > 0, &rules, accepted, e, err);
     ls_config_free(config);
     if (rc == LS_OK)
         return LS_OK; /* the request may be answered already */
     ret->later = false;
     ret->status = rc == LS_DATA ? 400 : 503;
+    return rc;
+}
+
+static enum ls_code post_events(struct ls_call *call, struct ls_response *ret, struct ls_error *err)
+{
+    struct ls_server *server = call->server;
+    struct emission *e = ls_arena_alloc(call->mem, sizeof *e);
+    enum ls_code rc;
+
+    if (!e)
+        return ls_error_nomem(err);
+    if (!server->options.intake)
+        return ls_refuse(ret, 503, err, LS_UNSUPPORTED, "events are not taken here");
+    *e = (struct emission){.server = server, .request = call->request};
+    rc = read_wait(call, &e->wait_us, ret, err);
+    if (rc != LS_OK)
+        return rc;
+    if (e->wait_us > 0 && !ls_waits_enter(server->waits))
+        return ls_refuse(ret, 503, err, LS_BUSY,
+                         "too many callers wait for their events to arrive. Send them without "
+                         "waiting, or try again later");
+    rc = take_events(call, e, ret, err);
+    if (rc != LS_OK && e->wait_us > 0)
+        ls_waits_leave(server->waits);
     return rc;
 }
 
@@ -137,19 +214,6 @@ static void add_event(void *ctx, const struct lockstep_event *event)
         ls_buf_char(&page->out, ',');
     ls_buf_text(&page->out, event->json);
     page->last = event->seq;
-}
-
-static enum ls_code read_number(const struct ls_call *call, const char *name, int64_t most,
-                                int64_t fallback, int64_t *ret, struct ls_response *response,
-                                struct ls_error *err)
-{
-    const char *text = ls_request_query(call->request, name);
-
-    *ret = fallback;
-    if (text && (!ls_text_to_i64(text, strlen(text), ret) || *ret < 1 || *ret > most))
-        return ls_refuse(response, 400, err, LS_USAGE, "%s is a number from 1 to %" PRId64, name,
-                         most);
-    return LS_OK;
 }
 
 static struct lockstep_event_filter filter_of(const struct ls_call *call)
@@ -273,8 +337,8 @@ static enum ls_code post_discard(struct ls_call *call, struct ls_response *ret,
 static const struct ls_route routes[] = {
     LS_ROUTE(
         "POST", "/api/v1/events", LS_ROLE_OPERATOR, .flags = LS_ROUTE_QUEUES | LS_ROUTE_ANY_TYPE,
-        .handle = post_events, .request = "Events", .response = "Accepted", .status = 202,
-        .body_max = (size_t)16 << 20,
+        .handle = post_events, .query = "wait", .request = "Events", .response = "Accepted",
+        .status = 202, .body_max = (size_t)16 << 20,
         .summary = "Accept events: one, an array, or JSON Lines; they are on disk when this is "
                    "answered"),
     LS_ROUTE("GET", "/api/v1/events", LS_ROLE_VIEWER, .flags = LS_ROUTE_DESK, .handle = get_events,

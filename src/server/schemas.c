@@ -138,7 +138,7 @@ const struct ls_schema_text ls_schemas[] = {
                 "scope:s prev:s hash:s}"},
     {"ReceiptList", PAGE("@Receipt")},
     /* events */
-    {"Accepted", "{accepted:[{seq:i id:s known:b}]}"},
+    {"Accepted", "{accepted:[{seq:i id:s known:b}] delivered?:b}"},
     {"Events", "a"},
     {"EventLine", "{seq:i id:s type:s accepted_at:t status:s deliveries:i delivered:i}"},
     {"EventPage", PAGE("@EventLine")},

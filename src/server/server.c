@@ -26,9 +26,11 @@
 #include "server/login.h"
 #include "server/openapi.h"
 #include "server/problem.h"
+#include "server/waits.h"
 
 #define BODY_MAX ((size_t)1 << 20)
 #define LISTENERS 1000 /* of Server-Sent Events at once */
+#define WAITS 200      /* requests at once that wait for their events to arrive */
 
 /* ---- answers ---- */
 
@@ -625,6 +627,8 @@ static enum ls_code start(struct ls_server *server, struct ls_error *err)
     if (rc == LS_OK)
         rc = ls_runs_open(server->setup, server->hub, o->run_threads, o->queue, &server->runs, err);
     if (rc == LS_OK)
+        rc = ls_waits_open(server->setup, WAITS, &server->waits, err);
+    if (rc == LS_OK)
         rc = ls_http_open(&o->http, &owner, &server->http, err);
     return rc;
 }
@@ -660,6 +664,8 @@ void ls_server_quiesce(struct ls_server *server)
         ls_http_quiesce(server->http);
     if (server->runs)
         ls_runs_quiesce(server->runs);
+    if (server->waits)
+        ls_waits_stop(server->waits);
     if (server->hub)
         ls_hub_stop(server->hub);
 }
@@ -707,6 +713,7 @@ void ls_server_close(struct ls_server *server)
         return;
     ls_server_quiesce(server);
     ls_server_cancel(server);
+    ls_waits_close(server->waits);
     ls_runs_close(server->runs);
     ls_workers_close(server->look);
     ls_workers_close(server->desk);

@@ -12,6 +12,8 @@
 #include "server/server.h"
 #include "server/worker.h"
 
+struct ls_waits;
+
 /* What follows from the configuration for the server itself; changed as a whole. */
 struct ls_server_rules {
     atomic_uint holders;
@@ -33,6 +35,7 @@ struct ls_server {
     struct ls_workers *desk, *look;
     struct ls_hub *hub;
     struct ls_runs *runs;
+    struct ls_waits *waits; /* requests whose events are on their way */
     struct ls_metrics *metrics;
     struct ls_audit_gate gate;
     pthread_mutex_t rules_lock;

@@ -210,6 +210,40 @@ enum ls_code ls_queue_accept(struct ls_queue_tx *tx, struct ls_event *event,
     return ls_state_result(tx->state, rc, err);
 }
 
+/* ---- hasten ---- */
+
+static enum ls_code hasten_one(struct ls_queue_tx *tx, int64_t endpoint, int64_t resource,
+                               struct ls_error *err)
+{
+    const struct ls_value params[] = {ls_value_int(tx->now_us), ls_value_int(endpoint),
+                                      ls_value_int(resource), ls_value_int(tx->now_us)};
+
+    wake(tx, endpoint);
+    return ls_state_change(tx->state,
+                           "UPDATE {schema}deliveries SET due_us = ? WHERE endpoint = ? AND "
+                           "resource = ? AND resource <> 0 AND state < 3 AND state = 0 AND "
+                           "due_us > ?",
+                           params, 4, -1, err);
+}
+
+/* state < 3 is the condition of the index of what is on its way. */
+enum ls_code ls_queue_hasten(struct ls_queue_tx *tx, const struct ls_event *event,
+                             struct ls_error *err)
+{
+    struct ls_delivery_row *rows = NULL;
+    struct ls_arena mem;
+    size_t count = 0;
+    enum ls_code rc;
+
+    ls_arena_init(&mem, 0);
+    rc = ls_queue_deliveries(tx->state, event->seq, &mem, &count, &rows, err);
+    for (size_t i = 0; i < count && rc == LS_OK; i++)
+        if (rows[i].state == LS_DELIVERY_PENDING || rows[i].state == LS_DELIVERY_WAITING)
+            rc = hasten_one(tx, rows[i].endpoint, resource_of(event), err);
+    ls_arena_done(&mem);
+    return ls_state_result(tx->state, rc, err);
+}
+
 /* ---- claim ---- */
 
 #define CLAIM_COLUMNS                                                                  \

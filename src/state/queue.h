@@ -63,6 +63,11 @@ LS_MUST_CHECK enum ls_code ls_queue_accept(struct ls_queue_tx *tx, struct ls_eve
                                            const int64_t *endpoints, size_t count, int64_t due_us,
                                            bool *ret_known, struct ls_error *err);
 
+/* Somebody waits for this event: what it is held up by, its own pause after a failed try and those of earlier events of its resource, is over now. Holds and breakers of
+ * the endpoints stay. */
+LS_MUST_CHECK enum ls_code ls_queue_hasten(struct ls_queue_tx *tx, const struct ls_event *event,
+                                           struct ls_error *err);
+
 /* A delivery that was claimed. */
 struct ls_delivery {
     int64_t event, endpoint; /* numbers */

@@ -73,6 +73,39 @@ static bool complete(struct fixture *f, const struct ls_delivery *d, enum ls_del
     return !late;
 }
 
+static void hasten(struct fixture *f, const char *id)
+{
+    struct ls_event e;
+
+    assert_ok(f, ls_queue_event(f->state, id, &f->mem, &e, &f->err));
+    IN_TX(f, ls_queue_hasten(&tx, &e, &f->err));
+}
+
+static void who_waits_for_an_event_ends_the_pauses_that_hold_it_up(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *d = NULL;
+    int64_t next = 0;
+
+    accept(f, "a", "7", 2);
+    assert_int_equal(claim(f, 1, 10, &d, &next), 1);
+    assert_true(complete(f, d, LS_DELIVERY_PENDING, now + 60 * S));
+    assert_int_equal(claim(f, 2, 10, &d, &next), 1);
+    assert_true(complete(f, d, LS_DELIVERY_PENDING, now + 60 * S));
+    accept(f, "b", "7", 1);
+    accept(f, "c", "8", 1);
+    hasten(f, "c"); /* of another resource */
+    assert_int_equal(claim(f, 1, 10, &d, &next), 1);
+    assert_string_equal(d->e.id, "c");
+    hasten(f, "b");
+    assert_int_equal(claim(f, 1, 10, &d, &next), 1);
+    assert_string_equal(d->e.id, "a");               /* in the order of the resource */
+    assert_int_equal(claim(f, 2, 10, &d, &next), 0); /* b is not for this endpoint */
+    hasten(f, "a");                                  /* what is being sent stays so */
+    assert_int_equal(claim(f, 1, 10, &d, &next), 0);
+    assert_int_equal(claim(f, 2, 10, &d, &next), 1);
+}
+
 static void an_event_is_kept_as_it_came_and_delivered_once(void **state)
 {
     struct fixture *f = *state;
@@ -586,6 +619,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(an_event_is_kept_as_it_came_and_delivered_once),
+        ON_BOTH(who_waits_for_an_event_ends_the_pauses_that_hold_it_up),
         ON_BOTH(the_same_id_again_is_the_same_event),
         ON_BOTH(what_was_rolled_back_never_was),
         ON_BOTH(events_of_a_resource_go_one_after_the_other),
