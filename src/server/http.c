@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "server/connections.h"
@@ -68,6 +69,8 @@ struct ls_http {
     struct ls_connections *connections;
     atomic_bool quiet;
     _Atomic size_t busy, body_bytes;
+    uint64_t seed; /* of the ids of requests */
+    _Atomic uint64_t requests;
     pthread_mutex_t lock;
     struct exchange *put_off;
     bool given_up; /* nothing is put off any more */
@@ -88,10 +91,20 @@ static int64_t at_rate(int64_t from_us, int grace_s, uint64_t bytes)
 
 /* ---- exchanges ---- */
 
+/* Sixteen digits by which people find a request in the log again: another for each, also after a restart. No secret. */
+static void make_id(struct ls_http *http, char out[17])
+{
+    const uint64_t number = atomic_fetch_add(&http->requests, 1);
+    uint64_t n = ls_hash64(&number, sizeof number, http->seed);
+
+    for (size_t i = 16; i-- > 0; n >>= 4)
+        out[i] = "0123456789abcdef"[n & 15];
+    out[16] = '\0';
+}
+
 static struct exchange *new_exchange(struct ls_http *http, const char *target)
 {
     struct exchange *x = calloc(1, sizeof *x);
-    unsigned char id[8];
 
     if (!x)
         return NULL;
@@ -105,9 +118,7 @@ static struct exchange *new_exchange(struct ls_http *http, const char *target)
     x->request.method = x->request.path = x->request.peer = x->request.body = "";
     x->request.began_us = ls_clock_monotonic_us();
     x->behind_target = target + strlen(target) + 1;
-    ls_random_bytes(id, sizeof id);
-    for (size_t i = 0; i < sizeof id; i++)
-        snprintf(x->request.id + 2 * i, 3, "%02x", id[i]);
+    make_id(http, x->request.id);
     return x;
 }
 
@@ -736,6 +747,7 @@ enum ls_code ls_http_open(const struct ls_http_options *options, const struct ls
         return ls_error_nomem(err);
     http->options = *options;
     http->owner = *owner;
+    http->seed = ls_random_u64();
     fill_defaults(&http->options);
     (void)pthread_mutex_init(&http->lock, NULL);
     rc = ls_connections_open(http->options.per_address, options->proxies, options->proxy_count,
