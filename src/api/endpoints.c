@@ -169,6 +169,35 @@ static enum ls_code drop(struct ls_queue_tx *tx, const struct ls_seal_key *key,
     return rc == LS_OK ? ls_endpoint_save(tx, &row, err) : rc;
 }
 
+/* Of an older program's rows the values of headers are open to whoever reads the state. */
+static bool any_unsealed(const struct ls_endpoint *there, size_t there_count)
+{
+    for (size_t i = 0; i < there_count; i++)
+        if (there[i].unsealed)
+            return true;
+    return false;
+}
+
+static enum ls_code seal_all(struct ls_queue_tx *tx, const struct ls_seal_key *key,
+                             struct ls_arena *mem, struct ls_error *err)
+{
+    struct ls_endpoint *there = NULL;
+    struct ls_endpoint_row row;
+    size_t count = 0;
+    enum ls_code rc = ls_endpoints_lock(tx, err);
+
+    if (rc == LS_OK)
+        rc = ls_endpoints_read(tx->state, key, mem, &count, &there, err);
+    for (size_t i = 0; i < count && rc == LS_OK; i++) {
+        if (!there[i].unsealed)
+            continue;
+        rc = ls_endpoint_to_row(&there[i], key, mem, &row, err);
+        if (rc == LS_OK)
+            rc = ls_endpoint_save(tx, &row, err);
+    }
+    return rc;
+}
+
 static bool is_unwanted(const struct ls_endpoint *e, struct ls_endpoint *wanted, size_t count)
 {
     return strcmp(e->origin, "config") == 0 && !find(wanted, count, e->name);
@@ -227,6 +256,13 @@ static enum ls_code in_force(struct lockstep *ls, bool drops, struct ls_arena *m
     if (rc != LS_OK)
         return rc;
     rc = ls_endpoints_read(ls->state, &key, mem, ret_count, ret, err);
+    if (rc == LS_OK && any_unsealed(*ret, *ret_count)) {
+        rc = ls_queue_begin(ls->state, ls_clock_now_us(), &tx, err);
+        if (rc == LS_OK)
+            rc = ls_queue_end(&tx, seal_all(&tx, &key, mem, err), err);
+        if (rc == LS_OK)
+            rc = ls_endpoints_read(ls->state, &key, mem, ret_count, ret, err);
+    }
     if (rc == LS_OK)
         rc = configured(ls, *ret, *ret_count, mem, &wanted_count, &wanted, err);
     /* Only a process that was told of endpoints settles them: one without a configuration takes them as they are. */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* endpoint.c - endpoints: checked, and turned into rows of the state and back. */
+/* endpoint.c - endpoints: checked, and turned into rows of the state and back.
+ *
+ * What is sealed is one text: a secret a line, then, where there are headers, an empty line and the value of each in its line. Neither holds a line's end, and no
+ * secret is empty. The settings of such a row have the headers' names alone, ["X-Team"]; those of an older one have the values, ["X-Team","billing"]. */
 #include "event/endpoint.h"
 
 #include <stdlib.h>
@@ -201,13 +204,13 @@ static json_t *list_of(const char *const *texts, size_t count)
     return list;
 }
 
-static json_t *headers_of(const struct ls_endpoint *e)
+static json_t *headers_of(const struct ls_endpoint *e, bool values)
 {
     json_t *list = json_array();
 
     for (size_t i = 0; i < e->header_count; i++)
-        if (json_array_append_new(
-                list, json_pack("[ss]", e->headers[i].name, e->headers[i].value)) != 0) {
+        if (json_array_append_new(list, json_pack("[ss*]", e->headers[i].name,
+                                                  values ? e->headers[i].value : NULL)) != 0) {
             json_decref(list);
             return NULL;
         }
@@ -220,12 +223,12 @@ static bool add_number(json_t *json, const char *name, int64_t number)
     return !number || json_object_set_new(json, name, json_integer(number)) == 0;
 }
 
-const char *ls_endpoint_settings(const struct ls_endpoint *e, struct ls_arena *mem)
+static const char *settings_of(const struct ls_endpoint *e, bool values, struct ls_arena *mem)
 {
     json_t *json =
         json_pack("{so, ss, sf, sI, sI, so}", "types", list_of(e->types, e->type_count), "policy",
                   e->policy, "rate", e->rate, "concurrency", (json_int_t)e->concurrency,
-                  "timeout_ms", (json_int_t)e->timeout_ms, "headers", headers_of(e));
+                  "timeout_ms", (json_int_t)e->timeout_ms, "headers", headers_of(e, values));
     const bool whole = add_number(json, "period_s", e->period_s) &&
                        add_number(json, "pinned", (int64_t)e->pinned) &&
                        add_number(json, "rate_resets", e->rate_resets) &&
@@ -236,6 +239,11 @@ const char *ls_endpoint_settings(const struct ls_endpoint *e, struct ls_arena *m
     json_decref(json);
     free(text);
     return ret;
+}
+
+const char *ls_endpoint_settings(const struct ls_endpoint *e, struct ls_arena *mem)
+{
+    return settings_of(e, true, mem);
 }
 
 static const char **read_texts(const json_t *list, struct ls_arena *mem)
@@ -252,17 +260,22 @@ static const char **read_texts(const json_t *list, struct ls_arena *mem)
     return texts;
 }
 
-static const struct ls_endpoint_header *read_headers(const json_t *list, struct ls_arena *mem)
+/* *ret_open: some have their values here. The others' are "" so far. */
+static struct ls_endpoint_header *read_headers(const json_t *list, struct ls_arena *mem,
+                                               bool *ret_open)
 {
     struct ls_endpoint_header *headers =
         ls_arena_array(mem, json_array_size(list), sizeof *headers);
 
     for (size_t i = 0; headers && i < json_array_size(list); i++) {
-        const char **pair = read_texts(json_array_get(list, i), mem);
+        const json_t *one = json_array_get(list, i);
+        const char **parts = read_texts(one, mem);
+        const bool open = json_array_size(one) > 1;
 
-        if (!pair || json_array_size(json_array_get(list, i)) != 2)
+        if (!parts || !json_array_size(one))
             return NULL;
-        headers[i] = (struct ls_endpoint_header){pair[0], pair[1]};
+        headers[i] = (struct ls_endpoint_header){parts[0], open ? parts[1] : ""};
+        *ret_open = *ret_open || open;
     }
     return headers;
 }
@@ -283,7 +296,7 @@ static enum ls_code read_settings(const char *text, struct ls_arena *mem, struct
     e->type_count = json_array_size(types);
     e->types = read_texts(types, mem);
     e->header_count = json_array_size(headers);
-    e->headers = read_headers(headers, mem);
+    e->headers = read_headers(headers, mem, &e->unsealed);
     e->policy = ls_arena_text(mem, json_string_value(json_object_get(json, "policy")));
     e->rate = json_number_value(json_object_get(json, "rate"));
     e->period_s = json_integer_value(json_object_get(json, "period_s"));
@@ -305,28 +318,55 @@ static const char *sealed_for(const struct ls_endpoint *e, struct ls_arena *mem)
     return ls_arena_printf(mem, "endpoint %s", e->name);
 }
 
-/* A secret a line. */
-static enum ls_code read_secrets(const struct ls_endpoint_row *row, const struct ls_seal_key *key,
-                                 struct ls_arena *mem, struct ls_endpoint *e, struct ls_error *err)
+/* Up to an empty line; *text stands behind it. */
+static void take_secrets(char **text, const char **secrets, size_t *ret_count)
+{
+    const char *line;
+
+    while ((line = strsep(text, "\n")) && *line)
+        if (*ret_count < LS_ENDPOINT_SECRETS_MAX)
+            secrets[(*ret_count)++] = line;
+}
+
+static enum ls_code take_values(char **text, struct ls_endpoint *e, struct ls_arena *mem,
+                                struct ls_error *err)
+{
+    struct ls_endpoint_header *headers = ls_arena_array(mem, e->header_count, sizeof *headers);
+
+    if (!headers)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < e->header_count; i++) {
+        headers[i] = (struct ls_endpoint_header){e->headers[i].name, strsep(text, "\n")};
+        if (!headers[i].value)
+            return ls_error_set(err, LS_CORRUPT,
+                                "the sealed headers of endpoint %s are not those of its settings",
+                                e->name);
+    }
+    e->headers = headers;
+    return LS_OK;
+}
+
+static enum ls_code read_sealed(const struct ls_endpoint_row *row, const struct ls_seal_key *key,
+                                struct ls_arena *mem, struct ls_endpoint *e, struct ls_error *err)
 {
     const char **secrets = ls_arena_array(mem, LS_ENDPOINT_SECRETS_MAX, sizeof *secrets);
     const char *what = sealed_for(e, mem);
-    char *text = NULL, *rest;
+    char *text = NULL;
     size_t size = 0;
-    enum ls_code rc;
+    enum ls_code rc = LS_OK;
 
     e->secrets = secrets;
     e->secret_count = 0;
     if (!secrets || !what)
         return ls_error_nomem(err);
-    if (row->secrets_size == 0 || !key)
-        return LS_OK;
-    rc = ls_unseal(key, what, row->secrets, row->secrets_size, mem, &text, &size, err);
-    if (rc != LS_OK)
+    if (!key)
+        e->header_count = 0;
+    if (row->secrets_size && key)
+        rc = ls_unseal(key, what, row->secrets, row->secrets_size, mem, &text, &size, err);
+    if (rc != LS_OK || !key)
         return rc;
-    for (rest = text; rest && *rest && e->secret_count < LS_ENDPOINT_SECRETS_MAX;)
-        secrets[e->secret_count++] = strsep(&rest, "\n");
-    return LS_OK;
+    take_secrets(&text, secrets, &e->secret_count);
+    return e->unsealed ? LS_OK : take_values(&text, e, mem, err);
 }
 
 enum ls_code ls_endpoint_from_row(const struct ls_endpoint_row *row, const struct ls_seal_key *key,
@@ -350,8 +390,18 @@ enum ls_code ls_endpoint_from_row(const struct ls_endpoint_row *row, const struc
         return ls_error_nomem(err);
     rc = read_settings(row->settings, mem, ret, err);
     if (rc == LS_OK)
-        rc = read_secrets(row, key, mem, ret, err);
+        rc = read_sealed(row, key, mem, ret, err);
     return rc == LS_OK ? ls_endpoint_check(ret, err) : rc;
+}
+
+static void write_plain(struct ls_buf *out, const struct ls_endpoint *e)
+{
+    for (size_t i = 0; i < e->secret_count; i++)
+        ls_buf_printf(out, "%s%s", i ? "\n" : "", e->secrets[i]);
+    if (e->header_count)
+        ls_buf_text(out, e->secret_count ? "\n" : "");
+    for (size_t i = 0; i < e->header_count; i++)
+        ls_buf_printf(out, "\n%s", e->headers[i].value);
 }
 
 enum ls_code ls_endpoint_to_row(const struct ls_endpoint *e, const struct ls_seal_key *key,
@@ -366,16 +416,15 @@ enum ls_code ls_endpoint_to_row(const struct ls_endpoint *e, const struct ls_sea
         .name = e->name,
         .origin = e->origin,
         .url = e->url,
-        .settings = ls_endpoint_settings(e, mem),
+        .settings = settings_of(e, false, mem),
         .paused = e->paused,
         .disabled = e->disabled ? e->disabled : "",
         .breaker = e->breaker ? e->breaker : "",
     };
     ls_buf_init(&plain, 0);
     ls_buf_init(&sealed, 0);
-    for (size_t i = 0; i < e->secret_count; i++)
-        ls_buf_printf(&plain, "%s%s", i ? "\n" : "", e->secrets[i]);
-    if (e->secret_count && what && !plain.failed)
+    write_plain(&plain, e);
+    if (plain.size && what && !plain.failed)
         ls_seal(&sealed, key, what, plain.data, plain.size);
     ret->secrets_size = sealed.size;
     ret->secrets = ls_arena_copy(mem, sealed.data ? sealed.data : "", sealed.size);

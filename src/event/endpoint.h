@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* endpoint.h - where deliveries go: URL, secrets, which events, and how they are sent.
  *
- * The state keeps an endpoint as a row (state/queue.h): its settings as JSON, its secrets sealed. */
+ * The state keeps an endpoint as a row (state/queue.h): its settings as JSON, its secrets and the values of its headers sealed. */
 #ifndef LS_EVENT_ENDPOINT_H
 #define LS_EVENT_ENDPOINT_H
 
@@ -41,6 +41,8 @@ struct ls_endpoint {
     int64_t timeout_ms;  /* of an attempt; default 10 000 */
     size_t header_count; /* sent besides */
     const struct ls_endpoint_header *headers;
+    bool
+        unsealed; /* read from a row with the values of headers open, as once they were: to be written anew */
     size_t secret_count; /* the newest first: each signs */
     const char *const *secrets;
     int64_t retire_us; /* from then on the newest secret alone signs; 0: all go on */
@@ -56,7 +58,7 @@ struct ls_endpoint {
 /* Defaults for what is zero. LS_CONFIG says what is wrong with it (name, URL, patterns, headers, numbers). */
 LS_MUST_CHECK enum ls_code ls_endpoint_check(struct ls_endpoint *e, struct ls_error *err);
 
-/* key NULL: without its secrets. */
+/* key NULL: without its secrets and headers. */
 LS_MUST_CHECK enum ls_code ls_endpoint_from_row(const struct ls_endpoint_row *row,
                                                 const struct ls_seal_key *key, struct ls_arena *mem,
                                                 struct ls_endpoint *ret, struct ls_error *err);
@@ -65,7 +67,8 @@ bool ls_endpoint_is_dropped(const struct ls_endpoint *e);
 LS_MUST_CHECK enum ls_code ls_endpoint_to_row(const struct ls_endpoint *e,
                                               const struct ls_seal_key *key, struct ls_arena *mem,
                                               struct ls_endpoint_row *ret, struct ls_error *err);
-/* The settings as one JSON object: what a row keeps and what people are shown. No secrets. In mem; NULL when out of memory. */
+/* The settings as one JSON object, as they are compared and (after the values of headers were replaced) shown. No secrets. In mem; NULL when out of
+ * memory. */
 const char *ls_endpoint_settings(const struct ls_endpoint *e, struct ls_arena *mem);
 /* How many of its secrets sign now. */
 size_t ls_endpoint_signers(const struct ls_endpoint *e, int64_t now_us);

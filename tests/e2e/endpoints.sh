@@ -74,9 +74,33 @@ test_an_endpoint_is_made_and_gets_what_is_accepted_from_then_on() {
     status 0 lockstep audit list --json
     lacks out "$secret"
     lacks log "$secret"
-    lacks state.db "$secret"
+    cat state.db* >kept
+    lacks kept "$secret"
+    lacks kept "a password"
+    lacks log "a password"
     ask 200 GET '/api/v1/endpoints/crm/attempts?limit=1'
     is "$(jq -c '[.items[0].event, .items[0].status, .next]' answer)" '["a",200,null]'
+}
+
+# As a program wrote them that did not seal headers.
+test_headers_that_are_open_in_the_state_are_sent_and_sealed() {
+    receive
+    allow_loopback
+    serve
+    ask 201 POST /api/v1/endpoints -d "{\"name\":\"crm\",\"url\":\"http://127.0.0.1:$receiver/hook\",\"headers\":{\"X-Team\":\"a\"}}"
+    secret=$(jq -r .secret answer)
+    kill "$daemon"
+    wait "$daemon"
+    sqlite3 state.db "UPDATE endpoints SET settings = json_set(settings, '\$.headers', json('[[\"X-Team\",\"an open password\"]]'))"
+    is "$(sqlite3 state.db "SELECT settings LIKE '%an open password%' FROM endpoints")" 1
+    serve
+    is "$(sqlite3 state.db "SELECT settings LIKE '%an open password%' FROM endpoints")" 0
+    ask 202 POST /api/v1/endpoints/crm/test
+    arrived 1
+    is "$(jq -r '.headers["x-team"]' received)" 'an open password'
+    signed_by "$secret"
+    ask 200 GET /api/v1/endpoints/crm
+    is "$(jq -c .settings.headers answer)" '[["X-Team","***"]]'
 }
 
 test_a_change_is_for_whoever_has_seen_the_newest_version() {

@@ -76,8 +76,69 @@ static void without_the_key_an_endpoint_has_no_secrets(void **state)
     assert_int_equal(ls_endpoint_to_row(&e, &key, &mem, &row, &err), LS_OK);
     assert_int_equal(ls_endpoint_from_row(&row, NULL, &mem, &back, &err), LS_OK);
     assert_int_equal(back.secret_count, 0);
+    assert_int_equal(back.header_count, 0);
     assert_string_equal(back.types[0], "enrollment.*");
     assert_int_equal(back.retire_us, 77);
+}
+
+/* In all mixtures of none, one and more, and with values of nothing. */
+static void secrets_and_the_values_of_headers_are_sealed_together(void **state)
+{
+    static const char *const secrets[] = {"s3cret-one", "s3cret-two"};
+    static const struct ls_endpoint_header headers[] = {
+        {"X-A", ""}, {"X-B", "v4lue-b"}, {"X-C", ""}};
+    const struct ls_seal_key key = {"0123456789abcdef0123456789abcde"};
+
+    (void)state;
+    for (size_t s = 0; s <= 2; s++)
+        for (size_t h = 0; h <= 3; h++) {
+            struct ls_endpoint e = crm(), back;
+            struct ls_endpoint_row row;
+
+            e.secrets = secrets;
+            e.secret_count = s;
+            e.headers = headers;
+            e.header_count = h;
+            assert_int_equal(ls_endpoint_check(&e, &err), LS_OK);
+            assert_int_equal(ls_endpoint_to_row(&e, &key, &mem, &row, &err), LS_OK);
+            assert_true((row.secrets_size > 0) == (s > 0 || h > 0));
+            assert_null(strstr(row.settings, "v4lue"));
+            assert_null(memmem(row.secrets, row.secrets_size, "v4lue", 5));
+            assert_int_equal(ls_endpoint_from_row(&row, &key, &mem, &back, &err), LS_OK);
+            assert_false(back.unsealed);
+            assert_int_equal(back.secret_count, s);
+            assert_int_equal(back.header_count, h);
+            for (size_t i = 0; i < s; i++)
+                assert_string_equal(back.secrets[i], secrets[i]);
+            for (size_t i = 0; i < h; i++) {
+                assert_string_equal(back.headers[i].name, headers[i].name);
+                assert_string_equal(back.headers[i].value, headers[i].value);
+            }
+        }
+}
+
+static void a_row_with_open_headers_is_read_and_says_so(void **state)
+{
+    const struct ls_seal_key key = {"0123456789abcdef0123456789abcde"};
+    struct ls_endpoint e = crm(), back;
+    struct ls_endpoint_row row;
+
+    (void)state;
+    e.header_count = 0;
+    assert_int_equal(ls_endpoint_check(&e, &err), LS_OK);
+    assert_int_equal(ls_endpoint_to_row(&e, &key, &mem, &row, &err), LS_OK);
+    row.settings = "{\"types\":[],\"policy\":\"standard\",\"rate\":0.0,\"concurrency\":8,"
+                   "\"timeout_ms\":10000,\"headers\":[[\"X-Team\",\"billing\"]]}";
+    assert_int_equal(ls_endpoint_from_row(&row, &key, &mem, &back, &err), LS_OK);
+    assert_true(back.unsealed);
+    assert_int_equal(back.header_count, 1);
+    assert_string_equal(back.headers[0].value, "billing");
+    assert_int_equal(back.secret_count, 2);
+    assert_string_equal(back.secrets[1], "old");
+    row.settings = "{\"types\":[],\"policy\":\"standard\",\"rate\":0.0,\"concurrency\":8,"
+                   "\"timeout_ms\":10000,\"headers\":[[\"X-Team\"]]}";
+    assert_int_equal(ls_endpoint_from_row(&row, &key, &mem, &back, &err), LS_CORRUPT);
+    assert_non_null(strstr(err.text, "crm"));
 }
 
 static void a_row_and_back_is_the_same(void **state)
@@ -227,6 +288,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_row_and_back_is_the_same, begin, end),
+        cmocka_unit_test_setup_teardown(secrets_and_the_values_of_headers_are_sealed_together,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(a_row_with_open_headers_is_read_and_says_so, begin, end),
         cmocka_unit_test_setup_teardown(the_secrets_before_sign_until_they_retire, begin, end),
         cmocka_unit_test_setup_teardown(without_the_key_an_endpoint_has_no_secrets, begin, end),
         cmocka_unit_test_setup_teardown(it_wants_what_its_patterns_say, begin, end),
