@@ -281,11 +281,12 @@ LOCKSTEP_API int lockstep_audit_verify(struct lockstep *ls, uint64_t *ret_count,
 
 /* Events are kept in the state and delivered by `lockstep serve` to the endpoints that want them. */
 
-/* An accepted event. known: its id was accepted before, and nothing was added. */
+/* An accepted event. known: its id was accepted before, and nothing was added. endpoints: how many it goes to; of a known one 0. */
 struct lockstep_accepted {
     const char *id;
     int64_t seq;
     bool known;
+    size_t endpoints;
 };
 typedef void lockstep_accepted_fn(void *ctx, const struct lockstep_accepted *accepted);
 /* Accepts a JSON object, an array of them, or with `lines` JSON Lines: {"type","resourceId","data",...} (docs/events.md). All or none. When it

@@ -29,7 +29,7 @@ struct ls_event_rules ls_api_event_rules(const struct lockstep *ls)
 /* ---- accept ---- */
 
 static enum ls_code accept_all(struct lockstep *ls, struct ls_event *events, bool *known,
-                               size_t count, bool hasten, struct ls_arena *mem,
+                               size_t *sent, size_t count, bool hasten, struct ls_arena *mem,
                                struct ls_error *err)
 {
     struct ls_endpoint *endpoints = NULL;
@@ -47,9 +47,10 @@ static enum ls_code accept_all(struct lockstep *ls, struct ls_event *events, boo
     if (rc != LS_OK)
         return rc;
     for (size_t i = 0; i < count && rc == LS_OK; i++) {
-        rc = ls_queue_accept(&tx, &events[i], to,
-                             ls_route(endpoints, endpoint_count, events[i].type, to), 0, &known[i],
-                             err);
+        const size_t n = ls_route(endpoints, endpoint_count, events[i].type, to);
+
+        rc = ls_queue_accept(&tx, &events[i], to, n, 0, &known[i], err);
+        sent[i] = known[i] ? 0 : n;
         if (rc == LS_OK && hasten)
             rc = ls_queue_hasten(&tx, &events[i], err);
     }
@@ -61,15 +62,18 @@ enum ls_code ls_api_emit(struct lockstep *ls, const struct ls_api_emission *e, s
 {
     const struct ls_event_rules rules = ls_api_event_rules(ls);
     bool *known = NULL;
+    size_t *sent = NULL;
     enum ls_code rc = ls_events_read(e->json, e->size, e->lines, &rules, ls_clock_now_us(), mem,
                                      ret_count, ret, err);
 
-    if (rc == LS_OK && !(known = ls_arena_array(mem, *ret_count, sizeof *known)))
+    if (rc == LS_OK && (!(known = ls_arena_array(mem, *ret_count, sizeof *known)) ||
+                        !(sent = ls_arena_array(mem, *ret_count, sizeof *sent))))
         rc = ls_error_nomem(err);
     if (rc == LS_OK)
-        rc = accept_all(ls, *ret, known, *ret_count, e->hasten, mem, err);
+        rc = accept_all(ls, *ret, known, sent, *ret_count, e->hasten, mem, err);
     for (size_t i = 0; rc == LS_OK && i < *ret_count && e->fn; i++)
-        e->fn(e->ctx, &(const struct lockstep_accepted){(*ret)[i].id, (*ret)[i].seq, known[i]});
+        e->fn(e->ctx,
+              &(const struct lockstep_accepted){(*ret)[i].id, (*ret)[i].seq, known[i], sent[i]});
     return rc;
 }
 

@@ -49,8 +49,9 @@ static void show_accepted(void *ctx, const struct lockstep_accepted *accepted)
         return;
     }
     if (cli->shown <= 20)
-        printf("%s %" PRId64 "  %s\n", accepted->known ? "known   " : "accepted", accepted->seq,
-               accepted->id);
+        printf("%s %" PRId64 "  %s%s\n", accepted->known ? "known   " : "accepted", accepted->seq,
+               accepted->id,
+               accepted->known || accepted->endpoints ? "" : "  (no endpoint wants it)");
 }
 
 /* Milliseconds of --wait; 0: the default of the library, which it also is when only --wait stands there. -1: it is no number of seconds. */

@@ -214,6 +214,8 @@ test_check_says_where_events_may_go() {
     says out 'error    endpoint webhook-1: 127.0.0.1 is this machine' 'events.allow'
     status 2 lockstep check
     says out 'has no syncs, no endpoints and no receivers'
+    status 0 lockstep events emit --type profile.updated --resource 1
+    says out '(no endpoint wants it)'
 }
 
 test_two_secrets_sign_while_one_is_replaced() {
