@@ -2,8 +2,8 @@
 /* alert.c - alerts as decisions over values: what is new, what is over, whom to tell, and in which words.
  *
  * The same trouble is told once to each channel, again after the repeat time while it stays, and once more when it is over. A channel that could
- * not be reached is simply not marked as told, so the next look tries again. What was told is known as long as the process lives: after a new
- * start what is still wrong is told again, under the same key, which services that join messages by it take as the same.
+ * not be reached is simply not marked as told, so the next look tries again. What was told is kept in the state, so that a new start is no
+ * reason to tell it again. A process that dies between the two tells it twice, under the same key, which services that join messages by it take as the same.
  *
  * A message holds numbers and names out of the configuration, never the text of an error: that may quote records. */
 #include "daemon/alert.h"
@@ -57,28 +57,66 @@ void ls_alert_look(struct ls_alert_memory *m, int64_t now_us)
             m->alerts[i].gone_us = now_us;
 }
 
-enum ls_code ls_alert_found(struct ls_alert_memory *m, const struct ls_alert *found, int64_t now_us,
-                            struct ls_error *err)
+static struct ls_alert *find(struct ls_alert_memory *m, const char *key)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (strcmp(m->alerts[i].key, key) == 0)
+            return &m->alerts[i];
+    return NULL;
+}
+
+/* A copy at the end; NULL when out of memory. */
+static struct ls_alert *add(struct ls_alert_memory *m, const struct ls_alert *alert)
 {
     const size_t room = m->room ? 2 * m->room : 16;
     struct ls_alert *more;
 
-    for (size_t i = 0; i < m->count; i++)
-        if (strcmp(m->alerts[i].key, found->key) == 0) {
-            m->alerts[i].gone_us = 0;
-            m->alerts[i].critical = found->critical;
-            memcpy(m->alerts[i].text, found->text, sizeof found->text);
-            return LS_OK;
-        }
     if (m->count == m->room) {
         more = reallocarray(m->alerts, room, sizeof *more);
         if (!more)
-            return ls_error_nomem(err);
+            return NULL;
         m->alerts = more;
         m->room = room;
     }
-    m->alerts[m->count] = *found;
-    m->alerts[m->count++].since_us = now_us;
+    m->alerts[m->count] = *alert;
+    return &m->alerts[m->count++];
+}
+
+enum ls_code ls_alert_found(struct ls_alert_memory *m, const struct ls_alert *found, int64_t now_us,
+                            struct ls_error *err)
+{
+    struct ls_alert *a = find(m, found->key);
+
+    if (a) {
+        a->gone_us = 0;
+        a->critical = found->critical;
+        memcpy(a->text, found->text, sizeof found->text);
+        return LS_OK;
+    }
+    a = add(m, found);
+    if (!a)
+        return ls_error_nomem(err);
+    a->since_us = now_us;
+    return LS_OK;
+}
+
+enum ls_code ls_alert_was_told(struct ls_alert_memory *m, const struct ls_alert *told,
+                               enum ls_alert_channel channel, int64_t told_us, int64_t now_us,
+                               struct ls_error *err)
+{
+    struct ls_alert *a = find(m, told->key);
+
+    if (!a) {
+        a = add(m, told);
+        if (!a)
+            return ls_error_nomem(err);
+        a->gone_us = now_us;
+    }
+    if (told->since_us < a->since_us)
+        a->since_us = told->since_us;
+    if (told_us > a->told_us[channel])
+        a->told_us[channel] = told_us;
+    a->kept_us[channel] = told_us;
     return LS_OK;
 }
 
@@ -106,6 +144,24 @@ static bool owes_nobody(const struct ls_alert *a)
     return true;
 }
 
+static bool is_past(const struct ls_alert *a, int64_t now_us)
+{
+    return a->gone_us && (owes_nobody(a) || now_us - a->gone_us >= FORGET_US);
+}
+
+int64_t ls_alert_to_keep(const struct ls_alert *a, enum ls_alert_channel channel, int64_t now_us)
+{
+    return is_past(a, now_us) ? 0 : a->told_us[channel];
+}
+
+static bool is_kept(const struct ls_alert *a)
+{
+    for (size_t c = 0; c < LS_ALERT_CHANNEL_COUNT; c++)
+        if (a->kept_us[c])
+            return true;
+    return false;
+}
+
 void ls_alert_forget(struct ls_alert_memory *m, int64_t now_us)
 {
     size_t kept = 0;
@@ -113,7 +169,7 @@ void ls_alert_forget(struct ls_alert_memory *m, int64_t now_us)
     for (size_t i = 0; i < m->count; i++) {
         const struct ls_alert *a = &m->alerts[i];
 
-        if (a->gone_us == 0 || (!owes_nobody(a) && now_us - a->gone_us < FORGET_US))
+        if (!is_past(a, now_us) || is_kept(a))
             m->alerts[kept++] = *a;
     }
     m->count = kept;

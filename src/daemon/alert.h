@@ -30,6 +30,7 @@ struct ls_alert {
     bool critical;                           /* else an error */
     int64_t since_us;                        /* when it was seen first */
     int64_t told_us[LS_ALERT_CHANNEL_COUNT]; /* last; 0: never */
+    int64_t kept_us[LS_ALERT_CHANNEL_COUNT]; /* what of it stands in the state */
     int64_t gone_us;                         /* when it was found to be over; 0: it is there */
 };
 
@@ -45,6 +46,14 @@ void ls_alert_look(struct ls_alert_memory *m, int64_t now_us);
 LS_MUST_CHECK enum ls_code ls_alert_found(struct ls_alert_memory *m, const struct ls_alert *found,
                                           int64_t now_us, struct ls_error *err);
 
+/* Told by a process before this one, as the state has it, over a channel at told_us. To be called within a look, before anything is found by it: what it does not
+ * find is over. One that is known keeps the older since and the newer told_us. */
+LS_MUST_CHECK enum ls_code ls_alert_was_told(struct ls_alert_memory *m, const struct ls_alert *told,
+                                             enum ls_alert_channel channel, int64_t told_us,
+                                             int64_t now_us, struct ls_error *err);
+/* What the state is to have of it: told_us, 0 where it is to be forgotten. */
+int64_t ls_alert_to_keep(const struct ls_alert *a, enum ls_alert_channel channel, int64_t now_us);
+
 enum ls_alert_act { LS_ALERT_QUIET, LS_ALERT_TELL, LS_ALERT_RESOLVE };
 /* What a channel is to be told of an alert now: of a new one at once, of one that stays after each repeat_us, of its end when it was told of
  * the alert. */
@@ -53,7 +62,7 @@ enum ls_alert_act ls_alert_due(const struct ls_alert *a, enum ls_alert_channel c
 /* It was told. */
 void ls_alert_told(struct ls_alert *a, enum ls_alert_channel channel, enum ls_alert_act act,
                    int64_t now_us);
-/* Forgets what is over and owes nobody a word, or has for a day. */
+/* Forgets what is over and owes nobody a word, or has for a day, and does not stand in the state any more. */
 void ls_alert_forget(struct ls_alert_memory *m, int64_t now_us);
 
 /* Where a message comes from. */

@@ -2,7 +2,8 @@
 /* alerts.c - the service of alerts: looks at the state every now and then, and tells what is wrong there.
  *
  * It looks at what is, not at what happens: so nothing is missed that another process did (a run by cron, a second node), and an alert ends by itself when
- * what it is about is well again. On a state that several daemons share each of them tells; the keys are the same. */
+ * what it is about is well again. On a state that several daemons share each of them tells; the keys are the same. What was told is kept in the state and read
+ * by the first look that reaches it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "daemon/alert.h"
 #include "daemon/service.h"
 #include "event/breaker.h"
+#include "state/alerts.h"
 
 #define EVERY_MS 30000
 #define REPEAT_MS (INT64_C(4) * 3600000)
@@ -23,7 +25,8 @@
 
 struct alerts {
     struct ls_daemon *daemon;
-    struct ls_alert_memory memory; /* the thread's */
+    struct ls_alert_memory memory; /* the thread's, as the next */
+    bool remembers;                /* what the state has is in it */
     char host[256];
 
     pthread_mutex_t lock; /* of all below */
@@ -160,6 +163,102 @@ static enum ls_code look_at_endpoints(struct look *k, struct ls_error *err)
     return rc;
 }
 
+/* ---- what was told, in the state ---- */
+
+/* false: of a newer program's. */
+static bool read_row(const struct ls_alert_row *row, struct ls_alert *ret, size_t *ret_channel)
+{
+    size_t kind = 0;
+
+    *ret_channel = 0;
+    while (kind < LS_ALERT_KIND_COUNT &&
+           strcmp(ls_alert_kind_word((enum ls_alert_kind)kind), row->kind) != 0)
+        kind++;
+    while (*ret_channel < LS_ALERT_CHANNEL_COUNT &&
+           strcmp(ls_alert_channel_word((enum ls_alert_channel) * ret_channel), row->channel) != 0)
+        ++*ret_channel;
+    *ret = (struct ls_alert){
+        .kind = (enum ls_alert_kind)kind, .critical = row->critical, .since_us = row->since_us};
+    snprintf(ret->key, sizeof ret->key, "%s", row->alert);
+    snprintf(ret->text, sizeof ret->text, "%s", row->text);
+    return kind < LS_ALERT_KIND_COUNT && *ret_channel < LS_ALERT_CHANNEL_COUNT;
+}
+
+static enum ls_code remember(struct look *k, struct ls_error *err)
+{
+    struct ls_alert_row *rows = NULL;
+    size_t count = 0;
+    enum ls_code rc = ls_state_alerts(k->ls->state, k->mem, &count, &rows, err);
+
+    for (size_t i = 0; i < count && rc == LS_OK; i++) {
+        struct ls_alert alert;
+        size_t channel;
+
+        if (read_row(&rows[i], &alert, &channel))
+            rc = ls_alert_was_told(&k->a->memory, &alert, (enum ls_alert_channel)channel,
+                                   rows[i].told_us, k->now_us, err);
+    }
+    k->a->remembers = rc == LS_OK;
+    return rc;
+}
+
+/* What is another than the state has it; rows NULL: only counts. */
+static size_t news(const struct look *k, struct ls_alert_row *rows)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < k->a->memory.count; i++)
+        for (size_t c = 0; c < LS_ALERT_CHANNEL_COUNT; c++) {
+            const struct ls_alert *a = &k->a->memory.alerts[i];
+            const int64_t keep = ls_alert_to_keep(a, (enum ls_alert_channel)c, k->now_us);
+
+            if (keep == a->kept_us[c])
+                continue;
+            if (rows)
+                rows[count] = (struct ls_alert_row){
+                    .alert = a->key,
+                    .channel = ls_alert_channel_word((enum ls_alert_channel)c),
+                    .kind = ls_alert_kind_word(a->kind),
+                    .text = a->text,
+                    .critical = a->critical,
+                    .since_us = a->since_us,
+                    .told_us = keep,
+                };
+            count++;
+        }
+    return count;
+}
+
+static void are_kept(struct look *k)
+{
+    for (size_t i = 0; i < k->a->memory.count; i++)
+        for (size_t c = 0; c < LS_ALERT_CHANNEL_COUNT; c++)
+            k->a->memory.alerts[i].kept_us[c] =
+                ls_alert_to_keep(&k->a->memory.alerts[i], (enum ls_alert_channel)c, k->now_us);
+}
+
+/* What cannot be written now is written after the next look. */
+static void keep(struct look *k)
+{
+    const size_t count = news(k, NULL);
+    struct ls_alert_row *rows = ls_arena_array(k->mem, count, sizeof *rows);
+    struct ls_error err;
+    enum ls_code rc;
+
+    if (!count)
+        return;
+    if (!rows) {
+        rc = ls_error_nomem(&err);
+    } else {
+        (void)news(k, rows);
+        rc = ls_state_alerts_save(k->ls->state, rows, count, &err);
+    }
+    if (rc == LS_OK)
+        are_kept(k);
+    else
+        ls_log(LS_LOG_WARN, "alerts: what was told could not be written down: %s", err.text);
+}
+
 /* ---- a look ---- */
 
 static enum ls_code look_into(struct look *k, struct ls_config *config, struct ls_error *err)
@@ -170,11 +269,12 @@ static enum ls_code look_into(struct look *k, struct ls_config *config, struct l
 
     if (rc == LS_OK)
         rc = ls_api_state(k->ls, true, err);
+    if (rc == LS_OK && !k->a->remembers)
+        rc = remember(k, err);
     if (rc == LS_OK)
         rc = look_at_runs(k, err);
     if (rc == LS_OK)
         rc = look_at_endpoints(k, err);
-    lockstep_close(k->ls);
     return rc;
 }
 
@@ -219,7 +319,6 @@ static void tell_all(struct look *k)
                 ls_log(LS_LOG_WARN, "alerts: %s was not told of %s: %s",
                        ls_alert_channel_word((enum ls_alert_channel)c), alert->key, err.text);
         }
-    ls_alert_forget(&k->a->memory, k->now_us);
 }
 
 static bool any_channel(const struct ls_alerts_config *config)
@@ -243,6 +342,10 @@ static void look(struct alerts *a, struct ls_config *config)
     if (rc != LS_OK)
         state_is_away(&k);
     tell_all(&k);
+    if (rc == LS_OK)
+        keep(&k);
+    ls_alert_forget(&a->memory, k.now_us);
+    lockstep_close(k.ls);
     ls_arena_done(&mem);
 }
 

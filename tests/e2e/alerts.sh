@@ -125,6 +125,39 @@ JS
     ! grep -qE 'the-sentry-key|the-routing-key|the webhook secret' log || die "a key is in the log"
 }
 
+# What the daemon has told is known to the next one; that it has looked is seen by something else that it tells.
+test_a_new_start_tells_nothing_twice_and_tells_of_ends() {
+    receive
+    cat >lockstep.yaml <<YAML
+events: { allow: [127.0.0.1] }
+endpoints:
+  crm: { url: "http://127.0.0.1:$receiver/dead", secret: s }
+alerts: { every: 100ms, webhook: "http://127.0.0.1:$receiver/hook" }
+YAML
+    broken_sync
+    serve
+    status 1 lockstep sync people
+    until_true count /hook 1
+    since=$(told_to /hook | jq -r .since)
+    until_true eval "[ \"\$(sqlite3 state.db 'SELECT count(*) FROM alerts')\" = 1 ]"
+    kill -KILL "$daemon"
+    { wait "$daemon" || true; } 2>/dev/null
+    serve
+    ask 202 POST /api/v1/events -d '{"id":"a","type":"profile.updated","resourceId":"1"}'
+    until_true count /hook 2
+    is "$(told_to /hook | jq -r .alert | xargs)" 'runs:people dead_letters:crm'
+    until_true eval "[ \"\$(sqlite3 state.db 'SELECT count(*) FROM alerts')\" = 2 ]"
+    kill "$daemon"
+    wait "$daemon"
+    sqlite3 target.db 'DROP TABLE people; CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT)'
+    status 0 lockstep sync people
+    serve
+    until_true count /hook 3
+    is "$(told_to /hook | jq -r '.alert + "=" + .state' | xargs)" 'runs:people=firing dead_letters:crm=firing runs:people=resolved'
+    is "$(told_to /hook | jq -r .since | tail -n 1)" "$since"
+    until_true eval "[ \"\$(sqlite3 state.db 'SELECT alert FROM alerts')\" = dead_letters:crm ]"
+}
+
 test_dead_letters_and_a_lag_are_told() {
     receive
     cat >lockstep.yaml <<YAML

@@ -66,6 +66,37 @@ static void its_end_is_told_to_those_who_were_told_of_it(void **state)
     ls_alert_memory_done(&m);
 }
 
+static void what_a_process_before_has_told_is_not_told_again_and_its_end_is(void **state)
+{
+    const struct ls_alert a = {.kind = LS_ALERT_LAG, .key = "lag:a", .since_us = S},
+                          b = {.kind = LS_ALERT_LAG, .key = "lag:b", .since_us = S};
+    struct ls_alert_memory m = {0};
+
+    (void)state;
+    ls_alert_look(&m, 5 * S);
+    assert_int_equal(ls_alert_was_told(&m, &a, LS_ALERT_TO_WEBHOOK, 2 * S, 5 * S, &err), LS_OK);
+    assert_int_equal(ls_alert_was_told(&m, &a, LS_ALERT_TO_SENTRY, 3 * S, 5 * S, &err), LS_OK);
+    assert_int_equal(ls_alert_was_told(&m, &b, LS_ALERT_TO_WEBHOOK, 2 * S, 5 * S, &err), LS_OK);
+    see(&m, "lag:a", 5 * S);
+    assert_int_equal(m.count, 2);
+    assert_int_equal(m.alerts[0].since_us, S);
+    assert_int_equal(ls_alert_due(&m.alerts[0], LS_ALERT_TO_WEBHOOK, 5 * S, REPEAT),
+                     LS_ALERT_QUIET);
+    assert_int_equal(ls_alert_due(&m.alerts[0], LS_ALERT_TO_SENTRY, 5 * S, REPEAT), LS_ALERT_QUIET);
+    assert_int_equal(ls_alert_due(&m.alerts[0], LS_ALERT_TO_COMMAND, 5 * S, REPEAT), LS_ALERT_TELL);
+    assert_int_equal(ls_alert_due(&m.alerts[1], LS_ALERT_TO_WEBHOOK, 5 * S, REPEAT),
+                     LS_ALERT_RESOLVE);
+    assert_int_equal(ls_alert_to_keep(&m.alerts[1], LS_ALERT_TO_WEBHOOK, 5 * S), 2 * S);
+    ls_alert_told(&m.alerts[1], LS_ALERT_TO_WEBHOOK, LS_ALERT_RESOLVE, 5 * S);
+    assert_int_equal(ls_alert_to_keep(&m.alerts[1], LS_ALERT_TO_WEBHOOK, 5 * S), 0);
+    ls_alert_forget(&m, 5 * S);
+    assert_int_equal(m.count, 2); /* the state has it still */
+    m.alerts[1].kept_us[LS_ALERT_TO_WEBHOOK] = 0;
+    ls_alert_forget(&m, 5 * S);
+    assert_int_equal(m.count, 1);
+    ls_alert_memory_done(&m);
+}
+
 static void one_that_comes_back_before_its_end_was_told_goes_on(void **state)
 {
     struct ls_alert_memory m = {0};
@@ -123,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_trouble_is_told_once_and_again_after_the_repeat_time),
+        cmocka_unit_test(what_a_process_before_has_told_is_not_told_again_and_its_end_is),
         cmocka_unit_test(its_end_is_told_to_those_who_were_told_of_it),
         cmocka_unit_test(one_that_comes_back_before_its_end_was_told_goes_on),
         cmocka_unit_test(an_end_that_reaches_nobody_is_forgotten_after_a_day),

@@ -294,7 +294,7 @@ static void an_older_schema_is_brought_up_to_date(void **state)
     static const char *const since[] = {
         "receipts",         "audit",    "events",       "endpoints",   "deliveries", "attempts",
         "tokens",           "users",    "sessions",     "setup_links", "throttles",  "schedules",
-        "schedule_firings", "received", "signing_keys", "message_ids", "url_groups"};
+        "schedule_firings", "received", "signing_keys", "message_ids", "url_groups", "alerts"};
 
     for (size_t i = 0; i < sizeof since / sizeof *since; i++)
         behind(f, ls_arena_printf(&f->mem, "DROP TABLE {schema}%s", since[i]));
