@@ -3,33 +3,10 @@
 # alerts.sh (E16) - what goes wrong is told, once, in each channel's own words; so is its end; never data, never a secret.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=daemon.sh disable=SC2154
+. "$(dirname "$0")/daemon.sh"
 
-export LOCKSTEP_TOKEN=a-token-that-is-long-enough
-daemon=
-url=
-
-serve() {
-    rm -f url
-    mkfifo url
-    "$LOCKSTEP" serve --listen 127.0.0.1:0 "$@" >url 2>log &
-    daemon=$!
-    children+=("$daemon")
-    read -r url <url || die "it did not start: $(cat log)"
-}
-ask() {
-    local wanted=$1 method=$2 path=$3 got
-    shift 3
-    got=$(curl -s -o answer -w '%{http_code}' -X "$method" -H 'Content-Type: application/json' -H "Authorization: Bearer $LOCKSTEP_TOKEN" "$@" "$url$path") || true
-    [ "$got" = "$wanted" ] || die "$method $path: $got, not $wanted: $(cat answer)"
-}
-until_true() {
-    local n=0
-    until "$@"; do
-        sleep 0.05 # the pace of looking
-        n=$((n + 1))
-        [ $n -lt 400 ] || die "not within its time: $* :: $(cat told) :: $(tail -n 3 log)"
-    done
-}
+ask_with=(-H 'Content-Type: application/json')
 # The monitoring services: appends what came to ./told, a JSON line each. /refuse answers 500 while ./down is there; /dead refuses deliveries for good.
 receive() {
     cat >receiver.js <<'JS'
@@ -47,12 +24,8 @@ http.createServer((request, response) => {
     });
 }).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
 JS
-    rm -f port
-    mkfifo port
     : >told
-    node receiver.js &
-    children+=("$!")
-    read -r receiver <port
+    run_receiver receiver.js
 }
 # told_to PATH: the bodies that came there.
 told_to() { jq -r --arg path "$1" 'select(.path == $path) | .body' told; }
@@ -120,7 +93,7 @@ JS
     is "$(told_to /pd | jq -r '.event_action + " " + .dedup_key' | xargs)" 'trigger lockstep:runs:people resolve lockstep:runs:people'
     until_true count /api/7/envelope/ 6
     is "$(told_to /api/7/envelope/ | grep . | sed -n 6p | jq -r .level)" info
-    until_true eval "[ \"\$(grep -c . commanded)\" = 2 ]"
+    until_true has_lines commanded 2
     ! grep -q 'a secret' told commanded log || die "data or a secret was told"
     ! grep -qE 'the-sentry-key|the-routing-key|the webhook secret' log || die "a key is in the log"
 }
@@ -205,7 +178,7 @@ YAML
     : >refused
     serve
     status 1 lockstep sync people
-    until_true eval '[ "$(grep -c . refused)" -ge 2 ]'
+    until_true has_lines refused 2
     says log 'webhook was not told of runs:people' 'status 500'
     lacks log "$receiver/hook"
     rm down

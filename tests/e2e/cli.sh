@@ -384,19 +384,21 @@ test_passwords_are_in_no_message_of_a_mistake() {
     [ "$(wc -l <printed)" -gt 60 ] || die "only $(wc -l <printed) lines were printed"
     no_canary
 }
+# Whether $pid waits for a lock, or has ended.
+waits_for_lock() {
+    ! kill -0 "$pid" || [ "$(pg "$LOCKSTEP_TEST_PG" -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'watched' AND wait_event_type = 'Lock'")" -gt 0 ]
+}
 test_passwords_are_hidden_from_ps() {
     canary_databases
     mkfifo hold
     (echo 'BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE; SELECT 1;'; cat hold) | pg "$t" >locked 2>&1 &
     exec 8>hold # opened: psql waits behind the lock
-    until [ -s locked ]; do sleep 0.05; done
+    until_true [ -s locked ]
     "$LOCKSTEP" status "$s?application_name=watched&password=$canary#items" "$t?application_name=watched#items" >out 2>err </dev/null &
     pid=$!
     children+=("$pid")
-    until [ "$(pg "$LOCKSTEP_TEST_PG" -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'watched' AND wait_event_type = 'Lock'")" -gt 0 ]; do
-        kill -0 "$pid" || die "ended early: $(cat err)"
-        sleep 0.05
-    done
+    until_true waits_for_lock
+    kill -0 "$pid" || die "ended early: $(cat err)"
     tr '\0' ' ' <"/proc/$pid/cmdline" >seen
     exec 8>&-
     { wait "$pid"; } 2>/dev/null || true
@@ -450,6 +452,12 @@ long_sync() {
     printf 'syncs:\n  long: { source: "sqlite:s.db#t", target: "sqlite:t.db#t", batch: 20 }\n' >lockstep.yaml
 }
 written() { sqlite3 -cmd '.timeout 5000' t.db 'SELECT count(*) FROM t'; }
+has_written() { ! kill -0 "$pid" || [ "$(written)" -gt 0 ]; }
+# Waits until the sync that runs as $pid has written something.
+until_written() {
+    until_true has_written
+    kill -0 "$pid" || die "ended early: $(cat out err)"
+}
 test_an_interrupt_ends_after_the_batch_and_the_next_sync_goes_on() {
     local signal got n
     for signal in INT TERM; do
@@ -458,10 +466,7 @@ test_an_interrupt_ends_after_the_batch_and_the_next_sync_goes_on() {
         "$LOCKSTEP" sync long --json >out 2>err </dev/null &
         pid=$!
         children+=("$pid")
-        until [ "$(written)" -gt 0 ]; do
-            kill -0 "$pid" || die "ended early: $(cat out err)"
-            sleep 0.02
-        done
+        until_written
         kill -$signal "$pid"
         got=0
         wait "$pid" || got=$?
@@ -479,13 +484,10 @@ test_an_interrupt_ends_after_the_batch_and_the_next_sync_goes_on() {
 }
 test_a_run_that_was_killed_is_interrupted_to_whoever_looks() {
     long_sync
-    "$LOCKSTEP" sync long >/dev/null 2>&1 </dev/null &
+    "$LOCKSTEP" sync long >out 2>err </dev/null &
     pid=$!
     children+=("$pid")
-    until [ "$(written)" -gt 0 ]; do
-        kill -0 "$pid" || die "ended early"
-        sleep 0.02
-    done
+    until_written
     kill -STOP "$pid"
     status 0 lockstep history --json
     holds out '.[0].status == "running"'
@@ -504,10 +506,7 @@ test_an_interrupt_ends_all_of_several_syncs() {
     "$LOCKSTEP" sync --all --json >out 2>err </dev/null &
     pid=$!
     children+=("$pid")
-    until [ "$(written)" -gt 0 ]; do
-        kill -0 "$pid" || die "ended early: $(cat out err)"
-        sleep 0.02
-    done
+    until_written
     kill -INT "$pid"
     got=0
     wait "$pid" || got=$?

@@ -78,11 +78,10 @@ story() {
     try POST /api/v1/endpoints/crm/pause || return 0
     emit 10 11 || return 0
     try POST /api/v1/endpoints/crm/resume || return 0
-    until
-        try GET /api/v1/queue || return 0
-        [ "$(jq '.pending + .processing + .waiting + .failed' answer)" = 0 ]
-    do :; done
+    until_true quiet_or_gone
 }
+# Whether nothing is on its way, or the daemon is gone.
+quiet_or_gone() { ! try GET /api/v1/queue || answer_is '.pending + .processing + .waiting + .failed' 0; }
 
 # crash [WHAT]: begins a daemon as $under says and lives through WHAT (story) until it is killed. False: it was not.
 crash() {
@@ -122,8 +121,7 @@ begin_with_state() {
     fi
     under=()
     serve
-    kill -TERM "$daemon"
-    wait "$started"
+    finish
     mkdir template
     cp state.db* template
 }
@@ -136,8 +134,7 @@ nothing_is_lost() {
     serve
     ask 204 POST /api/v1/endpoints/crm/resume # the crash may have come while it was paused
     until_quiet
-    kill -TERM "$daemon"
-    wait "$started" || die "$where: the daemon after it ended with $?"
+    finish || die "$where: $(cat "$work/why")"
     sqlite3 -separator ' ' state.db 'SELECT id, resource_id FROM events ORDER BY seq' >kept
     cut -d' ' -f1 kept | sort >kept_ids
     cut -d' ' -f1 received | sort >came
@@ -271,6 +268,7 @@ failed_call() { # failed_call CALL ERROR N FILE
         kill -TERM "$daemon" 2>/dev/null || true
     fi
     wait "$started" || status=$?
+    mv log failed.log
     under=()
     ended=$status
     [ "$status" = 0 ] || crashes=1 # what it was sending is sent again, as after any end that was not orderly
@@ -280,10 +278,9 @@ test_a_sync_that_fails_ends_the_daemon_and_loses_nothing() {
     local n ended
     start_receiver
     for ((n = 1; n <= some; n++)); do
-        : >log
         failed_call fdatasync EIO "$n" state.db-wal
-        [ "$ended" = 3 ] || die "it ended with $ended after a sync of the log that failed: $(tail -n 3 log)"
-        says log 'state.db'
+        [ "$ended" = 3 ] || die "it ended with $ended after a sync of the log that failed: $(tail -n 3 failed.log)"
+        says failed.log 'state.db'
     done
 }
 test_a_write_that_fails_loses_nothing() {
@@ -301,8 +298,7 @@ test_a_slow_disk_delays_answers_and_breaks_no_promise() {
     serve
     echo "$daemon" >daemon
     emit 1 2 3 && emit 4 || die "it gave up on a slow disk: $(cat answer)"
-    kill -KILL "$daemon"
-    wait "$started" 2>/dev/null || true
+    kill_daemon
     crashes=1
     nothing_is_lost 'a slow disk'
 }

@@ -23,14 +23,7 @@ JS
     run_receiver receiver.js
 }
 # counts N STATE: waits until N deliveries are so.
-counts() {
-    local n=0
-    until ask 200 GET /api/v1/queue && [ "$(jq ".$2" answer)" = "$1" ]; do
-        sleep 0.05 # the pace of looking
-        n=$((n + 1))
-        [ $n -lt 300 ] || die "not $1 $2: $(cat answer)"
-    done
-}
+counts() { until_true asked GET /api/v1/queue ".$2" "$1"; }
 # Dead letters a1 a2 (profile.updated) and b1 b2 (user.updated) for `crm`. 489 ends a delivery at its first try.
 four_dead_ones() {
     receive
@@ -71,7 +64,7 @@ test_one_is_replayed_and_then_those_that_fit() {
     ask 200 POST '/api/v1/events/replay?type=profile.updated&endpoint=crm'
     is "$(cat answer)" '{"deliveries":2}'
     counts 1 dead
-    until [ "$(wc -l <received)" = 3 ]; do sleep 0.05; done
+    until_true has_lines received 3
     is "$(cut -d' ' -f2 received | sort | xargs)" 'a1 a2 b2'
     ask 200 POST '/api/v1/events/replay?until=1h'
     is "$(cat answer)" '{"deliveries":0}'
@@ -90,7 +83,7 @@ test_a_replay_at_a_rate_keeps_its_pace() {
     asked=$(date +%s%3N)
     ask 200 POST '/api/v1/events/replay?rate=4'
     counts 0 dead
-    until [ "$(wc -l <received)" = 4 ]; do sleep 0.05; done
+    until_true has_lines received 4
     # none earlier than its turn, a quarter of a second after the one before
     awk -v asked="$asked" '$3 < asked + (NR - 1) * 250 { exit 1 }' received || die "$asked: $(cat received)"
     is "$(cut -d' ' -f2 received | xargs)" 'a1 a2 b1 b2'
@@ -99,7 +92,7 @@ test_a_replay_at_a_rate_keeps_its_pace() {
 test_one_that_dies_again_is_a_dead_letter_again_with_all_its_tries() {
     four_dead_ones
     ask 200 POST /api/v1/events/a1/replay
-    until ask 200 GET /api/v1/events/a1 && [ "$(jq '.to[] | select(.endpoint == "crm") | .tries | length' answer)" = 2 ]; do sleep 0.05; done
+    until_true asked GET /api/v1/events/a1 '.to[] | select(.endpoint == "crm") | .tries | length' 2
     counts 4 dead
 }
 
@@ -117,7 +110,7 @@ test_what_is_discarded_is_not_sent_and_not_counted() {
     ask 200 POST '/api/v1/events/replay'
     is "$(cat answer)" '{"deliveries":1}'
     counts 0 dead
-    until [ "$(wc -l <received)" -ge 1 ]; do sleep 0.05; done
+    until_true has_lines received 1
     is "$(cut -d' ' -f2 received | xargs)" a2
     status 0 lockstep events replay --status discarded --since 1h --type user.updated
     says out '2 deliveries'

@@ -27,14 +27,7 @@ JS
     run_receiver receiver.js
 }
 # arrived N: waits for N deliveries.
-arrived() {
-    local n=0
-    until [ "$(wc -l <received)" -ge "$1" ]; do
-        sleep 0.05 # the pace of looking
-        n=$((n + 1))
-        [ $n -lt 600 ] || die "$(wc -l <received) of $1 came: $(cat log)"
-    done
-}
+arrived() { until_true has_lines received "$1"; }
 # Whether the signatures of the newest delivery (Standard Webhooks) are made with these secrets, in this order.
 signed_by() {
     node - "$@" <<'JS' || die "not signed by $*"
@@ -154,7 +147,7 @@ test_an_endpoint_that_the_configuration_loses_keeps_what_waits_for_it() {
     status 0 lockstep endpoints list
     says out crm paused
     ask 202 POST /api/v1/settings/reload
-    until ask 200 GET /api/v1/endpoints/crm && [ "$(jq -r .disabled answer)" != "" ]; do sleep 0.05; done # the pace of looking
+    until_true asked GET /api/v1/endpoints/crm '.disabled != ""' true
     is "$(jq -r .disabled answer)" 'the configuration does not name it any more'
     emit c
     is "$(lockstep events list --json | jq -r '[.id, .status, .deliveries] | join(" ")' | tr '\n' ,)" 'c delivered 0,b pending 1,a pending 1,'
@@ -163,14 +156,14 @@ test_an_endpoint_that_the_configuration_loses_keeps_what_waits_for_it() {
     cp with.yaml lockstep.yaml
     sed -i 's/, paused: true//' lockstep.yaml
     ask 202 POST /api/v1/settings/reload
-    until ask 200 GET /api/v1/endpoints/crm && [ "$(jq -r .disabled answer)" = "" ]; do sleep 0.05; done # the pace of looking
+    until_true asked GET /api/v1/endpoints/crm .disabled ''
     status 0 lockstep endpoints resume crm
     arrived 2
     # With nothing on its way to it, it goes.
     until_quiet
     allow_loopback
     ask 202 POST /api/v1/settings/reload
-    until [ "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $LOCKSTEP_TOKEN" "$url/api/v1/endpoints/crm")" = 404 ]; do sleep 0.05; done # the pace of looking
+    until_true ask 404 GET /api/v1/endpoints/crm
 }
 
 test_a_dropped_endpoint_is_removed_by_hand_and_what_waits_is_discarded() {
@@ -181,7 +174,7 @@ test_a_dropped_endpoint_is_removed_by_hand_and_what_waits_is_discarded() {
     says err 'stands in the configuration'
     printf '{}\n' >lockstep.yaml
     ask 202 POST /api/v1/settings/reload
-    until status 0 lockstep endpoints remove crm; do sleep 0.05; done # the pace of looking
+    until_true status 0 lockstep endpoints remove crm
     status 0 lockstep events show 1
     is "$(jq -r '[.id, .status, .to[0].state] | join(" ")' out)" 'a discarded discarded'
 }
@@ -194,12 +187,10 @@ test_a_url_of_the_environment_keeps_its_name_while_others_come_and_go() {
     status 0 lockstep endpoints pause webhook-1
     emit a
     is "$(named)" 'webhook-1 http://127.0.0.1:9/a false,webhook-2 http://127.0.0.1:9/b false,'
-    kill "$daemon"
-    wait "$daemon" || true
+    finish
     SYNC_WEBHOOK_URLS=http://127.0.0.1:9/b,http://127.0.0.1:9/c,http://127.0.0.1:9/b serve
     is "$(named)" 'webhook-1 http://127.0.0.1:9/a true,webhook-2 http://127.0.0.1:9/b false,webhook-3 http://127.0.0.1:9/b false,webhook-4 http://127.0.0.1:9/c false,'
-    kill "$daemon"
-    wait "$daemon" || true
+    finish
     SYNC_WEBHOOK_URLS=http://127.0.0.1:9/moved,http://127.0.0.1:9/b,http://127.0.0.1:9/c serve
     is "$(named)" 'webhook-1 http://127.0.0.1:9/moved false,webhook-2 http://127.0.0.1:9/b false,webhook-4 http://127.0.0.1:9/c false,'
 }
@@ -250,7 +241,7 @@ test_a_test_event_goes_to_one_endpoint_alone() {
     ask 202 POST /api/v1/endpoints/b/test
     arrived 1
     is "$(jq -r '.path, (.body | fromjson | .type)' received | xargs)" '/b lockstep.test'
-    until ask 200 GET "/api/v1/events/$(jq -r '.body | fromjson | .id' received)" && [ "$(jq -r '.to[0].state' answer)" = delivered ]; do :; done
+    until_state "$(jq -r '.body | fromjson | .id' received)" delivered
     is "$(jq -c '[.to[].endpoint]' answer)" '["b"]'
     ask 204 POST /api/v1/endpoints/b/pause
     ask 409 POST /api/v1/endpoints/b/test
@@ -387,7 +378,7 @@ test_one_that_answers_gone_gets_nothing_until_it_is_resumed() {
     ask 201 POST /api/v1/endpoints -d "{\"name\":\"crm\",\"url\":\"http://127.0.0.1:$receiver/gone\"}"
     ask 202 POST /api/v1/endpoints/crm/test
     arrived 1
-    until ask 200 GET /api/v1/endpoints/crm && [ "$(jq -r .disabled answer)" != '' ]; do sleep 0.05; done
+    until_true asked GET /api/v1/endpoints/crm '.disabled != ""' true
     ask 202 POST /api/v1/events -d "$(event a)" # accepted, for nobody
     ask 200 GET /api/v1/events/a
     is "$(jq -c .to answer)" '[]'
@@ -405,7 +396,7 @@ test_pages_of_tries_hold_each_one_once() {
     ask 201 POST /api/v1/endpoints -d "{\"name\":\"other\",\"url\":\"http://127.0.0.1:$receiver/\"}"
     ask 202 POST /api/v1/events -d "[$(event e1), $(event e2), $(event e3), $(event e4), $(event e5)]"
     arrived 10
-    until ask 200 GET /api/v1/queue && [ "$(jq '.pending + .processing' answer)" = 0 ]; do :; done
+    until_quiet
     cursor='' seen=''
     for _ in 1 2 3; do
         ask 200 GET "/api/v1/endpoints/crm/attempts?limit=2$cursor"
@@ -432,7 +423,7 @@ test_another_node_on_the_same_state_follows_a_change_at_once() {
         ask 201 POST /api/v1/endpoints -d "{\"name\":\"e$n\",\"url\":\"http://127.0.0.1:$receiver/$n\"}"
         url=$second
         ask 202 POST /api/v1/events -d "$(event "a$n")"
-        until ask 200 GET "/api/v1/events/a$n" && [ "$(jq '[.to[] | select(.state == "delivered")] | length' answer)" = "$n" ]; do :; done
+        until_true asked GET "/api/v1/events/a$n" '[.to[] | select(.state == "delivered")] | length' "$n"
     done
     url=$first
     ask 204 DELETE /api/v1/endpoints/e1

@@ -6,8 +6,7 @@
 # next one has to have every acknowledged event, once, and none that was not sent. LOCKSTEP_TEST_SEED draws the same moments again.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-
-# shellcheck source=daemon.sh
+# shellcheck source=daemon.sh disable=SC2154
 . "$(dirname "$0")/daemon.sh"
 
 configure() {
@@ -106,14 +105,13 @@ test_acknowledged_events_survive_kills() {
             printf 'next\nurl="%s/api/v1/events"\nheader="Authorization: Bearer %s"\ndata="{\\"id\\":\\"k%d-%d\\",\\"type\\":\\"order.paid\\",\\"resourceId\\":\\"%d\\"}"\n' \
                 "$url" "$LOCKSTEP_TOKEN" "$n" "$i" "$i"
         done | sed 1d >requests
-        : >answers
-        curl -s -N -Z --parallel-max 8 -K requests >answers 2>/dev/null &
-        client=$!
         moment=$((RANDOM % 20000)) # bytes of answers; all of them are 24,000 and more
-        until [ "$(stat -c %s answers)" -ge "$moment" ] || ! kill -0 "$client" 2>/dev/null; do :; done
-        kill -KILL "$daemon"
+        curl -s -N -Z --parallel-max 8 -K requests 2>/dev/null | { # the moment is when they have been read
+            head -c "$moment"
+            kill -KILL "$daemon"
+            cat
+        } >answers || true
         wait "$daemon" 2>/dev/null || true
-        wait "$client" || true
         grep -o '"id":"k[0-9]*-[0-9]*","known":false}' answers | cut -d'"' -f4 >new || true
         i=$(wc -l <new)
         [ "$i" -eq 0 ] || [ "$i" -eq 400 ] || mid=$((mid + 1))
@@ -131,6 +129,8 @@ test_acknowledged_events_survive_kills() {
     [ "$(sqlite3 state.db 'PRAGMA integrity_check')" = ok ]
 }
 
+# received_or_over N: so many deliveries came, or none is left.
+received_or_over() { has_lines received "$1" || asked GET /api/v1/queue '.pending + .processing + .waiting + .failed' 0; }
 test_deliveries_survive_kills() {
     local n i rounds=20
     [ -z "${LOCKSTEP_DEEP:-}" ] || rounds=500
@@ -151,15 +151,11 @@ YAML
         jq -r '.accepted[].id' answer >>acked
         i=$(wc -l <received)
         i=$((i + RANDOM % 60)) # the moment, drawn: so many deliveries later, or when none is left
-        until [ "$(wc -l <received)" -ge "$i" ]; do
-            ask 200 GET /api/v1/queue
-            [ "$(jq '.pending + .processing + .waiting + .failed' answer)" -gt 0 ] || break
-        done
-        kill -KILL "$daemon"
-        wait "$daemon" 2>/dev/null || true
+        until_true received_or_over "$i"
+        kill_daemon
     done
     serve
-    until_quiet
+    patience=1200 until_quiet
     is "$(jq .dead answer)" 0
     is "$(wc -l <acked)" $total
     cut -d' ' -f1 received | sort -u >distinct

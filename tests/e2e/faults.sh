@@ -38,12 +38,6 @@ nothing_is_lost() {
     is "$(cut -d' ' -f3,4 received | sort -u)" 'true true'
     is "$(sqlite3 "${folder:-.}/state.db" 'PRAGMA integrity_check')" ok
 }
-finish() { # finish [SIGNAL [STATUS]]
-    local status=0
-    kill "-${1:-TERM}" "$daemon"
-    wait "$started" || status=$?
-    [ "$status" = "${2:-0}" ] || die "it ended with $status: $(tail -n 3 log)"
-}
 
 # --- R07: a full disk
 
@@ -182,7 +176,7 @@ test_events_sent_again_and_again_in_any_order_take_effect_once() {
         curl -s -o "answer.$file" -H "Authorization: Bearer $LOCKSTEP_TOKEN" -H 'Content-Type: application/jsonl' --data-binary "@$file" "$url/api/v1/events" &
         children+=("$!") # at the same time
     done
-    for file in part.*; do until [ -s "answer.$file" ]; do sleep 0.02; done; done
+    for file in part.*; do until_true [ -s "answer.$file" ]; done
     wait_for_senders
     jq -r '.accepted[].id' answer.part.* >acked
     is "$(wc -l <acked)" 480
@@ -215,11 +209,12 @@ JS
     node many.js "${url##*:}" &
     children+=("$!")
     many=$!
-    until [ -s many ]; do sleep 0.02; done
+    until_true [ -s many ]
     kill -0 "$daemon" || die "it ended: $(tail -n 3 log)"
     curl -s -m 2 -o /dev/null "$url/healthz" || true # whatever it says, it does not end
     kill "$many"
-    until curl -sf -m 5 -o /dev/null "$url/healthz"; do kill -0 "$daemon"; done
+    until_true curl -sf -m 5 -o /dev/null "$url/healthz"
+    kill -0 "$daemon" || die "it ended: $(log_end)"
     emit 202 after-1 after-2
     nothing_is_lost
     says log 'connections at once' 'ulimit -n'
@@ -248,8 +243,9 @@ test_a_state_that_finds_no_descriptor_is_asked_again() {
 
 # Connections to the daemon that are not over on its side; those to its receivers are kept for the next delivery.
 sockets() { awk -v port=":$(printf '%04X' "${url##*:}")$" '$2 ~ port && $4 != "0A" && $4 != "06" { n++ } END { print n + 0 }' /proc/net/tcp; }
+sockets_are_few() { [ "$(sockets)" -le "$1" ]; }
 test_half_closed_and_broken_connections_leave_nothing_behind() {
-    local before after
+    local before
     receive
     configure
     serve
@@ -278,13 +274,7 @@ JS
     timeout 60 node half.js "${url##*:}"
     [ "$(grep -c h half)" -gt 0 ]
     until_quiet
-    after=$before
-    for ((i = 0; i < 200; i++)); do
-        after=$(sockets)
-        [ "$after" -gt $((before + 4)) ] || break
-        sleep 0.05 # the pace of looking
-    done
-    [ "$after" -le $((before + 4)) ] || die "$before sockets before, $after after"
+    until_true sockets_are_few $((before + 4))
     sqlite3 state.db "SELECT id FROM events" | sort >kept
     is "$(sort half | comm -23 - kept | head -n 3)" '' # what was answered is kept
     is "$(grep -c '^h' kept | awk '{ print ($1 <= 100) }')" 1
@@ -332,12 +322,12 @@ test_an_end_under_load_keeps_every_promise() {
             printf 'next\nurl="%s/api/v1/events"\nheader="Authorization: Bearer %s"\ndata="{\\"id\\":\\"s%d-%d\\",\\"type\\":\\"order.paid\\",\\"resourceId\\":\\"%d\\"}"\n' \
                 "$url" "$LOCKSTEP_TOKEN" "$n" "$i" "$i"
         done | sed 1d >requests
-        : >answers
-        curl -s -N -Z --parallel-max 8 -K requests >answers 2>/dev/null &
-        client=$!
-        until [ "$(stat -c %s answers)" -gt $((n * 3000)) ] || ! kill -0 "$client" 2>/dev/null; do :; done
-        finish TERM 0
-        wait "$client" || true
+        curl -s -N -Z --parallel-max 8 -K requests 2>/dev/null | { # told to end when so much has been answered
+            head -c $((n * 3000))
+            kill -TERM "$daemon"
+            cat
+        } >answers || true
+        wait "$started" || die "it ended with $?: $(log_end)"
         grep -o '"id":"s[0-9]*-[0-9]*","known":false}' answers | cut -d'"' -f4 >>acked || true
     done
     serve

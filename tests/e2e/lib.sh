@@ -56,6 +56,28 @@ says() {
 lacks() { ! grep -qF -- "$2" "$1" || die "\"$2\" is in $1"; }
 is() { [ "$1" = "$2" ] || die "\"$1\" is not \"$2\""; }
 
+# until_true COMMAND...: looks 20 times a second whether it succeeds. After $patience seconds the test fails with what was seen last.
+patience=120
+until_true() {
+    local end=$((SECONDS + patience))
+    until "$@"; do
+        [ $SECONDS -lt $end ] || { die "not within $patience s: $* :: $(last_seen)"; return 1; }
+        sleep 0.05 # the pace of looking
+    done
+    rm -f "$work/why" # a look before may have said why not yet
+}
+# The ends of the files in which tests keep what they were told.
+last_seen() {
+    local file
+    for file in answer status.out received told err log; do
+        [ ! -f $file ] || printf '%s: %s | ' $file "$(tail -n 3 $file | tail -c 600)"
+    done
+}
+# has_lines FILE N: there are at least N.
+has_lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
+# answer_is JQ WANTED: what a jq program says of ./answer.
+answer_is() { [ "$(jq -r "$1" answer)" = "$2" ]; }
+
 # A fresh database on the test server; prints its URL. Dropped with the suite's server.
 pg_database() {
     local name="e2e_$1_$$"

@@ -28,11 +28,12 @@ write_to() {
         done
     } | psql -qXAt "$url" >writer.$rest.log 2>&1
 }
+has_written() { [ "$(pg "$1" -c "SELECT count(*) FROM items WHERE n > 0 AND id % 10 = $2")" != 0 ]; }
 start_writer() {
     write_to "$@" &
     children+=("$!")
     # it has begun when its first change is there
-    until [ "$(pg "$1" -c "SELECT count(*) FROM items WHERE n > 0 AND id % 10 = $2")" != 0 ]; do :; done
+    until_true has_written "$@"
 }
 stop_writers() {
     touch stop

@@ -5,8 +5,8 @@
 # What is checked stands in tests/npm/openapi.mjs; the validator is installed once for the suite, from the lock file there.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-
-export LOCKSTEP_TOKEN=a-token-that-is-long-enough
+# shellcheck source=daemon.sh disable=SC2154
+. "$(dirname "$0")/daemon.sh"
 
 mkdir "$work/npm"
 cp "$(dirname "$0")"/../npm/{package.json,package-lock.json,openapi.mjs} "$work/npm"
@@ -33,14 +33,10 @@ syncs:
   people: { source: "sqlite:a.db#t", target: "sqlite:b.db#t", key: id }
 YAML
     status 0 lockstep outbox install app.enrollments app.profiles app.progress app.users
-    mkfifo url
-    "$LOCKSTEP" serve --listen 127.0.0.1:0 >url 2>log &
-    children+=("$!")
-    read -r url <url || die "it did not start: $(cat log)"
+    serve
     LOCKSTEP_URL=$url timeout 120 node "$work/npm/openapi.mjs" "$1" >out 2>err ||
         die "$(grep -m1 -E 'Error|assert' err | head -c 900) :: $(tail -n 2 log)"
-    kill "${children[@]}"
-    wait
+    finish
 }
 
 test_the_document_is_openapi_3_1() { described document; }

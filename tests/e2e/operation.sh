@@ -3,41 +3,10 @@
 # operation.sh - the daemon at work is stopped, reloaded and watched: nothing is lost, nothing is sent twice.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=daemon.sh disable=SC2154
+. "$(dirname "$0")/daemon.sh"
 
-export LOCKSTEP_TOKEN=a-token-that-is-long-enough
-daemon=
-url=
-
-serve() {
-    rm -f url
-    mkfifo url
-    "$LOCKSTEP" serve --listen 127.0.0.1:0 >url 2>log &
-    daemon=$!
-    children+=("$daemon")
-    read -r url <url || die "it did not start: $(cat log)"
-}
-# finish SIGNAL: sends it; the daemon ends well.
-finish() {
-    local ended=0
-    kill "-$1" "$daemon"
-    wait "$daemon" || ended=$?
-    [ "$ended" = 0 ] || die "it ended with $ended: $(cat log)"
-}
-ask() {
-    local wanted=$1 method=$2 path=$3 got
-    shift 3
-    got=$(curl -s -o answer -w '%{http_code}' -X "$method" -H 'Content-Type: application/json' -H "Authorization: Bearer $LOCKSTEP_TOKEN" "$@" "$url$path") || true
-    [ "$got" = "$wanted" ] || die "$method $path: $got, not $wanted: $(cat answer)"
-}
-# until_true COMMAND...: looks again and again.
-until_true() {
-    local n=0
-    until "$@"; do
-        sleep 0.05 # the pace of looking
-        n=$((n + 1))
-        [ $n -lt 400 ] || die "not within its time: $* $(tail -n 3 log)"
-    done
-}
+ask_with=(-H 'Content-Type: application/json')
 # A receiver that notes what began in ./began and, when it is answered, in ./received; it answers once the file ./go is there.
 receive() {
     cat >receiver.js <<'JS'
@@ -57,37 +26,33 @@ http.createServer((request, response) => {
     });
 }).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
 JS
-    rm -f port go
-    mkfifo port
+    rm -f go
     : >began
-    : >received
-    node receiver.js &
-    children+=("$!")
-    read -r receiver <port
+    run_receiver receiver.js
 }
 event() { printf '{"id":"%s","type":"profile.updated","resourceId":"%s"}' "$1" "$1"; }
 configure() { printf 'events: { allow: [127.0.0.1] }\nendpoints:\n  crm: { url: "http://127.0.0.1:%s/%s", secret: s, policy: fast }\n' "$receiver" "$1" >lockstep.yaml; }
-lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 
 test_what_is_being_sent_at_the_end_is_finished_and_not_sent_again() {
     receive
     configure a
     serve
     ask 202 POST /api/v1/events -d "[$(event a), $(event b), $(event c)]"
-    until_true lines began 3
+    until_true has_lines began 3
     kill -TERM "$daemon"
-    until_true grep -q 'stopping' log
+    until_log stopping
     touch go
-    wait "$daemon" || die "it ended badly: $(cat log)"
+    wait "$daemon" || die "it ended badly: $(log_end)"
     serve
     for id in a b c; do
         ask 200 GET "/api/v1/events/$id"
         is "$(jq -c '.to[0] | [.state, .attempts]' answer)" '["delivered",1]'
     done
     is "$(sort received | xargs)" '/a a /a b /a c'
-    finish TERM
+    finish
 }
 
+all_came() { [ "$(cut -d' ' -f2 received | sort -u | comm -13 - <(sort acked) | wc -l)" = 0 ]; }
 test_everything_that_was_acknowledged_before_an_orderly_end_is_there() {
     local round i
     receive
@@ -106,15 +71,15 @@ test_everything_that_was_acknowledged_before_an_orderly_end_is_there() {
             done
         ) &
         sender=$!
-        until_true lines acked $((round * 15))
-        finish TERM
+        until_true has_lines acked $((round * 15))
+        finish
         wait $sender || true
     done
     serve
     while read -r id; do ask 200 GET "/api/v1/events/$id"; done <acked
-    until_true eval "[ \"\$(cut -d' ' -f2 received | sort -u | comm -13 - <(sort acked) | wc -l)\" = 0 ]"
+    until_true all_came
     is "$(sort received | uniq -d | head -n 3)" ''
-    finish TERM
+    finish
 }
 
 test_a_reload_moves_an_endpoint_and_a_bad_one_leaves_it() {
@@ -123,21 +88,21 @@ test_a_reload_moves_an_endpoint_and_a_bad_one_leaves_it() {
     configure first
     serve
     ask 202 POST /api/v1/events -d "$(event a)"
-    until_true lines received 1
+    until_true has_lines received 1
     configure second
     kill -HUP "$daemon"
-    until_true grep -q 'again: 0 syncs' log
+    until_log 'again: 0 syncs'
     ask 202 POST /api/v1/events -d "$(event b)"
-    until_true lines received 2
+    until_true has_lines received 2
     configure third
     echo '  broken: { url: "https://10.0.0.1/", secret: s }' >>lockstep.yaml
     kill -HUP "$daemon"
-    until_true grep -q 'stays as it was' log
+    until_log 'stays as it was'
     says log broken 'a private address' lockstep.yaml
     ask 202 POST /api/v1/events -d "$(event c)"
-    until_true lines received 3
+    until_true has_lines received 3
     is "$(xargs <received)" '/first a /second b /second c'
-    finish TERM
+    finish
 }
 
 test_a_reload_brings_types_of_events() {
@@ -147,9 +112,9 @@ test_a_reload_brings_types_of_events() {
     ask 400 POST /api/v1/events -d "$invoice"
     echo 'events: { types: [invoice.*] }' >lockstep.yaml
     kill -HUP "$daemon"
-    until_true grep -q 'again: 0 syncs' log
+    until_log 'again: 0 syncs'
     ask 202 POST /api/v1/events -d "$invoice"
-    finish TERM
+    finish
 }
 
 test_whoever_started_it_is_told_how_it_is() {
@@ -175,7 +140,7 @@ PY
     until_true grep -q WATCHDOG=1 told
     kill -HUP "$daemon"
     until_true grep -q RELOADING=1 told
-    finish TERM
+    finish
     until_true grep -q STOPPING=1 told
     is "$(sed -n 's/^\(READY\|RELOADING\|STOPPING\)=1.*/\1/p' told | xargs)" 'READY RELOADING READY STOPPING'
 }

@@ -19,15 +19,8 @@ endpoints:
 YAML
 }
 # empty: waits until nothing is left in the outbox.
-empty() {
-    local n=0
-    until lockstep outbox status app --json >status.out && jq -e '.waiting == 0' status.out >/dev/null; do
-        sleep 0.05 # the pace of looking
-        n=$((n + 1))
-        [ $n -lt 600 ] || die "not emptied: $(cat status.out) $(tail -n 5 log)"
-    done
-}
-ended() { kill -TERM "$daemon" && wait "$started"; }
+empty() { until_true is_empty; }
+is_empty() { lockstep outbox status app --json >status.out && jq -e '.waiting == 0' status.out >/dev/null; }
 
 test_E9_a_change_and_its_event_are_in_one_transaction() {
     local db
@@ -47,7 +40,7 @@ test_E9_a_change_and_its_event_are_in_one_transaction() {
     is "$(jq -r '[.items[].type] | reverse | join(" ")' answer)" 'enrollment.created enrollment.updated enrollment.deleted'
     ask 200 GET "/api/v1/events/$(jq -r '.items[-1].id' answer)"
     jq -e '.data == {id:1, course:"C", price:9.50, seen:"2026-01-31T12:00:00+00:00"}' answer >/dev/null || die "$(cat answer)"
-    ended
+    finish
     status 0 lockstep outbox remove app.public.enrollments
     says out 'no outbox'
     is "$(pg "$db" -c "SELECT count(*) FROM pg_namespace WHERE nspname = 'lockstep'")" 0
@@ -66,7 +59,7 @@ test_E9_an_sqlite_database_has_an_outbox_too() {
     is "$(jq -r '[.items[] | .type] | reverse | join(" ")' answer)" 'order.created profile.updated profile.updated'
     ask 200 GET "/api/v1/events/$(jq -r '.items[-1].id' answer)"
     jq -e '.resourceId == "a,1" and .resourceType == "order" and .data == {tenant:"a", id:1, note:"it'"'"'s \"new\"", pic:"00FF"}' answer >/dev/null || die "$(cat answer)"
-    ended
+    finish
     status 0 lockstep outbox remove app.profiles 'app.my orders'
     is "$(sqlite3 app.db "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'lockstep%'")" 0
 }
@@ -83,7 +76,7 @@ test_what_is_no_event_is_kept_and_holds_up_nobody() {
     status 0 lockstep outbox status app --json
     says out '"waiting":0,"refused":1'
     says log 'is no event'
-    ended
+    finish
     status 0 lockstep outbox remove app.orders
     says out '1 refused' # not thrown away
 }
@@ -125,22 +118,16 @@ kills() {
     for i in $(seq 1 "$rounds"); do
         serve
         sleep "0.$((RANDOM % 9))" # the moment of the kill, drawn
-        kill -KILL "$daemon"
-        wait "$started" || true
+        kill_daemon
     done
     serve
-    i=0
-    until [ -e written ]; do
-        sleep 0.05 # the pace of looking
-        i=$((i + 1))
-        [ $i -lt 2400 ] || die "the application hangs: $(tail -n 3 writer.log)"
-    done
+    patience=300 until_true [ -e written ]
     empty
     sqlite3 state.db "SELECT resource_id || ' ' || group_concat(type || ':' || json_extract(data, '\$.n'), ' ') FROM (SELECT * FROM events ORDER BY seq) GROUP BY resource_id ORDER BY CAST(resource_id AS int)" >events.txt 2>schema.txt ||
         die "$(cat schema.txt) $(sqlite3 state.db '.schema events')"
     for i in $(seq 1 300); do [ $((i % 3)) = 0 ] || echo "$i order.created:0 order.updated:1 order.updated:2"; done >wanted.txt
     diff wanted.txt events.txt >diff.txt || die "seed $(cat seed): $(head -n 5 diff.txt)"
-    ended
+    finish
 }
 
 test_each_change_in_postgresql_is_one_event_whatever_is_killed() {

@@ -3,9 +3,10 @@
 # packaging.sh - what comes with the program: the systemd unit is hardened and understood, the dashboard shows figures that there are.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=daemon.sh disable=SC2154
+. "$(dirname "$0")/daemon.sh"
 
 packaging=$(cd "$(dirname "$0")/../../packaging" && pwd)
-export LOCKSTEP_TOKEN=a-token-that-is-long-enough
 
 test_the_unit_gives_the_daemon_little_to_misuse() {
     command -v systemd-analyze >/dev/null || return 0
@@ -32,17 +33,13 @@ test_the_unit_holds_no_setting_that_systemd_does_not_know() {
 }
 
 test_every_figure_of_the_dashboard_is_there() {
-    local url daemon metric
+    local metric
     echo 'endpoints: { crm: { url: "https://93.184.216.34/", secret: s, paused: true } }' >lockstep.yaml
-    mkfifo url
-    "$LOCKSTEP" serve --listen 127.0.0.1:0 >url 2>log &
-    daemon=$!
-    children+=("$daemon")
-    read -r url <url || die "it did not start: $(cat log)"
-    until curl -sf "$url/readyz" >/dev/null; do sleep 0.05; done
-    curl -sf -H "Authorization: Bearer $LOCKSTEP_TOKEN" -H 'Content-Type: application/json' \
-        -d '{"type":"profile.updated","resourceId":"1"}' "$url/api/v1/events" >/dev/null
-    curl -sf -H "Authorization: Bearer $LOCKSTEP_TOKEN" "$url/metrics" >metrics
+    serve
+    until_true curl -sf "$url/readyz" -o ready
+    ask 202 POST /api/v1/events -H 'Content-Type: application/json' -d '{"type":"profile.updated","resourceId":"1"}'
+    ask 200 GET /metrics
+    mv answer metrics
     jq -r '.. | .expr? // empty, (.templating?.list[]?.definition? // empty)' "$packaging/grafana-dashboard.json" |
         grep -oE '\b(lockstep|process)_[a-z_]+' | sort -u >named
     [ "$(wc -l <named)" -gt 20 ] || die "$(cat named)"

@@ -71,7 +71,7 @@ cut_while_it_works() {
     serve
     send_all "$1"
     wanted=$((RANDOM % 600 + 20))
-    until [ "$(cat answers.? | wc -c)" -ge $((wanted * 60)) ] || ! kill -0 "${clients[@]}" 2>/dev/null; do :; done
+    until_true answered_or_over $((wanted * 60))
     cp answers.1 seen.1 && cp answers.2 seen.2 && cp answers.3 seen.3 && cp answers.4 seen.4 # read before the cut
     cut_power
     kill -KILL "$daemon" 2>/dev/null || true
@@ -81,6 +81,8 @@ cut_while_it_works() {
     cat seen.? | grep -o '"id":"p[0-9-]*","known":false}' | cut -d'"' -f4 >>acked || true
     plug_in
 }
+# answered_or_over BYTES: so much has been answered, or all of it. $clients: who asks.
+answered_or_over() { [ "$(cat answers.? | wc -c)" -ge "$1" ] || ! kill -0 "${clients[@]}" 2>/dev/null; }
 missing() {
     sqlite3 disk/state.db 'SELECT id FROM events' 2>/dev/null | sort >kept || true
     sort acked | comm -23 - kept
@@ -97,8 +99,7 @@ test_nothing_that_was_acknowledged_is_lost_in_a_cut_of_power() {
         under=()
         serve # it mends what the cut left
         ask 200 GET /healthz
-        kill -TERM "$daemon"
-        wait "$started"
+        finish
         [ -z "$(missing)" ] || die "cut $n: $(missing | head -n 3) were acknowledged and are gone"
         is "$(sort sent | comm -13 - kept | head -n 3)" ''
         is "$(sqlite3 disk/state.db 'PRAGMA integrity_check')" ok
@@ -109,8 +110,7 @@ test_nothing_that_was_acknowledged_is_lost_in_a_cut_of_power() {
     until_quiet
     is "$(sort -u acked | comm -23 - <(cut -d' ' -f1 received | sort -u) | head -n 3)" '' # and each arrives
     status 0 lockstep audit verify
-    kill -TERM "$daemon"
-    wait "$started"
+    finish
 }
 
 test_syncs_that_do_nothing_lose_acknowledged_events_in_a_cut() {
@@ -119,8 +119,7 @@ test_syncs_that_do_nothing_lose_acknowledged_events_in_a_cut() {
     RANDOM=${LOCKSTEP_TEST_SEED:-$$}
     new_disk
     serve # a state that is really there
-    kill -TERM "$daemon"
-    wait "$started"
+    finish
     sync -f disk
     for ((n = 0; n < 5 && lost == 0; n++)); do
         under=(strace -f -qq -o /dev/null -e trace=fdatasync,fsync -e inject=fdatasync,fsync:retval=0)

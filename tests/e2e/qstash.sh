@@ -5,11 +5,10 @@
 # The client is installed once for the suite, from the lock file in tests/npm; what it does stands in tests/npm/qstash.mjs.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=daemon.sh disable=SC2154
+. "$(dirname "$0")/daemon.sh"
 
-export LOCKSTEP_TOKEN=a-token-that-is-long-enough
 export QSTASH_TOKEN=$LOCKSTEP_TOKEN UPSTASH_DISABLE_TELEMETRY=1
-daemon=
-url=
 
 mkdir "$work/npm"
 cp "$(dirname "$0")"/../npm/{package.json,package-lock.json,qstash.mjs} "$work/npm"
@@ -18,21 +17,16 @@ cp "$(dirname "$0")"/../npm/{package.json,package-lock.json,qstash.mjs} "$work/n
     exit 1
 }
 
-serve() {
+# serve_messages: the same, with a state here and deliveries to this machine allowed.
+serve_messages() {
     [ -f lockstep.yaml ] || printf 'state: sqlite:state.db\nevents: { allow: [127.0.0.1] }\n' >lockstep.yaml
-    rm -f url
-    mkfifo url
-    "$LOCKSTEP" serve --listen 127.0.0.1:0 >url 2>log &
-    daemon=$!
-    children+=("$daemon")
-    read -r url <url || die "it did not start: $(cat log)"
+    serve
 }
 # client CASE...: runs them against a daemon of this test.
 client() {
-    [ -n "$url" ] || serve
+    [ -n "$url" ] || serve_messages
     QSTASH_URL=$url timeout 120 node "$work/npm/qstash.mjs" "$@" >out 2>err || die "$(grep -m1 -E 'Error|assert' err) $(grep -m1 -E 'qstash.mjs:[0-9]+' err) :: $(tail -n 3 log)"
-    kill -TERM "$daemon"
-    wait "$daemon" || die "it did not end well: $(tail -n 5 log)" # with sanitizers: nothing leaked either
+    finish # with sanitizers: nothing leaked either
 }
 
 test_a_message_is_delivered_as_it_was_published() { client publish a_destination_arrives_as_it_was_given headers_may_stand_in_the_query; }
@@ -70,11 +64,9 @@ test_it_works_on_a_state_in_postgres() {
 }
 
 test_a_message_outlives_the_daemon() {
-    serve
-    port=1 # nobody listens there
-    curl -sf -X POST -H "Authorization: Bearer $LOCKSTEP_TOKEN" -H 'Upstash-Delay: 1h' -d x "$url/v2/publish/http://127.0.0.1:$port/" >answer
-    kill -KILL "$daemon"
-    wait "$daemon" 2>/dev/null || true
+    serve_messages
+    ask 200 POST /v2/publish/http://127.0.0.1:1/ -H 'Upstash-Delay: 1h' -d x # nobody listens there
+    kill_daemon
     serve
     status 0 lockstep events show "$(jq -r .messageId answer)" --json
     is "$(jq -r '.to[0].state' out)" pending

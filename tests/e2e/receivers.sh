@@ -1,31 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # receivers.sh - signed messages of every scheme sent to a daemon: what they do, what is refused, and that each takes effect once whatever is killed. (no disk)
-#
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=daemon.sh disable=SC2154
+. "$(dirname "$0")/daemon.sh"
 
-export LOCKSTEP_TOKEN=a-token-that-is-long-enough WEBHOOK_SECRET='a secret'
+export WEBHOOK_SECRET='a secret'
 standard_key=whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX
 tests=$(cd "$(dirname "$0")/.." && pwd)
-daemon=
-url=
-
-serve() {
-    trap end_children EXIT # of the test's own shell
-    rm -f url
-    mkfifo url
-    "$LOCKSTEP" serve --listen 127.0.0.1:0 >url 2>>log &
-    daemon=$!
-    children+=("$daemon")
-    read -r url <url || die "it did not start: $(cat log)"
-}
-ask() {
-    local wanted=$1 method=$2 path=$3 got
-    shift 3
-    got=$(curl -s -o answer -w '%{http_code}' -X "$method" -H "Authorization: Bearer $LOCKSTEP_TOKEN" "$@" "$url$path") || true
-    [ "$got" = "$wanted" ] || die "$method $path: $got, not $wanted: $(cat answer) :: $(tail -n 2 log)"
-}
 # The daemon may be at work on it: waits.
 sql() { command sqlite3 -cmd '.timeout 10000' "$@"; }
 # post STATUS RECEIVER HEADER...: sends ./body.
@@ -286,6 +269,9 @@ YAML
     is "$(jq -r .received.applied out)" 1
 }
 
+rows_are() { [ "$(rows)" = "$1" ]; }
+# known RECEIVER: ./body is sent again and has been done.
+known() { documented 200 "$1" && answer_is .data.known true; }
 test_what_cannot_be_done_now_is_done_later() {
     enrollments
     mv app.db away.db
@@ -293,11 +279,8 @@ test_what_cannot_be_done_now_is_done_later() {
     event e1 enrollment.created 1 '{"state":"new"}'
     documented 503 enrollment-changed
     mv away.db app.db
-    until [ "$(rows)" = '1||new| ' ]; do :; done
-    until
-        documented 200 enrollment-changed 2>/dev/null || [ "$(jq -r .data.error.code answer)" = busy ]
-        [ "$(jq -r .data.known answer)" = true ]
-    do :; done
+    until_true rows_are '1||new| '
+    until_true known enrollment-changed
     is "$(jq -r .data.outcome answer)" applied
 }
 
@@ -321,14 +304,14 @@ test_the_official_libraries_accept_what_is_delivered() {
     local port
     npm
     export STANDARD=$standard_key
-    trap end_children EXIT
     node "$work/npm/receivers.mjs" take >taken 2>err &
     children+=("$!")
-    until port=$(head -n 1 taken 2>/dev/null) && [ -n "$port" ]; do :; done
+    until_true has_lines taken 1
+    port=$(head -n 1 taken)
     printf 'state: sqlite:state.db\nevents: { allow: [127.0.0.1] }\nendpoints:\n  a: { url: "http://127.0.0.1:%s/", secret: "${STANDARD}" }\n' "$port" >lockstep.yaml
     serve
     ask 202 POST /api/v1/events -d '{"id":"a","type":"profile.updated","resourceId":"1","data":{"name":"Zoë “quoted”","n":1.0}}'
-    until [ "$(wc -l <taken)" -ge 2 ]; do ask 200 GET /api/v1/events/a; done
+    until_true has_lines taken 2
     is "$(sed -n 2p taken)" 'standard=true documented=true'
 }
 
@@ -356,7 +339,7 @@ const one = async () => {
     while (next < lines.length) {
         const body = lines[next++];
         let answer = null;
-        while (!(answer = await send(body))) await new Promise((resolve) => setImmediate(resolve));
+        while (!(answer = await send(body))) await new Promise((resolve) => setTimeout(resolve, 50));
         fs.appendFileSync('answered', ++sent + ' ' + answer.data.id + ' ' + answer.data.outcome + '\n');
     }
 };
@@ -371,6 +354,9 @@ where() {
     echo "$url" >where.new
     mv where.new where
 }
+# sent_or_over N: so many are answered, or all are.
+sent_or_over() { has_lines answered "$1" || ! kill -0 "$sending" 2>/dev/null; }
+received_is() { [ "$(sql state.db "$1")" = "$2" ]; }
 # 1,000 events, of which the effect can be counted: each inserts a row, and a trigger counts inserts and updates.
 test_each_of_1000_events_takes_effect_once_whatever_is_killed() {
     local i kills=0 moment
@@ -391,10 +377,9 @@ test_each_of_1000_events_takes_effect_once_whatever_is_killed() {
     sender /api/webhooks/enrollment-changed
     while kill -0 "$sending" 2>/dev/null; do
         moment=$(($(wc -l <answered) + 20 + RANDOM % 120))
-        until [ "$(wc -l <answered)" -ge "$moment" ] || ! kill -0 "$sending" 2>/dev/null; do :; done
+        until_true sent_or_over "$moment"
         kill -0 "$sending" 2>/dev/null || break
-        kill -KILL "$daemon"
-        wait "$daemon" 2>/dev/null || true
+        kill_daemon
         kills=$((kills + 1))
         serve
         where
@@ -405,7 +390,7 @@ test_each_of_1000_events_takes_effect_once_whatever_is_killed() {
     is "$(wc -l <answered)" 1000
     is "$(sql app.db 'SELECT count(*), sum(course) FROM enrollments')" '1000|499500'
     is "$(sql app.db 'SELECT what, count(*) FROM effects GROUP BY what')" 'insert|1000'
-    until [ "$(sql state.db 'SELECT count(*) FROM received WHERE state = 0')" = 0 ]; do :; done
+    until_true received_is 'SELECT count(*) FROM received WHERE state = 0' 0
     is "$(sql state.db 'SELECT state, count(*) FROM received GROUP BY state')" '1|1000'
     status 0 lockstep audit list --limit 5000 --json
     is "$(jq -r 'select(.actor == "receiver:enrollment-changed") | .subject' out | sort | uniq -c | awk '$1 != 1' | wc -l)" 0

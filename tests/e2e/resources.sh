@@ -64,15 +64,8 @@ token() {
     post 201 /api/v1/tokens "$(jq -nc --arg role "$1" --arg owner "${2:-}" '{name:("t-" + $role + "-" + $owner), role:$role} + (if $owner == "" then {} else {owner:$owner} end)')"
     token=$(jq -r .token answer)
 }
-empty() {
-    local n=0
-    until lockstep outbox status app --json >status.out && jq -e '.waiting == 0' status.out >/dev/null; do
-        sleep 0.05 # the pace of looking
-        n=$((n + 1))
-        [ $n -lt 600 ] || die "not emptied: $(cat status.out) $(tail -n 5 log)"
-    done
-}
-ended() { kill -TERM "$daemon" && wait "$started"; }
+empty() { until_true is_empty; }
+is_empty() { lockstep outbox status app --json >status.out && jq -e '.waiting == 0' status.out >/dev/null; }
 STAMP='test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}[.][0-9]{3}Z$")'
 
 # An enrollment from its beginning to its end, on either database.
@@ -103,7 +96,7 @@ life() {
     holds '.type == "enrollment.created"' '.resourceType == "enrollment"' '.resourceId == "1"' '.data.course_id == 7'
     ask 200 GET '/api/v1/audit?limit=100'
     holds '[.items[] | select(.action == "POST /api/enrollments" and .detail.outcome == "allowed")] | length == 1' '[.items[] | select(.action == "DELETE /api/enrollments/{id}" and .subject == "/api/enrollments/1" and .detail.outcome == "failed")] | length == 1'
-    ended
+    finish
 }
 test_E7_E9_an_enrollment_in_postgresql_is_created_changed_and_deleted_with_its_events() {
     postgres
@@ -158,7 +151,7 @@ wrongs() {
     empty
     ask 200 GET /api/v1/events
     holds '.items | length == 2' # of what was refused there is no event
-    ended
+    finish
 }
 test_E9_what_is_wrong_is_said_and_nothing_is_written_in_postgresql() {
     postgres
@@ -194,7 +187,7 @@ pages() {
     get 404 /api/progress/a
     get 200 /api/admin/students
     holds '.data.students == []' '.metadata.pagination == {limit:50, count:0, hasMore:false, next:null, page:1, total:0, totalPages:0}'
-    ended
+    finish
 }
 test_E7_lists_come_in_pages_and_by_fields_from_postgresql() {
     postgres
@@ -269,7 +262,7 @@ roles() {
     # The documents know no event of a deleted student, so nothing is deleted.
     delete 422 /api/admin/students/s1
     get 200 /api/admin/students/s1
-    ended
+    finish
 }
 test_E9_users_have_their_own_records_and_students_are_an_admins_in_postgresql() {
     postgres
@@ -295,7 +288,7 @@ test_E9_without_an_event_nothing_is_written() {
     is "$(query 'SELECT id, paid FROM enrollments')" '1|f'
     query 'ALTER TABLE enrollments ENABLE TRIGGER lockstep_outbox'
     patch 200 /api/enrollments/1 '{"paid":true}'
-    ended
+    finish
 }
 
 test_E9_values_of_postgresql_keep_their_digits() {
@@ -308,7 +301,7 @@ test_E9_values_of_postgresql_keep_their_digits() {
     post 400 /api/enrollments '{"user_id":"u1","course_id":3000000000}'
     get 200 '/api/enrollments?price=1234567890.0123456789'
     holds '.data.enrollments | length == 1'
-    ended
+    finish
 }
 
 test_E9_the_preset_events_has_the_configuration_of_its_records() {
@@ -320,7 +313,7 @@ test_E9_the_preset_events_has_the_configuration_of_its_records() {
     serve
     get 404 /api/enrollments
     holds '.data.error.message | contains("surfaces: { events: { enrollments: STORE.COLLECTION } }")'
-    ended
+    finish
     # What it has commented out is a configuration.
     sed -i -E '/^# (stores|surfaces):/,$ s/^# //' lockstep.yaml
     status 0 lockstep outbox install app.public.enrollments app.public.profiles app.public.progress app.public.users
@@ -328,7 +321,7 @@ test_E9_the_preset_events_has_the_configuration_of_its_records() {
     post 200 /api/progress '{"user_id":"u1","course_id":7,"percent":1}'
     holds '.data.event.type == "progress.updated"'
     get 200 /api/admin/students
-    ended
+    finish
 }
 
 test_E9_the_configuration_of_resources_says_what_is_wrong() {
@@ -346,7 +339,7 @@ test_E9_the_configuration_of_resources_says_what_is_wrong() {
     holds '.data.error.message | contains("no field \"whom\"")'
     get 404 /api/progress
     holds '.data.error.message | contains("surfaces")'
-    ended
+    finish
 }
 
 # kills: callers at work on ten records, a daemon that is killed and started again; then the events of each record are those of its life.
@@ -374,17 +367,12 @@ kills() {
     done
     for i in 1 2 3 4 5; do
         sleep "0.$((RANDOM % 9))" # the moment of the kill, drawn
-        kill -KILL "$daemon"
-        wait "$started" || true
+        kill_daemon
         serve
         echo "$url" >where
     done
-    i=0
-    until [ -e done.1 ] && [ -e done.2 ]; do
-        sleep 0.05 # the pace of looking
-        i=$((i + 1))
-        [ $i -lt 2400 ] || die "a caller hangs: $(tail -n 3 log)"
-    done
+    patience=300 until_true [ -e done.1 ]
+    patience=300 until_true [ -e done.2 ]
     empty
     # What the events say is there, against what is there.
     sqlite3 state.db "SELECT resource_id || ' ' || json_extract(data, '\$.course_id') FROM events e WHERE seq = (SELECT max(seq) FROM events WHERE resource_id = e.resource_id) AND type <> 'enrollment.deleted' ORDER BY CAST(resource_id AS int)" >said.txt
@@ -393,7 +381,7 @@ kills() {
     [ "$(wc -l <there.txt)" -ge 80 ] || die "only $(wc -l <there.txt) records"
     is "$(sqlite3 state.db "SELECT count(*) FROM events WHERE type = 'enrollment.created'")" 120
     is "$(sqlite3 state.db "SELECT count(*) FROM (SELECT 1 FROM events GROUP BY resource_id, type HAVING count(*) > 1)")" 0
-    ended
+    finish
 }
 test_E9_a_write_and_its_event_are_both_there_or_neither_whatever_is_killed_in_postgresql() {
     postgres

@@ -4,11 +4,10 @@
 # in the history with its reason. No test waits for a time of day: a schedule is set back (rewind_schedule), and its times have passed. Needs no disk.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=daemon.sh disable=SC2154
+. "$(dirname "$0")/daemon.sh"
 
-export LOCKSTEP_TOKEN=a-token-that-is-long-enough
 rewind=${LOCKSTEP_BUILD_ROOT:?}/tests/rewind_schedule
-daemon=
-url=
 year=$(date -u +%Y)
 
 # Two stores that differ in one record, and schedules in YAML behind `schedules:`.
@@ -20,45 +19,9 @@ configure() {
         printf '  %s\n' "$@"
     } >lockstep.yaml
 }
-# A daemon on a free port; $url and $daemon are set once it is ready.
-serve() {
-    rm -f url
-    mkfifo url
-    "$LOCKSTEP" serve --listen 127.0.0.1:0 >url 2>log &
-    daemon=$!
-    children+=("$daemon")
-    read -r url <url || die "it did not start: $(cat log)"
-}
-finish() {
-    local status=0
-    kill -TERM "$daemon"
-    wait "$daemon" || status=$?
-    [ "$status" = 0 ] || die "it ended with $status: $(cat log)"
-}
-# ask STATUS METHOD PATH [curl's arguments]: the answer is in ./answer.
-ask() {
-    local wanted=$1 method=$2 path=$3 got
-    shift 3
-    got=$(curl -s -o answer -w '%{http_code}' -X "$method" -H "Authorization: Bearer $LOCKSTEP_TOKEN" "$@" "$url$path") || true
-    [ "$got" = "$wanted" ] || die "$method $path: $got, not $wanted: $(cat answer)"
-}
-# until_is WANTED SQL: waits until the state says so.
-until_is() {
-    local n=0 got=
-    until got=$(sqlite3 -cmd '.timeout 10000' state.db "$2" 2>&1) && [ "$got" = "$1" ]; do
-        sleep 0.05 # the pace of looking; what is waited for is the answer
-        n=$((n + 1))
-        [ $n -lt 600 ] || { die "\"$got\" is not \"$1\": $(tail -n 20 log)"; return 1; }
-    done
-}
-until_log() {
-    local n=0
-    until grep -qF -- "$1" log; do
-        sleep 0.05
-        n=$((n + 1))
-        [ $n -lt 600 ] || { die "\"$1\" is not in the log: $(tail -n 20 log)"; return 1; }
-    done
-}
+# state_is WANTED SQL: what the state says; until_is waits until it does.
+state_is() { [ "$(sqlite3 -cmd '.timeout 10000' state.db "$2" 2>&1)" = "$1" ]; }
+until_is() { until_true state_is "$@"; }
 # The firings of a schedule, oldest first.
 firings() { lockstep schedule history "$1" --json | jq -r '"\(.state) \(.times)"' | tac | tr '\n' ','; }
 since() { date -u -d "$1" +%s; }
@@ -302,8 +265,10 @@ test_U15_a_scheduled_run_logs_who_asked_its_number_counts_verdict_and_end() {
 # A schedule at a time of the day that is twelve hours away, so that nothing of it comes by itself meanwhile, and set back by 20 days: 20 times, one after the other.
 daily() { configure "daily: { cron: \"0 $(date -u -d '12 hours' +%-H) * * *\", sync: users, catch_up: all, catch_up_within: 30 d, retries: 20 }"; }
 set_back() { "$rewind" "$LOCKSTEP_STATE" daily "$(since '20 days ago')"; }
-# How many of its times are in the state $1.
-times() { lockstep schedule history daily --limit 1000 --json | jq -s "map(select(.state == \"$1\")) | length"; }
+# How many of the times of a schedule ($2, daily) are in the state $1.
+times() { lockstep schedule history "${2:-daily}" --limit 1000 --json | jq -s "map(select(.state == \"$1\")) | length"; }
+times_are() { [ "$(times "$2" "${3:-daily}")" = "$1" ]; }
+some_succeeded() { [ "$(times succeeded "$1")" -ge "$2" ]; }
 # Each of its times is there once, done, and none began before the one before it was done; what is asked for beyond is a jq condition on the list.
 each_time_once() {
     lockstep schedule history daily --limit 1000 --json >firings
@@ -315,8 +280,17 @@ each_time_once() {
     jq -es "$1" firings >out || die "not $1: $(cat firings)"
 }
 
+# Kills the daemon while one runs, up to eight times; true when all times are done.
+killed_until_done() {
+    if [ $kills -lt 8 ] && [ "$(times running)" = 1 ]; then
+        sleep "0.0$((RANDOM % 10))" # the moment of the kill, not something that is waited for
+        kill_daemon && serve || return 1
+        kills=$((kills + 1))
+    fi
+    times_are 20 succeeded
+}
 test_each_time_is_fired_once_however_often_the_daemon_is_killed() {
-    local kills=0 so_far seed=${LOCKSTEP_TEST_SEED:-$RANDOM}
+    local kills=0 seed=${LOCKSTEP_TEST_SEED:-$RANDOM}
     RANDOM=$seed
     echo "LOCKSTEP_TEST_SEED=$seed"
     daily
@@ -325,16 +299,7 @@ test_each_time_is_fired_once_however_often_the_daemon_is_killed() {
     serve
     until_log '1 made'
     set_back
-    until so_far=$(times succeeded) && [ "$so_far" = 20 ]; do
-        if [ $kills -lt 8 ] && [ "$(times running)" = 1 ]; then
-            sleep "0.0$((RANDOM % 10))" # the moment of the kill, not something that is waited for
-            kill -KILL "$daemon"
-            wait "$daemon" 2>/dev/null || true
-            kills=$((kills + 1))
-            serve
-        fi
-        sleep 0.05 # the pace of looking
-    done
+    until_true killed_until_done
     finish
     [ $kills -gt 0 ] || die "it was never killed while one ran"
     each_time_once "(map(.attempts) | add) <= 20 + $kills and (map(.run) | unique | length) == 20"
@@ -352,7 +317,7 @@ test_two_daemons_on_one_state_fire_each_time_once_also_when_one_is_killed() {
     mv log first.log
     serve
     set_back
-    until [ "$(times succeeded)" = 20 ]; do sleep 0.05; done
+    until_true times_are 20 succeeded
     each_time_once '(map(.attempts) | add) == 20 and (map(.run) | unique | length) == 20'
     is "$(lockstep history --limit 1000 --json | jq -s 'flatten | length')" 20 # no run beside those
     lockstep audit list --limit 1000 --json | jq -es 'flatten | map(select(.action == "sync")) | length == 20 and all(.actor == "schedule:daily")' >out ||
@@ -360,10 +325,10 @@ test_two_daemons_on_one_state_fire_each_time_once_also_when_one_is_killed() {
     # again, with one that dies
     status 0 lockstep schedule create again --cron "0 $(date -u -d '12 hours' +%-H) * * *" --sync users --catch-up all --catch-up-within 30d --retries 20
     "$rewind" "$LOCKSTEP_STATE" again "$(since '20 days ago')"
-    until [ "$(lockstep schedule history again --json --limit 99 | jq -s 'map(select(.state == "succeeded")) | length')" -ge 5 ]; do sleep 0.05; done
+    until_true some_succeeded again 5
     kill -KILL "$first"
     wait "$first" 2>/dev/null || true
-    until [ "$(lockstep schedule history again --json --limit 99 | jq -s 'map(select(.state == "succeeded")) | length')" = 20 ]; do sleep 0.05; done
+    until_true times_are 20 succeeded again
     lockstep schedule history again --json --limit 99 >firings
     is "$(jq -rs 'map(.nominal_at) | unique | length' firings)" 20
     is "$(jq -rs length firings)" 20

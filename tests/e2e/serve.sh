@@ -1,133 +1,92 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # serve.sh - the daemon as a process: start, signals, reload, end, what it refuses, and what it costs while nothing happens.
+# shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-
-export LOCKSTEP_TOKEN=a-token-that-is-long-enough
-daemon=
-url=
-
-# serve ARGUMENTS...: starts a daemon on a free port of loopback; $url and $daemon are set once it is ready.
-serve() {
-    rm -f url log
-    mkfifo url
-    "$LOCKSTEP" serve --listen 127.0.0.1:0 "$@" >url 2>log &
-    daemon=$!
-    children+=("$daemon")
-    read -r url <url || die "it did not start: $(cat log)"
-}
-# finish SIGNAL WANTED: sends the signal; the daemon ends with this status.
-finish() {
-    local status=0
-    kill "-$1" "$daemon"
-    wait "$daemon" || status=$?
-    [ "$status" = "$2" ] || die "it ended with $status, not $2: $(cat log)"
-}
-# ask STATUS PATH [curl's arguments]: the answer is in ./answer. $token: other credentials, or none.
-ask() {
-    local wanted=$1 path=$2 got
-    local -a credentials=(-H "Authorization: Bearer ${token-$LOCKSTEP_TOKEN}")
-    [ -n "${token-x}" ] || credentials=()
-    shift 2
-    got=$(curl -s -o answer -w '%{http_code}' "${credentials[@]}" "$@" "$url$path") || true
-    [ "$got" = "$wanted" ] || die "$path: $got, not $wanted: $(cat answer)"
-}
-# until_log TEXT: waits for a line of the log.
-until_log() {
-    local n=0
-    until grep -qF -- "$1" log; do
-        sleep 0.05 # the pace of looking; what is waited for is the line
-        n=$((n + 1))
-        [ $n -lt 400 ] || die "\"$1\" is not in the log: $(cat log)"
-    done
-}
-
+# shellcheck source=daemon.sh disable=SC2154
+. "$(dirname "$0")/daemon.sh"
 test_it_serves_until_it_is_told_to_stop() {
     serve
-    ask 200 /healthz
+    ask 200 GET /healthz
     until_log "the state is there"
-    ask 200 /readyz
+    ask 200 GET /readyz
     is "$(cat answer)" ready
-    ask 200 /api/v1/health
+    ask 200 GET /api/v1/health
     is "$(jq -r .status answer)" ok
-    finish TERM 0
+    finish
     says log "serves at $url" "stopped"
 }
 
 test_interrupt_ends_it_too() {
     serve
-    finish INT 0
+    finish INT
 }
 
 test_every_log_line_is_json_when_asked_for() {
     serve --log=json --verbose
-    ask 200 /api/v1/version
-    ask 404 "/nothing%22%0A" || ask 400 "/nothing%22%0A"
-    finish TERM 0
+    ask 200 GET /api/v1/version
+    ask 404 GET "/nothing%22%0A" || ask 400 GET "/nothing%22%0A"
+    finish
     jq -es 'all(.time and .level and .message) and length > 3' log >/dev/null || die "$(cat log)"
 }
 
 test_without_a_token_only_public_paths_are_open() {
     serve
-    token='' ask 401 /api/v1/health
-    token=another-token-that-is-long ask 401 /api/v1/health
-    token='' ask 401 /metrics
-    token='' ask 200 /healthz
-    token='' ask 200 /api/v1/version
-    finish TERM 0
+    auth='' ask 401 GET /api/v1/health
+    auth="Authorization: Bearer another-token-that-is-long" ask 401 GET /api/v1/health
+    auth='' ask 401 GET /metrics
+    auth='' ask 200 GET /healthz
+    auth='' ask 200 GET /api/v1/version
+    finish
 }
 
 # first_start: a daemon on a free port, with all that it says in ./said; waits for its link. $url and $link are set.
 first_start() {
     : >said # what an earlier one said is not it
     "$LOCKSTEP" serve --listen 127.0.0.1:0 >said 2>log &
-    daemon=$!
+    started=$!
+    daemon=$started
     children+=("$daemon")
-    local n=0
-    until grep -q '#lsu_' said; do
-        sleep 0.05 # the pace of looking; what is waited for is the line
-        n=$((n + 1))
-        [ $n -lt 400 ] || die "there is no link: $(cat said log)"
-    done
+    until_true grep -q '#lsu_' said
     url=$(sed -n 1p said)
     link=$(sed -n 3p said)
 }
 
 test_the_first_start_prints_a_link_that_makes_the_first_admin() {
     unset LOCKSTEP_TOKEN
-    token=
+    auth=''
     first_start
     is "${link%#*}" "$url/setup"
     lacks log lsu_
     old=$link
-    finish TERM 0
+    finish
     first_start # nobody has used it: there is another, in place of the first
     [ "$link" != "$old" ] || die "the link is the same"
-    ask 200 /setup
+    ask 200 GET /setup
     local json=(-H "Content-Type: application/json")
     local account='"name":"ann","password":"correct horse battery"'
-    ask 403 /api/v1/setup "${json[@]}" -d "{\"secret\":\"${old#*#}\",$account}"
-    ask 201 /api/v1/setup "${json[@]}" -d "{\"secret\":\"${link#*#}\",$account}"
-    ask 403 /api/v1/setup "${json[@]}" -d "{\"secret\":\"${link#*#}\",$account}"
-    ask 200 /api/v1/login "${json[@]}" -c jar -d "{$account}"
-    ask 200 /api/v1/me -b jar
+    ask 403 POST /api/v1/setup "${json[@]}" -d "{\"secret\":\"${old#*#}\",$account}"
+    ask 201 POST /api/v1/setup "${json[@]}" -d "{\"secret\":\"${link#*#}\",$account}"
+    ask 403 POST /api/v1/setup "${json[@]}" -d "{\"secret\":\"${link#*#}\",$account}"
+    ask 200 POST /api/v1/login "${json[@]}" -c jar -d "{$account}"
+    ask 200 GET /api/v1/me -b jar
     is "$(jq -r '.name + " " + .role' answer)" "ann admin"
     csrf=$(jq -r .csrf_token answer)
-    ask 403 /api/v1/tokens -b jar "${json[@]}" -d '{"name":"ci","role":"viewer"}'
-    ask 201 /api/v1/tokens -b jar "${json[@]}" -H "Origin: $url" -H "X-CSRF-Token: $csrf" \
+    ask 403 POST /api/v1/tokens -b jar "${json[@]}" -d '{"name":"ci","role":"viewer"}'
+    ask 201 POST /api/v1/tokens -b jar "${json[@]}" -H "Origin: $url" -H "X-CSRF-Token: $csrf" \
         -d '{"name":"ci","role":"viewer"}'
-    token=$(jq -r .token answer) ask 200 /api/v1/health
+    auth="Authorization: Bearer $(jq -r .token answer)" ask 200 GET /api/v1/health
     local mine=(-b jar -H "Origin: $url" -H "X-CSRF-Token: $csrf")
-    ask 409 /api/v1/users/ann -X DELETE "${mine[@]}"
+    ask 409 DELETE /api/v1/users/ann "${mine[@]}"
     says answer 'last admin'
-    ask 409 /api/v1/users/ann -X PATCH "${mine[@]}" "${json[@]}" -d '{"role":"viewer"}'
-    ask 409 /api/v1/users/ann -X PATCH "${mine[@]}" "${json[@]}" -d '{"state":"disabled"}'
-    ask 200 /api/v1/me -b jar
-    finish TERM 0
+    ask 409 PATCH /api/v1/users/ann "${mine[@]}" "${json[@]}" -d '{"role":"viewer"}'
+    ask 409 PATCH /api/v1/users/ann "${mine[@]}" "${json[@]}" -d '{"state":"disabled"}'
+    ask 200 GET /api/v1/me -b jar
+    finish
     serve # there is somebody now
     until_log "the state is there"
-    ask 200 /readyz
-    finish TERM 0
+    ask 200 GET /readyz
+    finish
     status 0 lockstep user list
     says out ann
 }
@@ -135,14 +94,14 @@ test_the_first_start_prints_a_link_that_makes_the_first_admin() {
 test_what_callers_send_begins_no_line_of_the_log() {
     serve --log=json --verbose
     local forged='%0A{"time":"","level":"error","message":"forged"}' evil=$'x\x1b[31m"}'
-    ask 400 "/nothing$forged" -g
-    ask 400 "/api/v1/audit?actor=x$forged" -g
-    ask 400 "/api/v1/audit?x$forged=1" -g
-    token="a.b$evil" ask 401 /api/v1/health || ask 400 /api/v1/health -H "Authorization: Bearer $evil"
-    ask 400 /api/v1/tokens -X POST -H 'Content-Type: application/json' -d '{"name":"x\u000a\u001b","role":"viewer"}'
-    ask 403 /api/v1/setup -X POST -H 'Content-Type: application/json' \
+    ask 400 GET "/nothing$forged" -g
+    ask 400 GET "/api/v1/audit?actor=x$forged" -g
+    ask 400 GET "/api/v1/audit?x$forged=1" -g
+    auth="Authorization: Bearer a.b$evil" ask 401 GET /api/v1/health || ask 400 GET /api/v1/health -H "Authorization: Bearer $evil"
+    ask 400 POST /api/v1/tokens -H 'Content-Type: application/json' -d '{"name":"x\u000a\u001b","role":"viewer"}'
+    ask 403 POST /api/v1/setup -H 'Content-Type: application/json' \
         -d '{"secret":"x\nforged","name":"a","password":"correct horse battery"}'
-    finish TERM 0
+    finish
     jq -es 'all(.time != "" and .level and .message)' log >/dev/null || die "$(cat log)"
     [ "$(grep -c . log)" = "$(jq -s length log)" ] || die "lines and entries differ"
     lacks log $'\x1b'
@@ -152,22 +111,22 @@ test_what_callers_send_begins_no_line_of_the_log() {
 test_no_secret_of_a_caller_is_kept_or_logged() {
     local json=(-H "Content-Type: application/json") secret
     CRON_SECRET=cron-canary-of-the-test serve --verbose
-    ask 200 /api/v1/health
-    token=wrong-canary-of-the-test ask 401 /api/v1/health
-    token='' ask 401 /api/v1/health -H "x-cron-secret: cron-wrong-canary"
-    token='' ask 403 /api/v1/health -H "x-cron-secret: cron-canary-of-the-test"
-    ask 201 /api/v1/users "${json[@]}" -d '{"name":"ann","role":"viewer","password":"password-canary"}'
+    ask 200 GET /api/v1/health
+    auth="Authorization: Bearer wrong-canary-of-the-test" ask 401 GET /api/v1/health
+    auth='' ask 401 GET /api/v1/health -H "x-cron-secret: cron-wrong-canary"
+    auth='' ask 403 GET /api/v1/health -H "x-cron-secret: cron-canary-of-the-test"
+    ask 201 POST /api/v1/users "${json[@]}" -d '{"name":"ann","role":"viewer","password":"password-canary"}'
     lacks answer canary
-    token='' ask 401 /api/v1/login "${json[@]}" -d '{"name":"ann","password":"another-canary"}'
+    auth='' ask 401 POST /api/v1/login "${json[@]}" -d '{"name":"ann","password":"another-canary"}'
     lacks answer canary
-    token='' ask 200 /api/v1/login "${json[@]}" -c jar -d '{"name":"ann","password":"password-canary"}'
-    ask 201 /api/v1/tokens "${json[@]}" -d '{"name":"ci","role":"viewer"}'
+    auth='' ask 200 POST /api/v1/login "${json[@]}" -c jar -d '{"name":"ann","password":"password-canary"}'
+    ask 201 POST /api/v1/tokens "${json[@]}" -d '{"name":"ci","role":"viewer"}'
     secret=$(jq -r .token answer)
-    token=$secret ask 200 /api/v1/health
-    ask 200 /api/v1/audit
+    auth="Authorization: Bearer $secret" ask 200 GET /api/v1/health
+    ask 200 GET /api/v1/audit
     lacks answer canary
     lacks answer "$secret"
-    finish TERM 0
+    finish
     local place
     place=$(lockstep audit --json >/dev/null && find "$HOME" . -name '*.db*' | sort -u)
     [ -n "$place" ] || die "where is the state?"
@@ -186,10 +145,10 @@ test_a_second_daemon_on_the_state_is_refused() {
     says err "another \`lockstep serve\`"
     status 3 lockstep serve --listen "${url#http://}" --state other.db
     says err "somebody listens"
-    ask 200 /healthz
-    finish KILL 137
+    ask 200 GET /healthz
+    kill_daemon
     serve # a killed one leaves nothing behind
-    finish TERM 0
+    finish
 }
 
 # What only a restart takes is named, and nothing else; what is as it was at the start again is named no more.
@@ -210,31 +169,31 @@ test_a_reload_names_what_needs_a_restart() {
     echo 'state: elsewhere.db' >lockstep.yaml
     kill -HUP "$daemon"
     until_log "the state is another one"
-    finish TERM 0
+    finish
 }
 
 test_a_bad_configuration_is_refused_at_the_start_and_kept_out_later() {
     echo 'server: { hosts: [one.example] }' >lockstep.yaml
     serve
-    ask 200 /api/v1/settings
+    ask 200 GET /api/v1/settings
     is "$(jq -c .hosts answer)" '["one.example"]'
     echo 'server: { hosts: [one.example], nonsense: 1 }' >lockstep.yaml
     kill -HUP "$daemon"
     until_log "stays as it was"
     says log "nonsense"
-    ask 200 /api/v1/settings
+    ask 200 GET /api/v1/settings
     is "$(jq -c .hosts answer)" '["one.example"]'
     echo 'server: { hosts: [two.example] }' >lockstep.yaml
     kill -HUP "$daemon"
     until_log "again: 0 syncs"
-    ask 200 /api/v1/settings
+    ask 200 GET /api/v1/settings
     is "$(jq -c .hosts answer)" '["two.example"]'
     echo 'server: { hosts: [three.example] }' >lockstep.yaml
-    ask 202 /api/v1/settings/reload -X POST
-    until [ "$(grep -c 'again: 0 syncs' log)" = 2 ]; do sleep 0.05; done
-    ask 200 /api/v1/settings
+    ask 202 POST /api/v1/settings/reload
+    until_true eval '[ "$(grep -c "again: 0 syncs" log)" = 2 ]'
+    ask 200 GET /api/v1/settings
     is "$(jq -c .hosts answer)" '["three.example"]'
-    finish TERM 0
+    finish
     echo 'server: { nonsense: 1 }' >lockstep.yaml
     status 2 lockstep serve --listen 127.0.0.1:0
     says err "nonsense"
@@ -245,7 +204,7 @@ test_plain_http_is_for_loopback_only() {
     says err "plain HTTP" "server.tls"
     echo "server: { plain: true, user: $(id -un) }" >lockstep.yaml
     serve --listen 0.0.0.0:0
-    finish TERM 0
+    finish
 }
 
 test_https_by_a_certificate() {
@@ -254,12 +213,12 @@ test_https_by_a_certificate() {
     echo 'server: { tls: { certificate: cert.pem, key: key.pem } }' >lockstep.yaml
     serve
     [[ $url == https://127.0.0.1:* ]] || die "$url"
-    ask 200 /healthz --cacert cert.pem
-    ask 200 /healthz --cacert cert.pem --tls-max 1.2
-    ask 000 /healthz
-    ask 000 /healthz --cacert cert.pem --tls-max 1.1
-    ask 200 /api/v1/health --cacert cert.pem
-    finish TERM 0
+    ask 200 GET /healthz --cacert cert.pem
+    ask 200 GET /healthz --cacert cert.pem --tls-max 1.2
+    ask 000 GET /healthz
+    ask 000 GET /healthz --cacert cert.pem --tls-max 1.1
+    ask 200 GET /api/v1/health --cacert cert.pem
+    finish
     echo 'server: { tls: { certificate: key.pem, key: cert.pem } }' >lockstep.yaml
     status 2 lockstep serve --listen 127.0.0.1:0
     says err "certificate"
@@ -279,8 +238,8 @@ test_root_becomes_the_configured_user() {
     is "$(sed -n 's/^NoNewPrivs:[[:blank:]]*//p' "/proc/$daemon/status")" 1
     until_log "the state is there"
     is "$(stat -c %U state.db)" nobody
-    ask 200 /readyz
-    finish TERM 0
+    ask 200 GET /readyz
+    finish
     echo 'server: { user: nobody-at-all }' >lockstep.yaml
     status 2 lockstep serve --listen 127.0.0.1:0 --state other.db
     says err "no user nobody-at-all"
@@ -294,7 +253,7 @@ test_root_serves_other_machines_only_when_that_is_asked_for() {
     [ ! -e state.db ] || die "the state was opened"
     echo 'server: { plain: true, user: root }' >lockstep.yaml
     serve --listen 0.0.0.0:0
-    finish TERM 0
+    finish
 }
 
 test_it_serves_while_its_state_is_down() {
@@ -302,19 +261,19 @@ test_it_serves_while_its_state_is_down() {
     free=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])' 2>/dev/null || echo 1)
     serve --state "postgres://nobody@127.0.0.1:$free/nothing"
     until_log "cannot be reached"
-    ask 200 /healthz
-    ask 503 /readyz
-    ask 200 /api/v1/health
+    ask 200 GET /healthz
+    ask 503 GET /readyz
+    ask 200 GET /api/v1/health
     is "$(jq -r '.status, .state.healthy' answer | xargs)" "degraded false"
-    ask 503 /api/v1/settings/reload -X POST || ask 409 /api/v1/settings/reload -X POST
-    finish TERM 0
+    ask 503 POST /api/v1/settings/reload || ask 409 POST /api/v1/settings/reload
+    finish
 }
 
 test_metrics_are_what_prometheus_reads() {
     serve
-    ask 200 /api/v1/version
-    ask 404 /nothing
-    ask 200 /metrics
+    ask 200 GET /api/v1/version
+    ask 404 GET /nothing
+    ask 200 GET /metrics
     says answer 'lockstep_build_info{version=' 'process_resident_memory_bytes ' \
         'lockstep_http_requests_total{method="GET",route="/api/v1/version",status="2xx"} 1' \
         'lockstep_http_requests_total{method="",route="",status="4xx"} 1'
@@ -331,11 +290,11 @@ test_metrics_are_what_prometheus_reads() {
         }
         { exit 1 }
         END { if (n < 20) exit 1 }' answer || die "$(cat answer)"
-    finish TERM 0
+    finish
     echo 'server: { metrics: public }' >lockstep.yaml
     serve
-    token='' ask 200 /metrics
-    finish TERM 0
+    auth='' ask 200 GET /metrics
+    finish
 }
 
 run_tests

@@ -3,38 +3,12 @@
 # surfaces.sh - presets and the documented paths, against the daemon and PostgreSQL, each test named by a requirement. Needs no disk.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=daemon.sh disable=SC2154
+. "$(dirname "$0")/daemon.sh"
 
 unset DATABASE_URL SUPABASE_DB_URL NEXT_PUBLIC_SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY REPLICA_DATABASE_URL SLAVE_DATABASE_URL
 unset SYNC_WEBHOOK_URLS WEBHOOK_SECRET CRON_SECRET NEXTAUTH_SECRET
 
-export LOCKSTEP_TOKEN=an-admin-token-that-is-long
-daemon=
-url=
-
-# serve: starts a daemon on a free port of loopback; $url and $daemon are set once it is ready.
-serve() {
-    rm -f url log
-    mkfifo url
-    "$LOCKSTEP" serve --listen 127.0.0.1:0 >url 2>log &
-    daemon=$!
-    children+=("$daemon")
-    read -r url <url || die "it did not start: $(cat log)"
-}
-finish() {
-    local status=0
-    kill -TERM "$daemon"
-    wait "$daemon" || status=$?
-    [ "$status" = 0 ] || die "the daemon ended with $status: $(tail -n 5 log)"
-}
-# ask STATUS METHOD PATH [curl's arguments]: the answer is in ./answer. $auth: the header of the credentials, "" for none.
-ask() {
-    local wanted=$1 method=$2 path=$3 got
-    local -a credentials=(-H "${auth-Authorization: Bearer $LOCKSTEP_TOKEN}")
-    [ -n "${auth-x}" ] || credentials=()
-    shift 3
-    got=$(curl -s -o answer -w '%{http_code}' -X "$method" "${credentials[@]}" "$@" "$url$path") || true
-    [ "$got" = "$wanted" ] || die "$method $path: $got, not $wanted: $(head -c 500 answer) $(grep -E -m 12 "ERROR|runtime error|  #[0-9]" log)"
-}
 # post STATUS PATH JSON [curl's arguments]
 post() {
     local wanted=$1 path=$2 body=$3
@@ -326,7 +300,7 @@ s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), H)
 print(s.server_port, flush=True)
 s.serve_forever()' >port &
     children+=($!)
-    until [ -s port ]; do sleep 0.05; done # the pace of looking
+    until_true has_lines port 1
     refuser=$(cat port)
     export SYNC_WEBHOOK_URLS="http://127.0.0.1:$refuser/hook"
     printf '{}\n' >lockstep.yaml
@@ -334,13 +308,7 @@ s.serve_forever()' >port &
     # Three events have 9 attempts; a tenth that fails would open the breaker, and its event wait.
     for e in enrollment.created enrollment.created; do status 0 lockstep events emit --type $e --resource "r-$e"; done
     post 202 /api/v1/events '{"type":"progress.updated","resourceId":"p1"}'
-    auth="Authorization: Bearer $LOCKSTEP_TOKEN"
-    local n=0
-    until ask 200 GET /api/sync/status && jq -e '.data.failed == 3' answer >/dev/null; do
-        sleep 0.05 # the pace of looking
-        n=$((n + 1))
-        [ $n -lt 400 ] || die "not given up: $(cat answer)"
-    done
+    until_true asked GET /api/sync/status .data.failed 3
     ask 200 GET /api/sync/health
     holds '.data.healthy == false' '.data.failureRate == 1' '.data.recentFailures == 3' '.data.failureStats.totalFailures == 3' '.data.failureStats.failuresByType == {"enrollment.created":2, "progress.updated":1}' '.data.failureStats.failuresByResource == {enrollment:2, progress:1}'
     holds '.data.failures | length == 3' '.data.failures[0] | .eventType == "progress.updated" and .resourceId == "p1" and (.error | length) > 0'
@@ -426,7 +394,7 @@ test_P1_a_call_of_qstash_is_verified_and_scheduled() {
 }
 
 test_P9_a_call_again_joins_the_run_that_goes_on_and_learns_its_result() {
-    local subject=https://app.example.com$R first
+    local subject=https://app.example.com$R first caller
     export QSTASH_CURRENT_SIGNING_KEY=sig_current_key_that_is_long QSTASH_NEXT_SIGNING_KEY=sig_next_key_that_is_long NEXT_PUBLIC_APP_URL=https://app.example.com
     replica
     serve
@@ -436,12 +404,16 @@ test_P9_a_call_again_joins_the_run_that_goes_on_and_learns_its_result() {
     children+=($!)
     exec 4>hold
     printf "BEGIN; UPDATE jobs SET title = 'old' WHERE id = 1; SELECT 'held';\n" >&4
-    until grep -q held holder; do sleep 0.05; done # the pace of looking
+    until_true grep -q held holder
+    # Who called first gives up while it does.
     auth="Upstash-Signature: $(qstash sig_current_key_that_is_long "$subject" '')"
-    curl -s -o first -m 2 -X POST -H "$auth" -H 'Upstash-Message-Id: msg_1' "$url$R" && die "the run did not wait"
+    curl -s -o first -X POST -H "$auth" -H 'Upstash-Message-Id: msg_1' "$url$R" &
+    caller=$!
     unset auth
-    ask 200 GET /api/v1/runs/active
+    until_true asked GET /api/v1/runs/active '.items | length' 1
     first=$(jq -r '.items[0].id' answer)
+    kill $caller || die "the run did not wait"
+    wait $caller 2>/dev/null || true
     auth="Upstash-Signature: $(qstash sig_current_key_that_is_long "$subject" '')"
     curl -s -o second -X POST -H "$auth" -H 'Upstash-Message-Id: msg_1' -H 'Upstash-Retried: 1' "$url$R" &
     second=$!
@@ -529,7 +501,7 @@ s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), H)
 print(s.server_port, flush=True)
 s.serve_forever()' >project.port &
     children+=($!)
-    until [ -s project.port ]; do sleep 0.05; done # the pace of looking
+    until_true has_lines project.port 1
     project=http://127.0.0.1:$(cat project.port)
 }
 
