@@ -344,9 +344,10 @@ enum ls_code ls_compare(struct ls_job *job, const struct ls_compare_options *opt
         ls_compare_choose(job, &cmp.options, &cmp.mem, &c);
         ls_compare_say_choice(&c, ret);
         ls_compare_set_family(&c, ret);
-        rc = c.path == LS_PATH_KEYS ? ls_compare_some_keys(job, job->only_key_count, job->only_keys,
-                                                           true, hooks, fn, ctx, ret, err)
-                                    : scan_and_compare(&cmp, fn, ctx, err);
+        rc = c.path == LS_PATH_KEYS
+                 ? ls_compare_some_keys(job, job->only_key_count, job->only_keys, true,
+                                        cmp.options.every, hooks, fn, ctx, ret, err)
+                 : scan_and_compare(&cmp, fn, ctx, err);
     }
     ls_arena_done(&cmp.mem);
     ls_memory_trim();
@@ -395,7 +396,7 @@ enum ls_code ls_compare_keys(struct ls_job *job, size_t key_count, const struct 
     ls_compare_set_family(&c, ret);
     rc = note_positions(job, &mem, ret, err);
     if (rc == LS_OK)
-        rc = ls_compare_some_keys(job, key_count, keys, false, hooks, fn, ctx, ret, err);
+        rc = ls_compare_some_keys(job, key_count, keys, false, false, hooks, fn, ctx, ret, err);
     ls_arena_done(&mem);
     return rc;
 }

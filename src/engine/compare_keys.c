@@ -101,10 +101,8 @@ static enum ls_code compare_found(struct by_keys *b, const struct ls_reader_reco
     count(b, LS_SIDE_SOURCE, s);
     count(b, LS_SIDE_TARGET, t);
     status = ls_pair_status(b->job, s->values, t->values);
-    if (status != LS_IN_SYNC)
-        return b->fn(b->ctx, status, s, t, err);
-    b->totals->in_sync++;
-    return LS_OK;
+    b->totals->in_sync += status == LS_IN_SYNC;
+    return status != LS_IN_SYNC || b->totals->every ? b->fn(b->ctx, status, s, t, err) : LS_OK;
 }
 
 static enum ls_code compare_part(struct by_keys *b, size_t count, const struct ls_value *keys,
@@ -149,11 +147,11 @@ static enum ls_code report_pair(void *ctx, enum ls_status status,
 }
 
 enum ls_code ls_compare_some_keys(const struct ls_job *job, size_t key_count,
-                                  const struct ls_value *keys, bool sifts,
+                                  const struct ls_value *keys, bool sifts, bool every,
                                   const struct ls_hooks *hooks, ls_difference_fn *fn, void *ctx,
                                   struct ls_compare_result *ret, struct ls_error *err)
 {
-    struct ls_merge_totals totals = {0};
+    struct ls_merge_totals totals = {.every = every};
     struct report report = {.job = job, .fn = fn, .ctx = ctx, .count = ret->count};
     struct by_keys b = {.job = job,
                         .hooks = hooks,
