@@ -5,6 +5,7 @@
  * was made, here or on another node, gets everything that is accepted from then on. */
 #include "event/intake.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,9 @@ struct routes {
 struct ls_intake {
     struct ls_queue *queue;
     struct routes *routes; /* the queue's thread's; NULL: none */
+    pthread_mutex_t lock;  /* of both below */
+    ls_intake_fn *heard;
+    void *heard_ctx;
 };
 
 static void free_routes(struct routes *routes)
@@ -39,6 +43,7 @@ enum ls_code ls_intake_open(struct ls_queue *queue, struct ls_intake **ret, stru
     if (!in)
         return ls_error_nomem(err);
     in->queue = queue;
+    (void)pthread_mutex_init(&in->lock, NULL);
     *ret = in;
     return LS_OK;
 }
@@ -48,7 +53,16 @@ void ls_intake_close(struct ls_intake *in)
     if (!in)
         return;
     free_routes(in->routes);
+    (void)pthread_mutex_destroy(&in->lock);
     free(in);
+}
+
+void ls_intake_listen(struct ls_intake *in, ls_intake_fn *fn, void *ctx)
+{
+    (void)pthread_mutex_lock(&in->lock);
+    in->heard = fn;
+    in->heard_ctx = ctx;
+    (void)pthread_mutex_unlock(&in->lock);
 }
 
 struct ls_queue *ls_intake_queue(struct ls_intake *in)
@@ -149,6 +163,10 @@ static void tell(struct ls_queue_task *task, enum ls_code rc, const struct ls_er
 {
     struct batch *b = (struct batch *)task;
 
+    (void)pthread_mutex_lock(&b->intake->lock);
+    if (rc == LS_OK && b->intake->heard)
+        b->intake->heard(b->intake->heard_ctx, &b->accepted);
+    (void)pthread_mutex_unlock(&b->intake->lock);
     b->done(&b->accepted, rc, err);
     free_batch(b);
 }

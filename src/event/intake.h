@@ -21,6 +21,12 @@ void ls_intake_close(struct ls_intake *intake);
 /* Its queue, borrowed: for messages, which need no endpoints to be told. */
 struct ls_queue *ls_intake_queue(struct ls_intake *intake);
 
+struct ls_accepted;
+/* Somebody to be told of all that is accepted, once it is on disk, before whoever handed it in is; fn NULL: nobody any more, and fn is not running. Any thread; fn runs on
+ * the queue's. */
+typedef void ls_intake_fn(void *ctx, const struct ls_accepted *accepted);
+void ls_intake_listen(struct ls_intake *intake, ls_intake_fn *fn, void *ctx);
+
 /* Events that were handed in together: all are accepted, or none. */
 struct ls_accepted {
     size_t count;

@@ -34,6 +34,7 @@ struct ls_resource {
         *user; /* the field that names whose record it is; NULL: user_id, where there is one */
     size_t write_count;
     const char *const *writes; /* fields that users may set of their own records */
+    bool no_event;             /* a write needs none: somebody else tells of it */
 };
 
 /* Fields that have values: which record is meant, which are looked for, what is written. */

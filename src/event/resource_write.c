@@ -259,8 +259,11 @@ static enum ls_code need_event(struct ls_records *r, int64_t mark, bool deletion
 {
     const char *word = ls_resource_words(r->resource->kind)->type;
     struct ls_outbox_event event;
-    enum ls_code rc = ls_outbox_written(r->db, mark, ret->record.event_id, r->mem, &event, err);
+    enum ls_code rc;
 
+    if (r->resource->no_event)
+        return LS_OK;
+    rc = ls_outbox_written(r->db, mark, ret->record.event_id, r->mem, &event, err);
     if (rc != LS_OK)
         return rc;
     ret->event = event.id;
@@ -342,7 +345,7 @@ static enum ls_code in_transaction(struct ls_records *r, const struct ls_records
     struct ls_found before[2];
     size_t count = 0;
     int64_t mark = 0;
-    enum ls_code rc = ls_outbox_mark(r->db, &mark, err);
+    enum ls_code rc = r->resource->no_event ? LS_OK : ls_outbox_mark(r->db, &mark, err);
 
     if (rc == LS_CONFIG)
         return no_outbox(r, err);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "lockstep.h"
 #include "server/handler.h"
+#include "server/watch.h"
 
 /* ---- a message ---- */
 
@@ -120,6 +121,9 @@ static enum ls_code take(struct ls_call *call, const struct ls_receiver **ret_re
         if (rc == LS_DATA)
             ret->status = 400;
     }
+    if (rc == LS_OK && ret_reception->state == LS_RECEIVED_APPLIED && !ret_reception->known)
+        ls_watch_message(call->server->watch, *ret_receiver, ret_reception->type,
+                         ret_reception->resource);
     if (rc == LS_OK && status_of(*ret_receiver, ret_reception->state) >= 400)
         rc = refuse(*ret_receiver, ret_reception, call, ret, err);
     return rc;

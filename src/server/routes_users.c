@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "server/surface.h"
+#include "server/users.h"
 #include "state/schedules.h"
 
 #define USERS_MAX 10000 /* in one answer */
@@ -18,54 +19,18 @@
 
 /* ---- which sync ---- */
 
-struct users {
-    const char *sync;
-    bool swapped; /* the local database is the target */
-};
-
-static enum ls_code find_sync(struct ls_call *call, struct users *u, struct ls_response *ret,
+static enum ls_code find_sync(struct ls_call *call, struct ls_users *u, struct ls_response *ret,
                               struct ls_error *err)
 {
-    const struct ls_config *config = call->ls->config;
-
-    u->sync = "users";
-    if (config && config->surfaces.users) {
-        u->sync = config->surfaces.users;
-        u->swapped = config->surfaces.users_are_target;
+    if (ls_users_find(call->ls->config, u))
         return LS_OK;
-    }
-    for (size_t i = 0; config && i < config->sync_count; i++)
-        if (strcmp(config->names[i], u->sync) == 0)
-            return LS_OK;
-    return ls_refuse(ret, 404, err, LS_NOT_FOUND,
-                     "no sync of users is configured. Name it under surfaces: users, or write a "
-                     "configuration by `lockstep init --preset users`");
+    return ls_refuse(ret, 404, err, LS_NOT_FOUND, LS_USERS_NONE);
 }
 
-/* ---- statuses ---- */
+/* ---- counts ---- */
 
-struct status_words {
-    const char *engine, *word, *label;
-};
-
-static const struct status_words *words_of(const struct users *u, const char *status)
-{
-    static const struct status_words words[] = {
-        {"in_sync", "in_sync", "In Sync"},
-        {"source_only", "local_only", "Local Only"},
-        {"target_only", "supabase_only", "Supabase Only"},
-        {"inconsistent", "inconsistent", "Inconsistent"}, /* last: anything else is shown so */
-    };
-    size_t i = 0;
-
-    while (i < 3 && strcmp(words[i].engine, status) != 0)
-        i++;
-    if (u->swapped && (i == 1 || i == 2))
-        i = 3 - i;
-    return &words[i];
-}
-
-static void write_counts(struct ls_buf *out, const struct users *u, const struct lockstep_status *s)
+static void write_counts(struct ls_buf *out, const struct ls_users *u,
+                         const struct lockstep_status *s)
 {
     const uint64_t inconsistent = s->inconsistent + s->moving + s->conflict;
     const uint64_t issues = s->source_only + s->target_only + inconsistent;
@@ -83,107 +48,11 @@ static void write_counts(struct ls_buf *out, const struct users *u, const struct
     ls_write_close(out, '}');
 }
 
-/* ---- a user ---- */
-
-static const char *value_of(const struct lockstep_difference *d, const char *name)
-{
-    for (size_t i = 0; i < d->field_count; i++)
-        if (strcmp(d->fields[i].name, name) == 0)
-            return d->fields[i].source ? d->fields[i].source : d->fields[i].target;
-    return NULL;
-}
-
-static void write_side(struct ls_buf *out, const struct lockstep_difference *d, const char *name,
-                       bool target)
-{
-    const bool there = strcmp(d->status, target ? "source_only" : "target_only") != 0;
-
-    if (!there) {
-        ls_write_null(out, name);
-        return;
-    }
-    ls_write_open(out, name, '{');
-    for (size_t i = 0; i < d->field_count; i++)
-        ls_write_text(out, d->fields[i].name, target ? d->fields[i].target : d->fields[i].source);
-    ls_write_close(out, '}');
-}
-
-static const char *or_nothing(const char *text)
-{
-    return text ? text : "nothing";
-}
-
-/* One issue for each field that differs, or one for the side that lacks the user. */
-static void write_issues(struct ls_buf *out, const struct users *u,
-                         const struct lockstep_difference *d, struct ls_arena *mem)
-{
-    const struct status_words *w = words_of(u, d->status);
-
-    ls_write_open(out, "issues", '[');
-    if (strcmp(w->word, "local_only") == 0)
-        ls_write_text(out, NULL, "exists in the local database but not in Supabase");
-    if (strcmp(w->word, "supabase_only") == 0)
-        ls_write_text(out, NULL, "exists in Supabase but not in the local database");
-    for (size_t i = 0; i < d->field_count && strcmp(w->word, "inconsistent") == 0; i++) {
-        const struct lockstep_field *f = &d->fields[i];
-
-        if (f->differs)
-            ls_write_text(out, NULL,
-                          ls_arena_printf(mem, "%s: %s locally, %s in Supabase", f->name,
-                                          or_nothing(u->swapped ? f->target : f->source),
-                                          or_nothing(u->swapped ? f->source : f->target)));
-    }
-    if (strcmp(d->status, "moving") == 0)
-        ls_write_text(out, NULL, "changed while it was being looked at");
-    if (strcmp(d->status, "conflict") == 0)
-        ls_write_text(out, NULL, "changed on both sides");
-    ls_write_close(out, ']');
-}
-
-static void write_differences(struct ls_buf *out, const struct users *u,
-                              const struct lockstep_difference *d)
-{
-    ls_write_open(out, "differences", '[');
-    for (size_t i = 0; i < d->field_count; i++) {
-        const struct lockstep_field *f = &d->fields[i];
-
-        if (!f->differs || !f->name || strcmp(words_of(u, d->status)->word, "inconsistent") != 0)
-            continue;
-        ls_write_open(out, NULL, '{');
-        ls_write_text(out, "field", f->name);
-        ls_write_text(out, "local", u->swapped ? f->target : f->source);
-        ls_write_text(out, "supabase", u->swapped ? f->source : f->target);
-        ls_write_close(out, '}');
-    }
-    ls_write_close(out, ']');
-}
-
-/* The members of an entry, without its braces. */
-static void write_user(struct ls_buf *out, const struct users *u,
-                       const struct lockstep_difference *d)
-{
-    const struct status_words *w = words_of(u, d->status);
-    struct ls_arena mem;
-
-    ls_arena_init(&mem, 0);
-    ls_write_text(out, "id", value_of(d, "id"));
-    ls_write_text(out, "email", value_of(d, "email"));
-    ls_write_text(out, "name", value_of(d, "name"));
-    ls_write_text(out, "status", w->word);
-    ls_write_text(out, "label", w->label);
-    ls_write_bool(out, "inSync", strcmp(w->word, "in_sync") == 0);
-    write_side(out, d, "local", u->swapped);
-    write_side(out, d, "supabase", !u->swapped);
-    write_issues(out, u, d, &mem);
-    write_differences(out, u, d);
-    ls_arena_done(&mem);
-}
-
 /* ---- looking ---- */
 
 /* Entries as they come: what is in sync first, so they are kept apart. */
 struct list {
-    const struct users *u;
+    const struct ls_users *u;
     struct ls_buf off, well;
     size_t off_count, well_count;
     bool single; /* the members of one user, nothing around them */
@@ -200,7 +69,7 @@ static bool add_user(void *ctx, const struct lockstep_difference *d)
         return true;
     if (!list->single)
         ls_write_open(out, NULL, '{');
-    write_user(out, list->u, d);
+    ls_users_write(out, list->u, d);
     if (!list->single)
         ls_write_close(out, '}');
     return true;
@@ -219,7 +88,7 @@ static enum ls_code look(struct ls_call *call, struct list *list, const char *on
     return code == LOCKSTEP_OK || code == LOCKSTEP_DIFFERENT ? LS_OK : ls_call_failed(&error, err);
 }
 
-static void begin_list(struct list *list, const struct users *u)
+static void begin_list(struct list *list, const struct ls_users *u)
 {
     *list = (struct list){.u = u};
     ls_buf_init(&list->off, 0);
@@ -240,8 +109,8 @@ static void put(struct ls_buf *out, struct ls_buf *part)
     out->failed = out->failed || part->failed;
 }
 
-static enum ls_code get_status(struct ls_call *call, const struct users *u, struct ls_response *ret,
-                               struct ls_error *err)
+static enum ls_code get_status(struct ls_call *call, const struct ls_users *u,
+                               struct ls_response *ret, struct ls_error *err)
 {
     struct lockstep_status status = {0};
     struct list list;
@@ -272,8 +141,8 @@ static enum ls_code get_status(struct ls_call *call, const struct users *u, stru
 static bool add_issue(void *ctx, const struct lockstep_difference *d)
 {
     struct list *list = ctx;
-    const struct status_words *w = words_of(list->u, d->status);
-    const char *who = value_of(d, "email");
+    const struct ls_users_words *w = ls_users_words(list->u, d->status);
+    const char *who = ls_users_value(d, "email");
     struct ls_buf line;
 
     if (list->off_count++ >= ISSUES_MAX)
@@ -289,7 +158,7 @@ static bool add_issue(void *ctx, const struct lockstep_difference *d)
     return true;
 }
 
-static void write_recommendations(struct ls_buf *out, const struct users *u,
+static void write_recommendations(struct ls_buf *out, const struct ls_users *u,
                                   const struct lockstep_status *s)
 {
     const uint64_t local = u->swapped ? s->target_only : s->source_only;
@@ -310,7 +179,7 @@ static void write_recommendations(struct ls_buf *out, const struct users *u,
     ls_write_close(out, ']');
 }
 
-static enum ls_code get_validation(struct ls_call *call, const struct users *u,
+static enum ls_code get_validation(struct ls_call *call, const struct ls_users *u,
                                    struct ls_response *ret, struct ls_error *err)
 {
     struct lockstep_status status = {0};
@@ -340,7 +209,7 @@ static enum ls_code get_validation(struct ls_call *call, const struct users *u,
 static enum ls_code get_sync(struct ls_call *call, struct ls_response *ret, struct ls_error *err)
 {
     const char *action = ls_request_query(call->request, "action");
-    struct users u = {0};
+    struct ls_users u = {0};
     enum ls_code rc = find_sync(call, &u, ret, err);
 
     if (rc != LS_OK)
@@ -369,7 +238,7 @@ static enum ls_code get_user_exists(struct ls_call *call, struct ls_response *re
 {
     const char *email = ls_request_query(call->request, "email"), *only = NULL;
     struct lockstep_status status = {0};
-    struct users u = {0};
+    struct ls_users u = {0};
     struct list list;
     struct ls_buf out;
     enum ls_code rc = find_sync(call, &u, ret, err);
@@ -423,7 +292,7 @@ struct wish {
     struct ls_texts force;
 };
 
-static enum ls_code sync_user(struct ls_call *call, const struct users *u, const char *email,
+static enum ls_code sync_user(struct ls_call *call, const struct ls_users *u, const char *email,
                               struct ls_run_wish *wish, struct ls_response *ret,
                               struct ls_error *err)
 {
@@ -452,7 +321,7 @@ static enum ls_code post_sync(struct ls_call *call, struct ls_response *ret, str
         {"force", LS_MEMBER_TEXTS, offsetof(struct wish, force), false},
     };
     struct wish w = {0};
-    struct users u = {0};
+    struct ls_users u = {0};
     struct ls_run_wish wish = {.kind = "sync"};
     enum ls_code rc = ls_body_read(call, members, sizeof members / sizeof *members, &w, err);
 
@@ -539,7 +408,7 @@ static enum ls_code write_schedule(struct ls_call *call, struct ls_buf *out, con
 static enum ls_code get_scheduled(struct ls_call *call, struct ls_response *ret,
                                   struct ls_error *err)
 {
-    struct users u = {0};
+    struct ls_users u = {0};
     struct ls_buf out;
     enum ls_code rc = find_sync(call, &u, ret, err);
 
@@ -560,7 +429,7 @@ static enum ls_code post_scheduled(struct ls_call *call, struct ls_response *ret
                                    struct ls_error *err)
 {
     struct ls_run_wish wish = {.kind = "sync"};
-    struct users u = {0};
+    struct ls_users u = {0};
     enum ls_code rc = find_sync(call, &u, ret, err);
 
     wish.sync = u.sync;

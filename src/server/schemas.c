@@ -191,6 +191,7 @@ const struct ls_schema_text ls_schemas[] = {
     {"UserSyncStatus",
      "{success:b summary:@UserCounts users?:[@SyncedUser] truncated?:b isValid?:b "
      "issues?:[s] recommendations?:[s] timestamp:t}"},
+    {"UserEdited", "{success:b message:s isValid:b id:s| user:o| run:o timestamp:t}"},
     {"UserSyncRequest", "!{action:s email?:s force?:@Texts}"},
     {"UserSyncResult", "{success:b message:s run?:@Run timestamp:t}"},
     {"ScheduledSyncStatus", "{success:b enabled:b nextRun:t| schedule:o| isRunning:b jobNumber:i "

@@ -22,11 +22,13 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "event/intake.h"
 #include "server/head.h"
 #include "server/login.h"
 #include "server/openapi.h"
 #include "server/problem.h"
 #include "server/waits.h"
+#include "server/watch.h"
 
 #define BODY_MAX ((size_t)1 << 20)
 #define LISTENERS 1000 /* of Server-Sent Events at once */
@@ -601,6 +603,27 @@ static void fill_defaults(struct ls_server_options *o)
     }
 }
 
+/* On the queue's thread. */
+static void on_events(void *ctx, const struct ls_accepted *accepted)
+{
+    struct ls_server *server = ctx;
+
+    for (size_t i = 0; i < accepted->count; i++)
+        if (!accepted->known[i])
+            ls_watch_event(server->watch, accepted->events[i].type,
+                           accepted->events[i].resource_id);
+}
+
+static enum ls_code watch_users(struct ls_server *server, struct ls_error *err)
+{
+    server->watch = ls_watch_new(server->setup, server->look, server->hub);
+    if (!server->watch)
+        return ls_error_nomem(err);
+    if (server->options.intake)
+        ls_intake_listen(server->options.intake, on_events, server);
+    return LS_OK;
+}
+
 static enum ls_code start(struct ls_server *server, struct ls_error *err)
 {
     const struct ls_server_options *o = &server->options;
@@ -628,6 +651,8 @@ static enum ls_code start(struct ls_server *server, struct ls_error *err)
         rc = ls_runs_open(server->setup, server->hub, o->run_threads, o->queue, &server->runs, err);
     if (rc == LS_OK)
         rc = ls_waits_open(server->setup, WAITS, &server->waits, err);
+    if (rc == LS_OK)
+        rc = watch_users(server, err);
     if (rc == LS_OK)
         rc = ls_http_open(&o->http, &owner, &server->http, err);
     return rc;
@@ -713,9 +738,12 @@ void ls_server_close(struct ls_server *server)
         return;
     ls_server_quiesce(server);
     ls_server_cancel(server);
+    if (server->watch && server->options.intake)
+        ls_intake_listen(server->options.intake, NULL, NULL);
     ls_waits_close(server->waits);
     ls_runs_close(server->runs);
     ls_workers_close(server->look);
+    ls_watch_free(server->watch);
     ls_workers_close(server->desk);
     ls_http_close(server->http);
     ls_hub_close(server->hub);

@@ -13,6 +13,7 @@
 #include "server/worker.h"
 
 struct ls_waits;
+struct ls_watch;
 
 /* What follows from the configuration for the server itself; changed as a whole. */
 struct ls_server_rules {
@@ -35,6 +36,7 @@ struct ls_server {
     struct ls_workers *desk, *look;
     struct ls_hub *hub;
     struct ls_runs *runs;
+    struct ls_watch *watch; /* users of whom something was heard */
     struct ls_waits *waits; /* requests whose events are on their way */
     struct ls_metrics *metrics;
     struct ls_audit_gate gate;

@@ -17,6 +17,7 @@
     X(callers)          \
     X(service)          \
     X(users)            \
+    X(users_edit)       \
     X(sync_events)      \
     X(resources)        \
     X(replica)          \

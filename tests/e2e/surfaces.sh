@@ -181,6 +181,95 @@ test_U10_a_run_that_a_brake_stops_is_answered_with_409_and_an_admin_may_force_it
     finish
 }
 
+# A user's id of users(), and of one more.
+id_of() { echo "00000000-0000-4000-8000-00000000000$1"; }
+# emails DATABASE TABLE: who is there.
+emails() { pg "$1" -c "SELECT string_agg(email, ',' ORDER BY email) FROM $2"; }
+
+test_U16_a_user_is_created_and_deleted_on_both_sides_and_validated() {
+    users
+    status 0 lockstep init --preset users
+    serve
+    post 201 /api/admin/users "{\"id\":\"$(id_of 5)\",\"email\":\"eve@example.com\",\"name\":\"Eve\",\"emailVerified\":true,\"role\":\"user\",\"bio\":\"b\"}"
+    holds '.success' .isValid '.message == "User created on both sides"' '.user.status == "in_sync" and .user.local.name == "Eve" and .user.supabase.name == "Eve"' '.run.created == 1 and .run.verified'
+    is "$(pg "$DATABASE_URL" -c "SELECT email, bio FROM users WHERE name = 'Eve'")" 'eve@example.com|b'
+    is "$(emails "$SUPABASE_DB_URL" auth.users)" ann@example.com,bob@example.org,dee@example.com,eve@example.com # and nobody else was touched
+    post 409 /api/admin/users "{\"id\":\"$(id_of 5)\",\"email\":\"other@example.com\"}"
+    holds '.success == false' '.error == "constraint"'
+    post 400 /api/admin/users '{"eMale":"x"}'
+    post 400 /api/admin/users '["eve"]'
+    ask 200 DELETE /api/admin/users/eve@example.com
+    holds .success .isValid '.message == "User deleted on both sides"' '.run.deleted == 1' '.user == null'
+    is "$(emails "$SUPABASE_DB_URL" auth.users)" ann@example.com,bob@example.org,dee@example.com
+    is "$(emails "$DATABASE_URL" users)" ann@example.com,bob@example.com,cy@example.com
+    ask 200 DELETE "/api/admin/users/$(id_of 4)" # only the other side has it
+    holds .success .isValid
+    ask 200 DELETE "/api/admin/users/bob@example.org" # the address of one side, and the other side has another one
+    holds .success .isValid
+    is "$(emails "$SUPABASE_DB_URL" auth.users) $(emails "$DATABASE_URL" users)" 'ann@example.com ann@example.com,cy@example.com'
+    ask 404 DELETE /api/admin/users/nobody@example.com
+    auth="Authorization: Bearer $(viewer)"
+    post 403 /api/admin/users '{"email":"mallory@example.com"}'
+    ask 403 DELETE /api/admin/users/ann@example.com
+    unset auth
+    status 0 lockstep audit --json
+    is "$(jq -r 'select(.action == "user validate") | .detail.because' out | sort | uniq -c | tr -s ' ' | tr '\n' ';')" ' 1 the user was created; 3 the user was deleted;'
+    says out 'POST /api/admin/users' 'DELETE /api/admin/users/{user}'
+    finish
+}
+
+test_U16_what_is_right_stays_when_the_other_side_is_away() {
+    users
+    status 0 lockstep init --preset users
+    pg "$SUPABASE_DB_URL" -c 'ALTER TABLE auth.users RENAME TO away'
+    serve
+    ask 404 DELETE /api/admin/users/ann@example.com # nobody can tell who is there, and nothing is done
+    is "$(emails "$DATABASE_URL" users)" ann@example.com,bob@example.com,cy@example.com
+    post 404 /api/admin/users "{\"id\":\"$(id_of 5)\",\"email\":\"eve@example.com\"}"
+    holds '.success == false' '.message | contains("the user was created where it is right, and not carried over; the next sync does that")'
+    pg "$SUPABASE_DB_URL" -c 'ALTER TABLE auth.away RENAME TO users'
+    post 200 /api/admin/sync '{"action":"sync-user","email":"eve@example.com"}'
+    is "$(pg "$SUPABASE_DB_URL" -c "SELECT count(*) FROM auth.users WHERE email = 'eve@example.com'")" 1
+    finish
+}
+
+# until_validated N: waits for N entries; what was found, one a line: user, status, because.
+until_validated() {
+    until
+        lockstep audit --json --limit 1000 | jq -r 'select(.action == "user validate") | [.subject, .detail.status, .detail.because] | join(" ")' >found
+        [ "$(wc -l <found)" -ge "$1" ]
+    do sleep 0.05; done # the pace of looking
+}
+
+test_U3_a_user_of_whom_an_event_tells_is_validated_at_once() {
+    local n
+    users
+    export LOCKSTEP_KEY=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
+    status 0 lockstep init --preset users
+    printf 'events: { outbox: [local] }\nreceivers:\n  profile-updated: { secret: a-secret-of-the-sender, apply: local.public.users }\n' >>lockstep.yaml
+    status 0 lockstep outbox install local.public.users
+    serve
+    # events that are accepted
+    post 202 /api/v1/events "[{\"type\":\"user.updated\",\"resourceId\":\"$(id_of 1)\"},{\"type\":\"enrollment.created\",\"resourceId\":\"7\"},{\"type\":\"profile.updated\",\"resourceId\":\"$(id_of 2)\"}]"
+    until_validated 2
+    says found "id=$(id_of 1) in_sync user.updated" "id=$(id_of 2) inconsistent profile.updated"
+    # the outbox of the application
+    pg "$DATABASE_URL" -c "INSERT INTO users VALUES ('$(id_of 6)', 'fay@example.com', 'Fay', true, 'user')"
+    until_validated 3
+    says found "id=$(id_of 6) local_only user.updated"
+    # a signed message, which is applied first; the outbox tells of that change too
+    printf '{"id":"m1","type":"profile.updated","resourceId":"%s","data":{"id":"%s","email":"gus@example.com","name":"Gus"}}' "$(id_of 7)" "$(id_of 7)" >body
+    ask 200 POST /api/webhooks/profile-updated -H 'Content-Type: application/json' -H "x-webhook-signature: $(openssl dgst -sha256 -hmac a-secret-of-the-sender -hex <body | sed 's/.* //')" --data-binary @body
+    until_validated 4
+    says found "id=$(id_of 7) local_only"
+    says log "id=$(id_of 6) is Local Only"
+    # nothing was repaired, and nobody else was looked at
+    is "$(pg "$SUPABASE_DB_URL" -c 'SELECT count(*) FROM auth.users')" 3
+    n=$(cut -d' ' -f1 found | sort -u | wc -l)
+    is "$n" 4
+    finish
+}
+
 test_U10_where_a_user_exists_and_what_differs() {
     users
     status 0 lockstep init --preset users
