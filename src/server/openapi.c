@@ -125,6 +125,19 @@ static void write_object(struct reader *r, bool closed)
     ls_buf_done(&needed);
 }
 
+/* Behind a bracket: <X Y>, one of them. */
+static void write_choice(struct reader *r)
+{
+    ls_buf_text(r->out, "{\"anyOf\":[");
+    for (const char *sep = ""; !r->wrong && *r->at && *r->at != '>'; sep = ",") {
+        ls_buf_text(r->out, sep);
+        write_schema(r);
+        skip_blanks(r);
+    }
+    r->wrong = r->wrong || !take(r, '>');
+    ls_buf_text(r->out, "]}");
+}
+
 static void write_schema(struct reader *r)
 {
     const bool closed = take(r, '!');
@@ -136,6 +149,12 @@ static void write_schema(struct reader *r)
         write_schema(r);
         r->wrong = r->wrong || !take(r, ']');
         ls_buf_char(r->out, '}');
+    } else if (take(r, '*')) {
+        ls_buf_text(r->out, "{\"type\":\"object\",\"additionalProperties\":");
+        write_schema(r);
+        ls_buf_char(r->out, '}');
+    } else if (take(r, '<')) {
+        write_choice(r);
     } else if (take(r, '(')) {
         write_words(r);
     } else if (take(r, '@')) {
@@ -164,14 +183,6 @@ bool ls_schema_write(struct ls_buf *out, const char *text)
 
     write_schema(&r);
     return !r.wrong && !*r.at;
-}
-
-static bool is_described(const char *name)
-{
-    for (size_t i = 0; i < ls_schema_count; i++)
-        if (strcmp(ls_schemas[i].name, name) == 0)
-            return true;
-    return false;
 }
 
 /* ---- names ---- */
@@ -423,37 +434,22 @@ static void write_tags(struct ls_buf *out, const struct tables *all)
     ls_write_close(out, ']');
 }
 
-/* The names of schemas that the routes have, two a route; *ret_end behind the last. NULL: none here. */
-static const char *nth_schema(const struct tables *all, size_t n, bool *ret_end)
+static void write_described(struct ls_buf *out, const struct ls_schema_text *schema)
 {
-    const char *tag;
-    const struct ls_route *route = nth(all, n / 2, &tag);
+    const size_t anything = strlen(LS_SCHEMA_ANYTHING);
 
-    *ret_end = !route;
-    if (!route)
-        return NULL;
-    return n % 2 ? route->response : route->request;
-}
-
-/* Those that nobody has described, each once. */
-static void write_others(struct ls_buf *out, const struct tables *all)
-{
-    bool end = false;
-
-    for (size_t i = 0; !end; i++) {
-        const char *name = nth_schema(all, i, &end), *other;
-        bool told = !name || is_described(name), over;
-
-        for (size_t k = 0; !told && k < i; k++) {
-            other = nth_schema(all, k, &over);
-            told = other && strcmp(other, name) == 0;
-        }
-        if (!told)
-            ls_write_json(out, name, "{}"); /* anything */
+    if (strncmp(schema->text, LS_SCHEMA_ANYTHING, anything) == 0) {
+        ls_write_open(out, schema->name, '{');
+        ls_write_text(out, "description", schema->text + anything);
+        ls_write_close(out, '}');
+        return;
     }
+    ls_write_json(out, schema->name, "");
+    if (!ls_schema_write(out, schema->text))
+        out->failed = true;
 }
 
-static void write_components(struct ls_buf *out, const struct tables *all)
+static void write_components(struct ls_buf *out)
 {
     ls_write_open(out, "components", '{');
     ls_write_json(
@@ -464,12 +460,8 @@ static void write_components(struct ls_buf *out, const struct tables *all)
         "\"apiKey\",\"in\":\"header\",\"name\":\"x-cron-secret\"},\"qstash\":{\"type\":\"apiKey\","
         "\"in\":\"header\",\"name\":\"Upstash-Signature\"}}");
     ls_write_open(out, "schemas", '{');
-    for (size_t i = 0; i < ls_schema_count; i++) {
-        ls_buf_printf(out, "%s\"%s\":", i ? "," : "", ls_schemas[i].name);
-        if (!ls_schema_write(out, ls_schemas[i].text))
-            out->failed = true;
-    }
-    write_others(out, all);
+    for (size_t i = 0; i < ls_schema_count; i++)
+        write_described(out, &ls_schemas[i]);
     ls_write_close(out, '}');
     ls_write_close(out, '}');
 }
@@ -495,7 +487,7 @@ void ls_openapi_write(struct ls_buf *out, const struct ls_route_table *const *ta
         if (is_first(&all, i, route->path))
             write_path(out, &all, route->path);
     ls_write_close(out, '}');
-    write_components(out, &all);
+    write_components(out);
     ls_write_close(out, '}');
 }
 

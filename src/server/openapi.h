@@ -9,7 +9,8 @@
 /* Writes the document; a failure sticks to the buffer. */
 void ls_openapi_write(struct ls_buf *out, const struct ls_route_table *const *tables, size_t count);
 
-/* A schema by its name, in the notation of schemas.c. */
+/* A schema by its name, in the notation of schemas.c; or LS_SCHEMA_ANYTHING and why no more is said. */
+#define LS_SCHEMA_ANYTHING "a: "
 struct ls_schema_text {
     const char *name, *text;
 };

@@ -5,14 +5,18 @@
  *   o a           any object; anything
  *   (one two)     one of these texts
  *   [X]           a list of X
+ *   *X            an object whose members, whatever their names, are X
+ *   <X Y>         one of these
  *   {name:X ...}  an object; name?:X may be left out
  *   @Name         the schema of that name
  *   X|            X or null
  *
- * A ! before the text of an object says that it has no other members: bodies are read so. Answers may gain some. A name that a route has and that is not here is
- * anything in the document; docs/json.md tells more of the shapes that the command line prints as well. */
+ * A ! before the text of an object says that it has no other members: bodies are read so. Answers may gain some. Every name that a route has is here;
+ * one that is anything
+ * says why (ANYTHING). docs/json.md tells more of the shapes that the command line prints as well. */
 #include "server/openapi.h"
 
+#define ANYTHING LS_SCHEMA_ANYTHING
 #define PAGE(item) "{items:[" item "] next:s|}"
 #define LIST(item) "{items:[" item "]}"
 /* As in lockstep.yaml; a post may be its URL alone. */
@@ -32,14 +36,17 @@
     "]} metadata:{timestamp:t version:s pagination:{limit:i count:i hasMore:b next:s| page?:i " \
     "total?:i totalPages?:i}}}"
 
+#define ENDPOINT_SETTINGS \
+    " types?:[s] policy?:s rate?:n| concurrency?:i| timeout_ms?:i| headers?:*s paused?:b"
+
 #define QSTASH_SENDING                                                                           \
     "body?:s bodyBase64?:s callback?:s failureCallback?:s queueName?:s callerIP?:s callerIp?:s " \
     "retryDelayExpression?:s flowControlKey?:s parallelism?:i rate?:i period?:i label?:s "       \
     "labels?:[s]"
-#define QSTASH_MESSAGE                                                                       \
-    "messageId:s url:s method:s header:o maxRetries:i notBefore:i createdAt:i topicName?:s " \
+#define QSTASH_MESSAGE                                                                          \
+    "messageId:s url:s method:s header:*[s] maxRetries:i notBefore:i createdAt:i topicName?:s " \
     "endpointName?:s scheduleId?:s " QSTASH_SENDING
-#define QSTASH_ANSWER "responseStatus?:i responseHeader?:o responseBody?:s responseBodyBase64?:s"
+#define QSTASH_ANSWER "responseStatus?:i responseHeader?:*[s] responseBody?:s responseBodyBase64?:s"
 
 const struct ls_schema_text ls_schemas[] = {
     /* errors */
@@ -48,9 +55,13 @@ const struct ls_schema_text ls_schemas[] = {
     {"SuccessError", "{success:b message:s}"},
     {"PlainError", "{error:s}"},
     /* messages, as QStash's clients know them */
-    {"Bytes", "a"},
-    {"Nothing", "a"},
-    {"QstashBatch", "[{destination:s headers?:o body?:s| queue?:s|}]"},
+    {"Bytes", ANYTHING "The body of a message: any bytes, of any type"},
+    {"Nothing",
+     ANYTHING "Ignored: the clients of QStash send what they like where nothing is needed"},
+    {"QstashBatch", "[{destination:s headers?:*s body?:s| queue?:s|}]"},
+    {"QstashMade", "{messageId:s url?:s deduplicated?:b}"},
+    {"QstashPosted", "<@QstashMade [@QstashMade]>"},
+    {"QstashPostedAll", "[@QstashPosted]"},
     {"QstashMessageIds", "!{messageIds?:@Texts}"},
     {"QstashDeadIds", "!{dlqIds?:@Texts}"},
     {"QstashCancelled", "{cancelled:i}"},
@@ -66,7 +77,7 @@ const struct ls_schema_text ls_schemas[] = {
     {"QstashLogs", "{logs:[@QstashLog] cursor?:s}"},
     {"QstashSchedule", "{scheduleId:s cron:s destination:s createdAt:i isPaused:b method:s "
                        "retries:i nextScheduleTime?:i lastScheduleTime?:i delay?:i "
-                       "lastScheduleStates?:o header?:o " QSTASH_SENDING "}"},
+                       "lastScheduleStates?:*s header?:*[s] " QSTASH_SENDING "}"},
     {"QstashSchedules", "[@QstashSchedule]"},
     {"QstashScheduleId", "{scheduleId:s}"},
     {"QstashQueue", "{name:s createdAt:i updatedAt:i parallelism:i lag:i paused:b}"},
@@ -82,6 +93,7 @@ const struct ls_schema_text ls_schemas[] = {
     /* the server */
     {"Health", "{status:(ok degraded stopping) version:s started_at:t uptime_s:i state:{healthy:b "
                "detail:s} services:[{name:s healthy:b detail?:s}] workers:o}"},
+    {"OpenApi", "{openapi:s info:o paths:o components:o}"},
     {"Version", "{name:s version:s}"},
     {"Settings", "{version:s url:s syncs:i configuration:s| journal_keep:{days:i bytes:i} state:s| "
                  "hosts:[s] metrics:(viewer public) tls:b loopback:b}"},
@@ -139,7 +151,9 @@ const struct ls_schema_text ls_schemas[] = {
     {"ReceiptList", PAGE("@Receipt")},
     /* events */
     {"Accepted", "{accepted:[{seq:i id:s known:b}] delivered?:b}"},
-    {"Events", "a"},
+    {"NewEvent",
+     "{id?:s type:s resourceId:s resourceType?:s data?:a timestamp?:t retryCount?:i status?:s}"},
+    {"Events", "<@NewEvent [@NewEvent]>"},
     {"EventLine", "{seq:i id:s type:s accepted_at:t status:s deliveries:i delivered:i}"},
     {"EventPage", PAGE("@EventLine")},
     {"Event", "{seq:i id:s type:s accepted_at:t status:s data:a to:[{endpoint:s state:s attempts:i "
@@ -148,13 +162,16 @@ const struct ls_schema_text ls_schemas[] = {
     {"Deliveries", "{deliveries:i}"},
     {"Endpoint", "{name:s url:s origin:s settings:o secrets:i old_secret_until:t| paused:b "
                  "disabled:s pending:i dead:i}"},
+    {"EndpointNew", "!{name:s url:s" ENDPOINT_SETTINGS " secret?:s|}"},
+    {"EndpointChange", "!{url?:s" ENDPOINT_SETTINGS "}"},
     {"Endpoints", LIST("@Endpoint")},
     {"AttemptPage",
      PAGE("{event:s type:s number:i at:t duration_ms:i status:i address:s error:s}")},
     {"EndpointTest", "{event:s}"},
     {"SecretRotation", "!{secret?:s keep_s?:i}"},
     /* receivers */
-    {"Message", "a"},
+    {"Message", ANYTHING "What the sender signs, in the form of its scheme; the receiver's "
+                         "expressions say where it has what"},
     {"SyncEvent", "{id:s type:s resourceId:s resourceType?:s data?:a timestamp?:t retryCount?:i "
                   "status?:s}"},
     {"Reception", "{id:s receiver:s outcome:(waiting applied stale ignored) known:b detail:o}"},
@@ -182,7 +199,7 @@ const struct ls_schema_text ls_schemas[] = {
     {"FiringAccepted", "{firing:s}"},
     {"CronTimes", "{words:s next:[t]}"},
     /* users, the queue and the replica as their applications know them */
-    {"AnyBody", "a"},
+    {"AnyBody", ANYTHING "Ignored: what these callers send along says nothing"},
     {"SyncedUser", "{id:s| email:s| name:s| status:(in_sync local_only supabase_only inconsistent) "
                    "label:s inSync:b local:o| supabase:o| issues:[s] differences:[{field:s "
                    "local:s| supabase:s|}]}"},
@@ -194,15 +211,21 @@ const struct ls_schema_text ls_schemas[] = {
     {"UserEdited", "{success:b message:s isValid:b id:s| user:o| run:o timestamp:t}"},
     {"UserSyncRequest", "!{action:s email?:s force?:@Texts}"},
     {"UserSyncResult", "{success:b message:s run?:@Run timestamp:t}"},
-    {"ScheduledSyncStatus", "{success:b enabled:b nextRun:t| schedule:o| isRunning:b jobNumber:i "
-                            "lastRun:o| statistics:{runs:i succeeded:i failed:i successRate:i} "
-                            "timestamp:t}"},
+    {"SyncSchedule", "{scheduleId:s cron:s timezone:s isPaused:b}"},
+    {"SyncCounts", "{total:i processing:i pending:i failed:i}"},
+    {"ScheduledSyncStatus",
+     "{success:b enabled:b nextRun:t| schedule:@SyncSchedule| isRunning:b jobNumber:i "
+     "lastRun:@Run| statistics:{runs:i succeeded:i failed:i successRate:i} "
+     "timestamp:t}"},
     {"UserExists", "{success:b exists:{local:b supabase:b} email:s| timestamp:t}"},
-    {"SyncQueueStatus", "{data:{success:b total:i processing:i pending:i failed:i stats:o} "
-                        "metadata:{timestamp:t version:s}}"},
-    {"SyncHealth", "{data:{success:b healthy:b failureRate:n recentFailures:i message:s queue:o "
-                   "failures:[o] failureStats:{totalFailures:i failuresByType:o "
-                   "failuresByResource:o averageRetries:n}} metadata:{timestamp:t version:s}}"},
+    {"SyncQueueStatus",
+     "{data:{success:b total:i processing:i pending:i failed:i stats:@SyncCounts} "
+     "metadata:{timestamp:t version:s}}"},
+    {"SyncHealth",
+     "{data:{success:b healthy:b failureRate:n recentFailures:i message:s queue:@SyncCounts "
+     "failures:[{eventId:s eventType:s resourceType:s resourceId:s error:s| "
+     "retryCount:i timestamp:t|}] failureStats:{totalFailures:i failuresByType:*i "
+     "failuresByResource:*i averageRetries:n}} metadata:{timestamp:t version:s}}"},
     {"Fields", "o"},
     {"WrittenEvent", "{id:s type:s}"},
     {"Enrollment", "{" LEARNING " enrolled_at:t|}"},
@@ -221,10 +244,12 @@ const struct ls_schema_text ls_schemas[] = {
     {"StudentChange", CHANGED("student", "@Student")},
     {"StudentList", MANY("students", "@Student")},
     {"ReplicaSynced", "{success:b message:s timestamp:t type:(scheduled manual) "
-                      "statistics?:{total_records:i sync_completed_at:t} runs?:[o]}"},
-    {"ReplicaSchedules", "{success:b schedules:[o] count:i timestamp:t}"},
+                      "statistics?:{total_records:i sync_completed_at:t} runs?:[@Run]}"},
+    {"ReplicaSchedules", "{success:b schedules:[{scheduleId:s cron:s timezone:s destination:s "
+                         "isPaused:b status:(paused active) retries:i createdAt:t| lastRun:t| "
+                         "lastStatus:s| lastError:s| nextRun:t|}] count:i timestamp:t}"},
     {"ReplicaScheduleRequest", "!{action:s scheduleId?:s "
                                "cron?:s}"},
-    {"ReplicaScheduled", "{success:b message:s timestamp:t}"},
+    {"ReplicaScheduled", "{success:b message:s scheduleId?:s timestamp:t}"},
 };
 const size_t ls_schema_count = sizeof ls_schemas / sizeof *ls_schemas;

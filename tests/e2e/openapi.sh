@@ -19,14 +19,14 @@ cp "$(dirname "$0")"/../npm/{package.json,package-lock.json,openapi.mjs} "$work/
 described() {
     local side
     for side in a b; do
-        sqlite3 $side.db "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO t VALUES (1, '$side')"
+        sqlite3 $side.db "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, email TEXT); INSERT INTO t VALUES (1, '$side', '$side@example.com')"
     done
     sqlite3 a.db 'CREATE TABLE enrollments (id TEXT PRIMARY KEY NOT NULL, user_id TEXT, updated_at TEXT); CREATE TABLE profiles (id TEXT PRIMARY KEY NOT NULL, user_id TEXT);
         CREATE TABLE progress (id TEXT PRIMARY KEY NOT NULL, user_id TEXT); CREATE TABLE users (id TEXT PRIMARY KEY NOT NULL)'
     cat >lockstep.yaml <<'YAML'
 state: sqlite:state.db
 stores: { app: "sqlite:a.db" }
-surfaces: { events: { enrollments: app.enrollments, profile: app.profiles, progress: app.progress, students: app.users } }
+surfaces: { users: { sync: people, local: source }, replica: [people], events: { enrollments: app.enrollments, profile: app.profiles, progress: app.progress, students: app.users } }
 server: { metrics: public }
 events: { types: [thing.made], allow: [127.0.0.1] }
 syncs:
@@ -42,6 +42,9 @@ YAML
 test_the_document_is_openapi_3_1() { described document; }
 test_answers_are_as_described() { described answers; }
 test_things_are_as_described() { described things; }
+test_the_routes_of_qstash_and_of_the_surfaces_are_as_described() {
+    described surfaces
+}
 test_bodies_have_the_members_that_are_described() { described requests; }
 
 test_the_program_prints_the_same_document() {

@@ -57,6 +57,33 @@ async function make(path, body) {
     return made;
 }
 
+// Calls a route; its answer has to be as described, and of the wanted status where that is not the one that is described. Its body.
+async function call(method, path, body, more = {}, wanted = 0) {
+    const known = Object.keys(description.paths).filter((p) => description.paths[p][method])
+        .sort((a, b) => b.replace(/\{.*?\}/g, '').length - a.replace(/\{.*?\}/g, '').length)
+        .find((p) => new RegExp(`^${p.replace(/\{.*?\}/g, '[^?]+')}$`).test(path.split('?')[0]));
+    assert.ok(known, `${method} ${path} is not described`);
+    const answer = await fetch(base + path, { method: method.toUpperCase(), body: body && JSON.stringify(body),
+        headers: { ...headers, ...(body ? { 'Content-Type': 'application/json' } : {}), ...more } });
+    const text = await answer.text();
+    const operation = description.paths[known][method];
+    const usual = Object.keys(operation.responses).find((status) => status < 300);
+    assert.equal(answer.status, wanted || +usual, `${method} ${path}: ${text}`);
+    const asked = operation.requestBody && Object.values(operation.requestBody.content)[0].schema;
+    if (asked && body) {
+        const valid = validator(asked);
+        assert.ok(valid(body), `${method} ${path}: its request: ${JSON.stringify(valid.errors)}`);
+    }
+    const schema = operation.responses[usual].content?.['application/json']?.schema;
+    if (!schema || !text)
+        return null;
+    const made = JSON.parse(text), valid = validator(schema);
+    assert.ok(valid(made), `${method} ${path}: ${JSON.stringify(valid.errors)} ${text}`);
+    called.add(`${method} ${known}`);
+    return made;
+}
+const called = new Set();
+
 const cases = {
     async document() {
         const result = await new Validator().validate(structuredClone(description));
@@ -95,6 +122,63 @@ const cases = {
             checked += await fits(path, description.paths[path].get, 200);
         assert.ok(test.event);
         assert.ok(checked > 24, `${checked}`);
+    },
+
+    // The routes of QStash's clients and of the surfaces, with something in them.
+    async surfaces() {
+        const to = 'http://127.0.0.1:9/hook', messages = '/v2/messages', schedules = '/v2/schedules';
+        await call('post', '/v2/queues', { queueName: 'q', parallelism: 2, paused: true });
+        await call('get', '/v2/queues');
+        await call('get', '/v2/queues/q');
+        await call('post', '/v2/topics/g/endpoints', { endpoints: [{ name: 'one', url: to }, { url: 'http://127.0.0.1:9/other' }] });
+        await call('get', '/v2/topics');
+        await call('get', '/v2/topics/g');
+        const made = await call('post', `/v2/publish/${to}`, { a: 1 }, { 'Upstash-Delay': '1h', 'Upstash-Forward-X-A': 'b',
+            'Upstash-Deduplication-Id': 'd', 'Upstash-Flow-Control-Key': 'f', 'Upstash-Flow-Control-Value': 'parallelism=1' });
+        await call('post', `/v2/publish/${to}`, { a: 1 }, { 'Upstash-Deduplication-Id': 'd' }, 202);
+        const several = await call('post', '/v2/publish/g', { a: 1 });
+        assert.equal(several.length, 2);
+        const all = await call('post', '/v2/batch', [{ destination: to, body: '{}', headers: { 'Upstash-Delay': '1h' } }, { destination: 'g' }]);
+        assert.ok(all[0].messageId && all[1].length === 2);
+        await call('post', `/v2/enqueue/q/${to}`, { a: 1 });
+        await call('get', `${messages}/${made.messageId}`);
+        await call('get', '/v2/flowControl/f');
+        await call('get', '/v2/globalParallelism');
+        await call('get', '/v2/events');
+        await call('get', '/v2/logs');
+        await call('delete', messages, { messageIds: [all[0].messageId] });
+        await call('delete', `${messages}/${made.messageId}`);
+        await call('get', '/v2/keys');
+        await call('post', '/v2/keys/rotate');
+        await call('post', `/v2/publish/${to}`, { a: 1 }, { 'Upstash-Retries': '0' });
+        let dead = { messages: [] };
+        while (!dead.messages.length) {
+            dead = await call('get', '/v2/dlq');
+            await new Promise((go) => setTimeout(go, 50));
+        }
+        await call('get', `/v2/dlq/${dead.messages[0].dlqId}`);
+        await call('post', '/v2/dlq/retry', { dlqIds: [dead.messages[0].dlqId] });
+        await call('delete', '/v2/dlq', { dlqIds: ['nothing'] });
+        const schedule = await call('post', `${schedules}/${to}`, { a: 1 }, { 'Upstash-Cron': '0 * * * *' });
+        await call('post', `${schedules}/${schedule.scheduleId}/trigger`);
+        await call('get', schedules);
+        await call('get', `${schedules}/${schedule.scheduleId}`);
+
+        for (const action of ['status', 'validate'])
+            await call('get', `/api/admin/sync?action=${action}`);
+        await call('get', '/api/admin/scheduled-sync');
+        await call('get', '/api/debug/user-exists?email=a@example.com');
+        await call('post', '/api/admin/sync', { action: 'sync-all' });
+        await call('post', '/api/admin/scheduled-sync', { action: 'run' });
+        await call('get', '/api/admin/scheduled-sync');
+        await call('post', '/api/background/sync/slave-to-prod', {}, { 'x-manual-trigger': 'true' });
+        await call('get', '/api/background/sync/slave-to-prod');
+        await call('post', '/api/background/sync/schedule', { action: 'create' });
+        await call('get', '/api/background/sync/schedule');
+        await call('get', '/api/sync/status');
+        await call('post', '/api/sync/process');
+        await call('get', '/api/sync/health');
+        assert.ok(called.size > 34, `${called.size}`);
     },
 
     async requests() {

@@ -108,6 +108,33 @@ static void every_route_is_in_the_document_as_its_line_says(void **state)
     assert_int_equal(operations, routes);
 }
 
+static const struct ls_schema_text *described(const char *name)
+{
+    for (size_t i = 0; i < ls_schema_count; i++)
+        if (strcmp(ls_schemas[i].name, name) == 0)
+            return &ls_schemas[i];
+    fail_msg("%s is not in the table of shapes", name);
+    return NULL;
+}
+
+static void check_shape(const char *name)
+{
+    const struct ls_schema_text *schema = name ? described(name) : NULL;
+
+    if (schema && (strcmp(schema->text, "a") == 0 || strcmp(schema->text, LS_SCHEMA_ANYTHING) == 0))
+        fail_msg("%s is anything, and nothing says why", name);
+}
+
+static void every_shape_of_a_route_is_described_or_says_why_not(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < ls_route_table_count; t++)
+        for (size_t i = 0; i < ls_route_tables[t]->count; i++) {
+            check_shape(ls_route_tables[t]->routes[i].request);
+            check_shape(ls_route_tables[t]->routes[i].response);
+        }
+}
+
 static void every_name_in_a_query_is_a_parameter(void **state)
 {
     (void)state;
@@ -196,6 +223,12 @@ static void a_schema_is_read_from_its_notation(void **state)
          "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"},\"b\":{\"type\":"
          "\"array\",\"items\":{\"type\":\"number\"}}},\"required\":[\"a\"],"
          "\"additionalProperties\":false}"},
+        {"*[i]", "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"array\",\"items\":{"
+                 "\"type\":\"integer\"}}}"},
+        {"<s [@X]>", "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"$ref\":"
+                     "\"#/components/schemas/X\"}}]}"},
+        {"<s", NULL},
+        {"*", NULL},
         {"{}", "{\"type\":\"object\",\"properties\":{},\"required\":[]}"},
         {"", NULL},
         {"x", NULL},
@@ -228,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_route_is_in_the_document_as_its_line_says),
+        cmocka_unit_test(every_shape_of_a_route_is_described_or_says_why_not),
         cmocka_unit_test(every_name_in_a_query_is_a_parameter),
         cmocka_unit_test(operations_have_names_of_their_own),
         cmocka_unit_test(no_reference_leads_nowhere),
