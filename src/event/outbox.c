@@ -452,6 +452,52 @@ enum ls_code ls_outbox_written(struct ls_sql *db, int64_t mark, const char *reso
     return rc;
 }
 
+static enum ls_code find_waiting(struct ls_sql *db, const char *sql, const struct ls_value *params,
+                                 size_t count, const char *const *ids, bool *ret,
+                                 struct ls_error *err)
+{
+    struct ls_sql_stmt *stmt = NULL;
+    bool row = true;
+    enum ls_code rc = ls_sql_prepare(db, sql, &stmt, err);
+
+    if (rc == LS_OK)
+        rc = ls_sql_run(stmt, params, count + 1, false, err);
+    while (rc == LS_OK && (rc = ls_sql_step(stmt, &row, err)) == LS_OK && row)
+        for (size_t i = 0; i < count; i++)
+            ret[i] = ret[i] || strcmp(ids[i], ls_sql_text(stmt, 0, NULL)) == 0;
+    ls_sql_finish(stmt);
+    return rc;
+}
+
+enum ls_code ls_outbox_waits(struct ls_sql *db, const char *resource_type, size_t count,
+                             const char *const *ids, struct ls_arena *mem, bool *ret,
+                             struct ls_error *err)
+{
+    struct ls_value *params = ls_arena_array(mem, count + 1, sizeof *params);
+    bool there = false;
+    struct ls_buf sql;
+    enum ls_code rc = params ? ls_outbox_exists(db, &there, err) : ls_error_nomem(err);
+
+    memset(ret, 0, count * sizeof *ret);
+    if (rc != LS_OK || !there || !count)
+        return rc;
+    ls_buf_init(&sql, 0);
+    ls_buf_printf(&sql,
+                  "SELECT DISTINCT resource_id FROM %s WHERE refused IS NULL AND resource_type = "
+                  "? AND resource_id IN (",
+                  name_of(db));
+    params[0] = ls_value_text(resource_type);
+    for (size_t i = 0; i < count; i++) {
+        ls_buf_text(&sql, i ? ", ?" : "?");
+        params[i + 1] = ls_value_text(ids[i]);
+    }
+    ls_buf_char(&sql, ')');
+    rc = sql.failed ? ls_error_nomem(err)
+                    : find_waiting(db, ls_buf_str(&sql), params, count, ids, ret, err);
+    ls_buf_done(&sql);
+    return rc;
+}
+
 /* ---- emptying it ---- */
 
 enum ls_code ls_outbox_claim(struct ls_sql *db, bool *ret, struct ls_error *err)

@@ -39,6 +39,11 @@ LS_MUST_CHECK enum ls_code ls_outbox_written(struct ls_sql *db, int64_t mark,
                                              const char *resource_id, struct ls_arena *mem,
                                              struct ls_outbox_event *ret, struct ls_error *err);
 
+/* Which of these resources have events that wait there: ret[count]. */
+LS_MUST_CHECK enum ls_code ls_outbox_waits(struct ls_sql *db, const char *resource_type,
+                                           size_t count, const char *const *ids,
+                                           struct ls_arena *mem, bool *ret, struct ls_error *err);
+
 struct ls_outbox_status {
     int64_t waiting, refused;
     const char *oldest; /* when the first that waits was written; NULL: none waits */

@@ -192,6 +192,29 @@ bool ls_records_have_user(const struct ls_records *records)
     return records->user != LS_NO_FIELD;
 }
 
+bool ls_records_have_synced(const struct ls_records *records)
+{
+    return records->stamps[LS_STAMP_SYNCED] != LS_NO_FIELD;
+}
+
+bool ls_records_have_sync_status(const struct ls_records *records)
+{
+    return ls_schema_find(records->schema, "sync_status") >= 0;
+}
+
+enum ls_code ls_records_wait(struct ls_records *records, size_t count, const struct ls_record *list,
+                             bool *ret, struct ls_error *err)
+{
+    const char **ids = ls_arena_array(records->mem, count, sizeof *ids);
+
+    if (!ids)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = list[i].event_id;
+    return ls_outbox_waits(records->db, ls_resource_words(records->resource->kind)->type, count,
+                           ids, records->mem, ret, err);
+}
+
 /* ---- statements ---- */
 
 static bool on_postgres(const struct ls_records *r)
@@ -378,7 +401,8 @@ static void add_stamps(const struct ls_records *r, struct ls_sql_stmt *stmt, str
         size_t size = 0;
         const char *text = ls_sql_text(stmt, COLUMN_STAMPS + (int)s, &size);
 
-        if (!(stamps[s].of & 1u << r->resource->kind))
+        if (!(stamps[s].of & 1u << r->resource->kind) ||
+            (s == LS_STAMP_SYNCED && !ls_records_have_synced(r)))
             continue;
         ls_buf_printf(out, "%s\"%s\":", out->size > 1 ? "," : "", stamps[s].member);
         if (text)

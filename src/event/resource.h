@@ -91,6 +91,14 @@ struct ls_record {
     const char *json;     /* an object */
     const char *event_id; /* resourceId of its events */
 };
+/* Whether the collection has these of its own, in the record's JSON; else whoever answers knows better. */
+bool ls_records_have_synced(const struct ls_records *records);      /* last_synced_at */
+bool ls_records_have_sync_status(const struct ls_records *records); /* sync_status */
+/* Whether each of these has an event that waits in the outbox. */
+LS_MUST_CHECK enum ls_code ls_records_wait(struct ls_records *records, size_t count,
+                                           const struct ls_record *list, bool *ret,
+                                           struct ls_error *err);
+
 struct ls_records_query {
     const struct ls_terms *where;
     size_t limit;

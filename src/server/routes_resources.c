@@ -17,6 +17,7 @@
 
 #include "base/text.h"
 #include "server/surface.h"
+#include "state/queue.h"
 
 #define LIMIT_DEFAULT 50
 #define PAGE_MAX 1000000
@@ -178,15 +179,59 @@ static void write_event(struct ls_buf *out, const struct ls_written *written)
     ls_write_close(out, '}');
 }
 
+/* How far the other sides are with a record, by our own books: nothing is known where they cannot be read, for what was asked for is there all the same. */
+static void look_up(const struct visit *v, const struct ls_record *record, enum ls_sync_status *ret,
+                    int64_t *ret_synced_us)
+{
+    struct lockstep *ls = v->call->ls;
+    struct ls_error err = {0};
+
+    *ret = LS_SYNC_UNKNOWN;
+    *ret_synced_us = 0;
+    if (ls_api_state(ls, false, &err) != LS_OK ||
+        ls_queue_sync_status(ls->state, v->words->type, record->event_id, ret, ret_synced_us,
+                             &err) != LS_OK)
+        *ret = LS_SYNC_UNKNOWN;
+}
+
+/* waits: an event about it has not even left its database. */
+static void write_record(struct ls_buf *out, const char *name, const struct visit *v,
+                         const struct ls_record *record, bool waits)
+{
+    static const char *const words[] = {[LS_SYNC_UNKNOWN] = NULL,
+                                        [LS_SYNC_PENDING] = "pending",
+                                        [LS_SYNC_SYNCED] = "synced",
+                                        [LS_SYNC_FAILED] = "failed"};
+    const bool own_time = ls_records_have_synced(v->records);
+    const bool own_status = ls_records_have_sync_status(v->records);
+    enum ls_sync_status status;
+    int64_t synced_us;
+
+    ls_write_json(out, name, record->json);
+    if (own_time && own_status)
+        return;
+    look_up(v, record, &status, &synced_us);
+    ls_buf_cut(out, out->size - 1); /* the members of the record go on */
+    if (!own_time)
+        ls_write_time(out, "last_synced_at", synced_us);
+    if (!own_status)
+        ls_write_text(out, "sync_status", waits ? words[LS_SYNC_PENDING] : words[status]);
+    ls_write_close(out, '}');
+}
+
 static enum ls_code answer_record(struct visit *v, const struct ls_record *record,
                                   const struct ls_written *written, struct ls_response *ret,
                                   struct ls_error *err)
 {
+    struct ls_error ignored = {0};
+    bool waits = written && written->event;
     struct ls_buf out;
 
+    if (!waits && ls_records_wait(v->records, 1, record, &waits, &ignored) != LS_OK)
+        waits = false;
     ls_buf_init(&out, 0);
     ls_surface_data_begin(&out);
-    ls_write_json(&out, v->words->one, record->json);
+    write_record(&out, v->words->one, v, record, waits);
     if (written)
         write_event(&out, written);
     ls_surface_data_end(&out);
@@ -252,6 +297,7 @@ static enum ls_code list(struct visit *v, struct ls_response *ret, struct ls_err
     struct ls_record *records = NULL;
     const char *next = NULL, *pages;
     size_t count = 0;
+    bool *waits = NULL;
     struct ls_buf out;
     enum ls_code rc = read_paging(v->call, &p, err);
 
@@ -262,6 +308,10 @@ static enum ls_code list(struct visit *v, struct ls_response *ret, struct ls_err
         rc = ls_records_list(v->records, &p.query, &count, &records, &next, err);
     if (rc == LS_OK && p.page)
         rc = ls_records_count(v->records, &v->where, &p.total, err);
+    if (rc == LS_OK && !(waits = ls_arena_array(v->call->mem, count, sizeof *waits)))
+        rc = ls_error_nomem(err);
+    if (rc == LS_OK)
+        rc = ls_records_wait(v->records, count, records, waits, err);
     if (rc != LS_OK)
         return rc;
     pages = pagination(&p, count, next, v->call->mem);
@@ -271,7 +321,7 @@ static enum ls_code list(struct visit *v, struct ls_response *ret, struct ls_err
     ls_surface_data_begin(&out);
     ls_write_open(&out, v->words->several, '[');
     for (size_t i = 0; i < count; i++)
-        ls_write_json(&out, NULL, records[i].json);
+        write_record(&out, NULL, v, &records[i], waits[i]);
     ls_write_close(&out, ']');
     ls_surface_data_end_with(&out, "pagination", pages);
     return ls_answer(v->call, &out, ret, err);

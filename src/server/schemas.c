@@ -25,7 +25,7 @@
     "catch_up_within?:s| jitter?:s| hours?:s| timeout?:s| retries?:i"
 
 /* A record that an application and its admin panel know, besides the fields of its collection. */
-#define RECORD "last_updated_at:t| last_synced_at:t|"
+#define RECORD "last_updated_at:t| last_synced_at:t| sync_status:s|"
 #define LEARNING RECORD " last_accessed_at:t|"
 #define METADATA "metadata:{timestamp:t version:s}"
 #define ONE(name, record) "{data:{success:b " name ":" record "} " METADATA "}"

@@ -56,12 +56,16 @@ int64_t ls_queue_checksum(const struct ls_event *e)
     return (int64_t)ls_hash64(e->data, e->data_size, hash);
 }
 
-/* 0 is no resource. */
+int64_t ls_queue_resource(const char *type, const char *id)
+{
+    const int64_t hash = (int64_t)add_text(add_text(0, type), id);
+
+    return !*id ? 0 : hash ? hash : 1;
+}
+
 static int64_t resource_of(const struct ls_event *e)
 {
-    const int64_t hash = (int64_t)add_text(add_text(0, e->resource_type), e->resource_id);
-
-    return !*e->resource_id ? 0 : hash ? hash : 1;
+    return ls_queue_resource(e->resource_type, e->resource_id);
 }
 
 /* ---- transactions ---- */

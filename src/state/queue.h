@@ -188,6 +188,17 @@ LS_MUST_CHECK enum ls_code ls_queue_endpoint_attempts(struct ls_state *state, in
                                                       struct ls_arena *mem, size_t *ret_count,
                                                       struct ls_attempt_row **ret,
                                                       struct ls_error *err);
+/* How far the other sides are with a resource. */
+enum ls_sync_status {
+    LS_SYNC_UNKNOWN, /* nothing is kept of it */
+    LS_SYNC_PENDING, /* something about it is on its way */
+    LS_SYNC_SYNCED,  /* the newest arrived everywhere */
+    LS_SYNC_FAILED,  /* the newest was given up somewhere */
+};
+/* *ret_synced_us: when something about it arrived last; 0: never, as far as is kept. */
+LS_MUST_CHECK enum ls_code ls_queue_sync_status(struct ls_state *state, const char *type,
+                                                const char *id, enum ls_sync_status *ret,
+                                                int64_t *ret_synced_us, struct ls_error *err);
 /* How many deliveries are where. failed: pending ones that have failed before. dead: kept dead letters. Costs as much as there are. */
 struct ls_queue_stats {
     int64_t pending, processing, waiting, failed, dead;

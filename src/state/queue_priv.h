@@ -6,6 +6,8 @@
 #include "state/queue.h"
 #include "state/state_priv.h"
 
+/* As deliveries have it; 0: of none. */
+int64_t ls_queue_resource(const char *type, const char *id);
 /* Of all columns. */
 int64_t ls_queue_checksum(const struct ls_event *e);
 

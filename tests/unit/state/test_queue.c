@@ -134,6 +134,51 @@ static void an_event_is_kept_as_it_came_and_delivered_once(void **state)
                      1);
 }
 
+static void how_far_a_resource_is_follows_its_newest_event(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *d = NULL;
+    enum ls_sync_status is = LS_SYNC_FAILED;
+    int64_t next = 0, synced = 1, first;
+
+#define LOOK(id) \
+    assert_ok(f, ls_queue_sync_status(f->state, "enrollment", id, &is, &synced, &f->err))
+    LOOK("r1");
+    assert_int_equal(is, LS_SYNC_UNKNOWN);
+    assert_int_equal(synced, 0);
+    accept(f, "a", "r1", 2);
+    accept(f, "other", "r2", 1);
+    LOOK("r1");
+    assert_int_equal(is, LS_SYNC_PENDING);
+    assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+    assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
+    first = now;
+    LOOK("r1"); /* the second endpoint has not got it */
+    assert_int_equal(is, LS_SYNC_PENDING);
+    assert_int_equal(synced, first);
+    assert_int_equal(claim(f, 2, 1, &d, &next), 1);
+    assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
+    LOOK("r1");
+    assert_int_equal(is, LS_SYNC_SYNCED);
+    now += S;
+    accept(f, "b", "r1", 2);
+    assert_int_equal(claim(f, 2, 1, &d, &next), 1);
+    assert_true(complete(f, d, LS_DELIVERY_DEAD, 0));
+    LOOK("r1");
+    assert_int_equal(is, LS_SYNC_PENDING);
+    assert_int_equal(claim(f, 1, 2, &d, &next), 2); /* that of r2 as well */
+    assert_true(complete(f, &d[1], LS_DELIVERY_DELIVERED, 0));
+    LOOK("r1"); /* one of two */
+    assert_int_equal(is, LS_SYNC_FAILED);
+    assert_int_equal(synced, now);
+    accept(f, "c", "r1", 1);
+    assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+    assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
+    LOOK("r1"); /* something newer arrived */
+    assert_int_equal(is, LS_SYNC_SYNCED);
+#undef LOOK
+}
+
 static void the_same_id_again_is_the_same_event(void **state)
 {
     struct fixture *f = *state;
@@ -620,6 +665,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_BOTH(an_event_is_kept_as_it_came_and_delivered_once),
         ON_BOTH(who_waits_for_an_event_ends_the_pauses_that_hold_it_up),
+        ON_BOTH(how_far_a_resource_is_follows_its_newest_event),
         ON_BOTH(the_same_id_again_is_the_same_event),
         ON_BOTH(what_was_rolled_back_never_was),
         ON_BOTH(events_of_a_resource_go_one_after_the_other),
