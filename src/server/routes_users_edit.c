@@ -230,4 +230,4 @@ static const struct ls_route routes[] = {
 };
 
 const struct ls_route_table ls_routes_users_edit =
-    LS_ROUTE_TABLE("users", "Users made and deleted on both sides at once.", routes);
+    LS_ROUTE_TABLE("accounts", "Users made and deleted on both sides at once.", routes);
