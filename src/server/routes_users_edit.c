@@ -222,7 +222,7 @@ static enum ls_code delete_user(struct ls_call *call, struct ls_response *ret, s
 #define SURFACE (LS_ROUTE_LONG | LS_ROUTE_CHANGES | LS_ROUTE_SUCCESS)
 static const struct ls_route routes[] = {
     LS_ROUTE("POST", "/api/admin/users", LS_ROLE_ADMIN, .flags = SURFACE, .handle = post_user,
-             .request = "AnyBody", .response = "UserEdited", .status = 201,
+             .request = "Fields", .response = "UserEdited", .status = 201,
              .summary = "Create a user on both sides, and validate"),
     LS_ROUTE("DELETE", "/api/admin/users/{user}", LS_ROLE_ADMIN, .flags = SURFACE,
              .handle = delete_user, .response = "UserEdited",

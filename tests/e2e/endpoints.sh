@@ -209,6 +209,38 @@ test_check_says_where_events_may_go() {
     says out '(no endpoint wants it)'
 }
 
+# P12: what opens other places stands in the environment and in files, and nowhere else.
+test_P12_credentials_are_neither_logged_nor_told_nor_kept_in_the_open() {
+    export PG_PASSWORD=canary-of-the-store WEBHOOK_SECRET=canary-of-the-environment CRM_SECRET=canary-of-the-endpoint
+    cat >lockstep.yaml <<'YAML'
+state: sqlite:state.db
+stores: { there: "postgres://app:${PG_PASSWORD}@127.0.0.1:9/app", here: sqlite:here.db }
+syncs: { users: { source: there.users, target: here.users, key: id } }
+events: { allow: [127.0.0.1] }
+endpoints: { crm: { url: "http://127.0.0.1:9/", secret: "${CRM_SECRET}", headers: { X-Key: canary-of-the-header }, policy: documented } }
+receivers: { shop: { scheme: github, secrets: ["${CRM_SECRET}"], sync: users } }
+YAML
+    sqlite3 here.db 'CREATE TABLE users (id INTEGER PRIMARY KEY)'
+    SYNC_WEBHOOK_URLS=http://127.0.0.1:9/a serve --verbose
+    emit a
+    local path told=told
+    for path in settings endpoints endpoints/crm events/a syncs syncs/users/status receivers schedules audit health; do
+        curl -s -i -H "Authorization: Bearer $LOCKSTEP_TOKEN" "$url/api/v1/$path" >>$told
+    done
+    ask 401 POST /api/webhooks/shop -H 'X-Hub-Signature-256: sha256=00' -d '{}' || ask 404 POST /api/webhooks/shop -d '{}'
+    lockstep check --verbose >>$told 2>&1 || true
+    lockstep status users --verbose --show-sql >>$told 2>&1 || true
+    lockstep sync users --verbose >>$told 2>&1 || true
+    { lockstep history && lockstep endpoints list --json && lockstep endpoints tries crm && lockstep audit list; } >>$told
+    until_true asked GET /api/v1/events/a '[.to[].attempts] | min > 0' true
+    finish
+    says $told 127.0.0.1:9
+    lacks $told canary
+    lacks log canary
+    lacks answer canary
+    ! grep -laF canary state.db* || die "the state has it in the open"
+}
+
 test_two_secrets_sign_while_one_is_replaced() {
     receive
     allow_loopback
