@@ -437,24 +437,24 @@ HANDLER(put_one, change)
 HANDLER(delete_one, take_away)
 #undef HANDLER
 
-#define LOOKS LS_ROUTE_LONG | LS_ROUTE_DATA
-#define CHANGES LS_ROUTE_LONG | LS_ROUTE_DATA | LS_ROUTE_CHANGES
+#define LOOKS (LS_ROUTE_LONG | LS_ROUTE_DATA)
+#define CHANGES (LS_ROUTE_LONG | LS_ROUTE_DATA | LS_ROUTE_CHANGES)
 #define LIST(path_, role_, shape_, summary_)                                               \
     LS_ROUTE("GET", path_, role_, .flags = LOOKS | LS_ROUTE_ANY_QUERY, .handle = get_list, \
-             .query = "limit cursor page userId courseId", .response = shape_,             \
-             .summary = summary_)
-#define ONE(path_, role_, shape_, summary_)                                              \
-    LS_ROUTE("GET", path_, role_, .flags = LOOKS, .handle = get_one, .response = shape_, \
-             .summary = summary_)
-#define POST(path_, role_, handle_, status_, shape_, summary_)                               \
-    LS_ROUTE("POST", path_, role_, .flags = CHANGES, .handle = handle_, .request = "Fields", \
-             .response = shape_, .status = status_, .summary = summary_)
+             .query = "limit cursor page userId courseId", .response = (shape_),           \
+             .summary = (summary_))
+#define ONE(path_, role_, shape_, summary_)                                                \
+    LS_ROUTE("GET", path_, role_, .flags = LOOKS, .handle = get_one, .response = (shape_), \
+             .summary = (summary_))
+#define POST(path_, role_, handle_, status_, shape_, summary_)                                 \
+    LS_ROUTE("POST", path_, role_, .flags = CHANGES, .handle = (handle_), .request = "Fields", \
+             .response = (shape_), .status = (status_), .summary = (summary_))
 #define CHANGE(method_, path_, role_, shape_, summary_)                                       \
     LS_ROUTE(method_, path_, role_, .flags = CHANGES, .handle = put_one, .request = "Fields", \
-             .response = shape_, .summary = summary_)
-#define DELETE(path_, role_, shape_, summary_)                                                   \
-    LS_ROUTE("DELETE", path_, role_, .flags = CHANGES, .handle = delete_one, .response = shape_, \
-             .summary = summary_)
+             .response = (shape_), .summary = (summary_))
+#define DELETE(path_, role_, shape_, summary_)                                                     \
+    LS_ROUTE("DELETE", path_, role_, .flags = CHANGES, .handle = delete_one, .response = (shape_), \
+             .summary = (summary_))
 #define WHOSE .query = "userId"
 
 static const struct ls_route routes[] = {

@@ -285,7 +285,7 @@ test_E9_a_user_does_not_save_over_a_record_of_somebody_else() {
     as=$bob post 200 /api/progress '{"id":2,"course_id":7,"percent":100}'
     as=$bob post 200 /api/progress '{"id":2,"percent":90}'
     is "$(query 'SELECT group_concat(percent) FROM (SELECT percent FROM user_progress ORDER BY id)')" 10,90
-    ended
+    finish
 }
 
 # Waits until the record says so.
@@ -329,7 +329,7 @@ YAML
     # The collection's own fields come first.
     post 200 '/api/profile?userId=u1' '{"name":"Ann","sync_status":"mine"}'
     holds '.data.profile | .sync_status == "mine" and .last_synced_at == null'
-    ended
+    finish
 }
 test_E7_a_record_says_how_far_the_other_side_is_in_postgresql() {
     postgres
