@@ -142,7 +142,7 @@ LS_MUST_CHECK enum ls_code ls_sql_listen(struct ls_sql *db, const char *channel,
 LS_MUST_CHECK enum ls_code ls_sql_notified(struct ls_sql *db, int stop_fd, int *ret_backend,
                                            struct ls_error *err);
 /* The number of the server's process behind a connection; 0 on SQLite. */
-int ls_sql_backend(const struct ls_sql *db);
+int ls_sql_backend(const struct ls_sql *base);
 
 /* SQLite, guarded: moves the WAL into the file under the lock when it has grown past
  * limit_bytes (0: always). What readers still need stays until the next time. Others: nothing.
