@@ -17,6 +17,7 @@
 #include "event/deliver.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -29,9 +30,10 @@
 
 #define UNSAVED_US INT64_C(500000) /* until an outcome is handed in again */
 #define READ_US \
-    INT64_C(1000000)       /* endpoints are not read more often because others changed something */
-#define SLEEP_MAX_MS 10000 /* a clock that was set is noticed after this */
-#define EVENTS 128         /* of epoll at once */
+    INT64_C(1000000) /* endpoints are not read more often because others changed something */
+#define STEP_US INT64_C(1000000) /* less is no step: the clock is set like that all the time */
+#define SLEEP_MAX_MS 10000       /* a clock that was set is noticed after this */
+#define EVENTS 128               /* of epoll at once */
 
 /* --- work that goes to the queue and comes back */
 
@@ -185,6 +187,59 @@ static void read_endpoints(struct ls_deliver *d)
     ls_deliver_submit(&d->reading.work);
 }
 
+/* --- a clock that is set back
+ *
+ * Deliveries are due by the clock of the day, as the senders' own times are. Set back, it would hold up by as much whatever was due already
+ * or is to be tried again. So the queue is told by how much; at the start it finds out itself, by the newest event. Set forward, it does no harm:
+ * what waits is tried early. */
+
+static enum ls_code run_clock(struct ls_queue_task *task, struct ls_queue_tx *tx,
+                              struct ls_error *err)
+{
+    struct ls_deliver *d = ((struct ls_work *)(void *)task)->of;
+    int64_t count = 0;
+    const enum ls_code rc = ls_queue_clock_back(tx, d->clock.told_us, &count, err);
+
+    if (rc == LS_OK && count)
+        ls_log(LS_LOG_WARN,
+               "deliver: the clock was set back; %" PRId64 " deliveries are due as much earlier",
+               count);
+    return rc;
+}
+
+static void clock_over(struct ls_work *work)
+{
+    struct ls_deliver *d = work->of;
+
+    if (work->rc == LS_OK || work->rc == LS_CORRUPT || ls_deliver_stopping(d))
+        d->clock.running = false;
+    else
+        ls_deliver_retry(work);
+}
+
+static void tell_of_clock(struct ls_deliver *d)
+{
+    d->clock.told_us = d->clock.back_us;
+    d->clock.back_us = 0;
+    d->clock.found_out = d->clock.running = true;
+    d->clock.work = (struct ls_work){.task.run = run_clock, .of = d, .back = clock_over};
+    ls_deliver_submit(&d->clock.work);
+}
+
+static void look_at_clock(struct ls_deliver *d)
+{
+    const int64_t ahead_us = ls_clock_now_us() - ls_clock_monotonic_us(),
+                  by_us = d->clock.ahead_us - ahead_us;
+
+    d->clock.ahead_us = ahead_us;
+    if (d->clock.found_out && by_us >= STEP_US) {
+        ls_lanes_clock_back(d, by_us);
+        d->clock.back_us += by_us;
+    }
+    if (!d->clock.running && (d->clock.back_us || !d->clock.found_out))
+        tell_of_clock(d);
+}
+
 /* All endpoints at once are woken when another process has written to the state: it may have written endpoints. */
 static void take_wakes(struct ls_deliver *d)
 {
@@ -310,8 +365,8 @@ static void abort_all(struct ls_deliver *d)
 /* Tells those who wait for it, and publishes what is in hand; whether there is no more to be done at all. */
 static bool settle_down(struct ls_deliver *d, uint64_t asked)
 {
-    bool idle = d->used == 0 && d->claims == 0 && !d->reading.running && !d->unsaved &&
-                !atomic_load(&d->woken) && !atomic_load(&d->reload_now);
+    bool idle = d->used == 0 && d->claims == 0 && !d->reading.running && !d->clock.running &&
+                !d->unsaved && !atomic_load(&d->woken) && !atomic_load(&d->reload_now);
     bool over;
 
     pthread_mutex_lock(&d->lock);
@@ -371,6 +426,7 @@ static void work(void *arg)
 
         empty_inbox(d);
         take_wakes(d);
+        look_at_clock(d);
         if (!stopping && ls_deliver_stopping(d)) {
             stopping = true;
             submit_unsaved(d);

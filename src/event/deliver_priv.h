@@ -152,6 +152,13 @@ struct ls_deliver {
         int64_t version; /* of the endpoints */
         bool running;
     } reading;
+    struct {
+        struct ls_work work;
+        int64_t ahead_us; /* the clock's, of the monotonic one */
+        int64_t back_us;  /* by which it was set back, and the queue was not told yet */
+        int64_t told_us;  /* 0: to find out itself */
+        bool running, found_out;
+    } clock;
     int64_t version; /* of the endpoints that the lanes have */
     bool reload;     /* others may have changed endpoints */
     int64_t read_us; /* monotonic: when they were read last */
@@ -183,6 +190,8 @@ void ls_lanes_wake(struct ls_deliver *d, uint64_t endpoints);
 void ls_lane_ready(struct ls_lane *lane);
 /* Looks at all that are ready or whose time has come; INT64_MAX or when the next one's will have. */
 int64_t ls_lanes_run(struct ls_deliver *d);
+/* The clock was set back: what was to come is to come as much earlier. */
+void ls_lanes_clock_back(struct ls_deliver *d, int64_t by_us);
 /* Hands a delivery back without an attempt, due again at due_us. */
 void ls_transfer_give_back(struct ls_transfer *t, int64_t due_us);
 void ls_lanes_done(struct ls_deliver *d);

@@ -340,6 +340,40 @@ enum ls_code ls_queue_take_back(struct ls_queue_tx *tx, int64_t *ret_count, stru
     return ls_state_result(tx->state, rc, err);
 }
 
+static enum ls_code behind_newest(struct ls_queue_tx *tx, int64_t *ret_us, struct ls_error *err)
+{
+    int64_t newest_us = 0;
+    const enum ls_code rc = ls_state_number(
+        tx->state, "SELECT accepted_us FROM {schema}events ORDER BY seq DESC LIMIT 1", NULL, 0, 0,
+        &newest_us, err);
+
+    *ret_us = newest_us > tx->now_us ? newest_us - tx->now_us : 0;
+    return rc;
+}
+
+/* A delivery that was never claimed and is due after its event was accepted is one that its sender asked to be late. state < 3 is the
+ * condition of the index of what is on its way. */
+enum ls_code ls_queue_clock_back(struct ls_queue_tx *tx, int64_t by_us, int64_t *ret_count,
+                                 struct ls_error *err)
+{
+    enum ls_code rc = by_us ? LS_OK : behind_newest(tx, &by_us, err);
+
+    *ret_count = 0;
+    if (rc == LS_OK && by_us) {
+        const struct ls_value params[] = {ls_value_int(by_us), ls_value_int(tx->now_us)};
+
+        rc = ls_state_count_change(
+            tx->state,
+            "UPDATE {schema}deliveries SET due_us = due_us - ? WHERE state < 3 AND state <> 1 AND "
+            "due_us > ? AND (token > 0 OR due_us <= (SELECT e.accepted_us FROM {schema}events e "
+            "WHERE e.seq = event))",
+            params, 2, ret_count, err);
+    }
+    if (*ret_count)
+        tx->woken = UINT64_MAX;
+    return ls_state_result(tx->state, rc, err);
+}
+
 /* ---- complete ---- */
 
 /* The oldest one of the resource that is on its way is let go if it waits. */

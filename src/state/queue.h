@@ -111,6 +111,11 @@ LS_MUST_CHECK enum ls_code ls_queue_complete(struct ls_queue_tx *tx,
 LS_MUST_CHECK enum ls_code ls_queue_take_back(struct ls_queue_tx *tx, int64_t *ret_count,
                                               struct ls_error *err);
 
+/* The clock was set back by by_us, of which the caller saw (0: by what it lies behind the newest event, which was accepted in a time that is yet
+ * to come): what is due later for that reason alone is due as much earlier. The times that senders asked for stay, and so do claims. */
+LS_MUST_CHECK enum ls_code ls_queue_clock_back(struct ls_queue_tx *tx, int64_t by_us,
+                                               int64_t *ret_count, struct ls_error *err);
+
 /* Which deliveries a call is about: all members that are set have to fit. */
 struct ls_queue_filter {
     int64_t event, endpoint; /* 0: any */

@@ -160,6 +160,44 @@ YAML
     finish
 }
 
+# --- R20: the clock is set back
+
+# A daemon whose clock of the day stands in ./clock, as what to add; its other clocks run on.
+serve_by_clock() {
+    LD_PRELOAD=$(echo /usr/lib/*/faketime/libfaketimeMT.so.1) FAKETIME_TIMESTAMP_FILE=$PWD/clock FAKETIME_NO_CACHE=1 \
+        FAKETIME_DONT_FAKE_MONOTONIC=1 ASAN_OPTIONS=${ASAN_OPTIONS-}:verify_asan_link_order=0 serve
+}
+tried() { until_true asked GET "/api/v1/events/$1" '.to[0].tries | length > 0' true; }
+
+test_a_clock_that_is_set_back_holds_up_no_delivery() {
+    cat >moody.js <<'JS'
+const fs = require('fs');
+require('http').createServer((request, response) => {
+    request.resume().on('end', () => response.writeHead(fs.existsSync('well') ? 200 : 503).end());
+}).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
+JS
+    run_receiver moody.js
+    configure
+    echo +0 >clock
+    serve_by_clock
+    emit 202 at-work
+    tried at-work
+    echo -3600 >clock
+    touch well
+    emit 202 later # wakes it
+    until_state at-work delivered
+    until_state later delivered
+    rm well
+    emit 202 at-rest
+    tried at-rest
+    finish
+    echo -7200 >clock
+    touch well
+    serve_by_clock
+    until_state at-rest delivered
+    finish
+}
+
 # --- R18: senders repeat themselves, in any order
 
 test_events_sent_again_and_again_in_any_order_take_effect_once() {

@@ -277,6 +277,57 @@ static void what_the_process_before_had_claimed_is_due_at_once(void **state)
     assert_int_equal(d[0].attempts + d[1].attempts, 0);
 }
 
+static void a_clock_that_is_set_back_holds_nothing_up(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *d = NULL;
+    const int64_t hour = (int64_t)3600 * S, before = now;
+    const int64_t endpoint = 1;
+    struct ls_event asked = {.id = "asked",
+                             .type = "t",
+                             .resource_type = "",
+                             .resource_id = "",
+                             .data = "1",
+                             .data_size = 1,
+                             .options = ""};
+    int64_t next = 0, count = 0;
+    bool known = true;
+
+    accept(f, "tried", "r1", 1);
+    accept(f, "claimed", "r2", 1);
+    assert_int_equal(claim(f, 1, 2, &d, &next), 2);
+    assert_true(complete(f, d, LS_DELIVERY_PENDING, now + 60 * S));
+    accept(f, "new", "r3", 1);
+    accept(f, "behind", "r3", 1);
+    IN_TX(f, ls_queue_accept(&tx, &asked, &endpoint, 1, now + 20 * S, &known, &f->err));
+
+    now -= hour;
+    assert_int_equal(claim(f, 1, 9, &d, &next), 0);
+    IN_TX(f, ls_queue_clock_back(&tx, 0, &count, &f->err)); /* finds out itself */
+    assert_int_equal(count, 3);
+    assert_int_equal(claim(f, 1, 9, &d, &next), 1);
+    assert_string_equal(d->e.id, "new");
+    assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
+    assert_int_equal(claim(f, 1, 9, &d, &next), 1);
+    assert_string_equal(d->e.id, "behind");
+    assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
+    now += 60 * S - 1;
+    assert_int_equal(claim(f, 1, 9, &d, &next), 0);
+    now += 1;
+    assert_int_equal(claim(f, 1, 9, &d, &next), 1);
+    assert_string_equal(d->e.id, "tried");
+    assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
+    /* What was asked for is asked for by the clock, and a claim may be at work still. */
+    now = before + 19 * S;
+    assert_int_equal(claim(f, 1, 9, &d, &next), 0);
+    now = before + 20 * S;
+    assert_int_equal(claim(f, 1, 9, &d, &next), 1);
+    assert_string_equal(d->e.id, "asked");
+    now = before;
+    IN_TX(f, ls_queue_clock_back(&tx, 0, &count, &f->err));
+    assert_int_equal(count, 0);
+}
+
 static void a_parked_delivery_counts_no_attempt(void **state)
 {
     struct fixture *f = *state;
@@ -670,6 +721,7 @@ int main(void)
         ON_BOTH(what_was_rolled_back_never_was),
         ON_BOTH(events_of_a_resource_go_one_after_the_other),
         ON_BOTH(a_lease_that_ended_is_claimed_again_and_the_first_one_comes_too_late),
+        ON_BOTH(a_clock_that_is_set_back_holds_nothing_up),
         ON_BOTH(what_the_process_before_had_claimed_is_due_at_once),
         ON_BOTH(a_parked_delivery_counts_no_attempt),
         ON_BOTH(attempts_are_listed_with_what_was_answered),
