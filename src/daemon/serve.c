@@ -33,6 +33,7 @@
 #include "daemon/privilege.h"
 #include "daemon/service.h"
 #include "daemon/sink.h"
+#include "server/certificate.h"
 
 #define LISTEN_DEFAULT "127.0.0.1:7380"
 #define DRAIN_MS 10000
@@ -50,7 +51,9 @@ struct serve {
     bool own_fd; /* not handed to us */
     bool loopback;
     char url[LS_LISTEN_URL];
-    char *cert, *key;
+    struct pem {
+        char *cert, *key; /* NULL: plain HTTP */
+    } pem;
     struct ls_network *proxies;
     struct ls_state_lock *lock;
     struct ls_callers *callers;
@@ -166,22 +169,24 @@ static void open_log(struct serve *s)
               s->options->verbose ? LS_LOG_DEBUG : LS_LOG_INFO);
 }
 
-static enum ls_code read_pem(struct serve *s, const char *path, char **ret, struct ls_error *err)
+static enum ls_code read_pem(const char *path, struct ls_arena *mem, char **ret,
+                             struct ls_error *err)
 {
     size_t size = 0;
-    enum ls_code rc = ls_file_read(path, PEM_MAX, &s->mem, ret, &size, err);
+    enum ls_code rc = ls_file_read(path, PEM_MAX, mem, ret, &size, err);
 
     return rc == LS_OK ? rc : ls_error_wrap(err, "server.tls");
 }
 
-static enum ls_code read_tls(struct serve *s, struct ls_error *err)
+static enum ls_code read_tls(const struct ls_server_config *set, struct ls_arena *mem,
+                             struct pem *ret, struct ls_error *err)
 {
     enum ls_code rc = LS_OK;
 
-    if (!s->set.certificate)
+    if (!set->certificate)
         return LS_OK;
-    rc = read_pem(s, s->set.certificate, &s->cert, err);
-    return rc == LS_OK ? read_pem(s, s->set.key, &s->key, err) : rc;
+    rc = read_pem(set->certificate, mem, &ret->cert, err);
+    return rc == LS_OK ? read_pem(set->key, mem, &ret->key, err) : rc;
 }
 
 static enum ls_code read_proxies(struct serve *s, struct ls_error *err)
@@ -200,7 +205,7 @@ static enum ls_code read_proxies(struct serve *s, struct ls_error *err)
 
 static enum ls_code open_socket(struct serve *s, struct ls_error *err)
 {
-    const bool tls = s->cert != NULL;
+    const bool tls = s->pem.cert != NULL;
     const char *where = s->options->listen ? s->options->listen
                         : s->set.listen    ? s->set.listen
                                            : LISTEN_DEFAULT;
@@ -293,8 +298,8 @@ static enum ls_code open_server(struct serve *s, struct ls_error *err)
         .http =
             {
                 .listen_fd = s->listen_fd,
-                .cert = s->cert,
-                .key = s->key,
+                .cert = s->pem.cert,
+                .key = s->pem.key,
                 .connections = connections_of(s),
                 .per_address = (unsigned)s->set.per_address,
                 .proxies = s->proxies,
@@ -329,7 +334,7 @@ static enum ls_code start(struct serve *s, struct ls_error *err)
         rc = read_config(s, err);
     open_log(s);
     if (rc == LS_OK)
-        rc = read_tls(s, err);
+        rc = read_tls(&s->set, &s->mem, &s->pem, err);
     if (rc == LS_OK)
         rc = read_proxies(s, err);
     if (rc == LS_OK)
@@ -370,7 +375,7 @@ static bool same_texts(const char *const *a, size_t a_count, const char *const *
     return alike;
 }
 
-/* What a setting under server is in struct ls_server_config. `drain`, `hosts` and `metrics` are not here: a reload takes them. */
+/* What a setting under server is in struct ls_server_config. `drain`, `hosts`, `metrics` and `tls` are not here: a reload takes them. */
 enum kind { TEXT, NUMBER, FLAG };
 static const struct {
     const char *name;
@@ -378,8 +383,6 @@ static const struct {
     size_t at;
 } of_the_start[] = {
     {"listen", TEXT, offsetof(struct ls_server_config, listen)},
-    {"tls.certificate", TEXT, offsetof(struct ls_server_config, certificate)},
-    {"tls.key", TEXT, offsetof(struct ls_server_config, key)},
     {"plain", FLAG, offsetof(struct ls_server_config, plain)},
     {"user", TEXT, offsetof(struct ls_server_config, user)},
     {"log", TEXT, offsetof(struct ls_server_config, log)},
@@ -427,6 +430,31 @@ static void tell_what_waits(const struct serve *s, const struct ls_server_config
     ls_buf_done(&names);
 }
 
+/* The files may be others, and so may be what is in them. Without one it goes on with the one before: whoever dropped root cannot read the key, say. */
+static void take_certificate(const struct serve *s, const struct ls_server_config *now)
+{
+    struct pem pem = {NULL, NULL};
+    struct ls_error err = {0};
+    struct ls_arena mem;
+    enum ls_code rc;
+
+    if (!s->pem.cert != !now->certificate) {
+        ls_log(LS_LOG_WARN, "changed, and in force after a restart only: server.tls");
+        return;
+    }
+    if (!now->certificate)
+        return;
+    ls_arena_init(&mem, 0);
+    rc = read_tls(now, &mem, &pem, &err);
+    if (rc == LS_OK)
+        rc = ls_certificate_show(pem.cert, pem.key, &err);
+    if (rc != LS_OK)
+        ls_log(LS_LOG_ERROR, "the certificate stays as it was: %s", err.text);
+    if (pem.key)
+        ls_secret_wipe(pem.key, strlen(pem.key));
+    ls_arena_done(&mem);
+}
+
 /* Takes over config, unless it fails. What is likely to refuse it comes first. */
 static enum ls_code take_config(struct serve *s, struct ls_config *config, struct ls_error *err)
 {
@@ -442,6 +470,7 @@ static enum ls_code take_config(struct serve *s, struct ls_config *config, struc
     if (s->daemon.config != s->first)
         ls_config_free(s->daemon.config);
     s->daemon.config = config;
+    take_certificate(s, &config->server);
     tell_what_waits(s, &config->server);
     ls_services_reload(s->services, &s->daemon);
     return LS_OK;

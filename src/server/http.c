@@ -29,6 +29,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "server/certificate.h"
 #include "server/connections.h"
 #include "server/stream.h"
 #include "server/syntax.h"
@@ -717,8 +718,7 @@ static struct MHD_Daemon *start(struct ls_http *http)
     const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_SUSPEND_RESUME |
                            MHD_USE_ERROR_LOG | (o->cert ? MHD_USE_TLS : 0);
     struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)o->cert},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->key},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)ls_certificate_give},
         {MHD_OPTION_HTTPS_PRIORITIES, 0,
          (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
         {MHD_OPTION_END, 0, NULL},
@@ -752,12 +752,10 @@ enum ls_code ls_http_open(const struct ls_http_options *options, const struct ls
     (void)pthread_mutex_init(&http->lock, NULL);
     rc = ls_connections_open(http->options.per_address, options->proxies, options->proxy_count,
                              &http->connections, err);
+    if (rc == LS_OK && options->cert)
+        rc = ls_certificate_show(options->cert, options->key, err);
     if (rc == LS_OK && !(http->daemon = start(http)))
-        rc = options->cert
-                 ? ls_error_set(err, LS_CONFIG,
-                                "the HTTPS server does not start: do certificate and key fit "
-                                "together, and are both PEM files?")
-                 : ls_error_set(err, LS_INTERNAL, "the HTTP server does not start");
+        rc = ls_error_set(err, LS_INTERNAL, "the HTTP server does not start");
     if (rc == LS_OK)
         *ret = http;
     else
@@ -784,6 +782,8 @@ void ls_http_close(struct ls_http *http)
         ls_http_quiesce(http);
         MHD_stop_daemon(http->daemon);
     }
+    if (http->options.cert)
+        ls_certificate_forget();
     ls_connections_close(http->connections);
     (void)pthread_mutex_destroy(&http->lock);
     free(http);

@@ -21,8 +21,9 @@ struct ls_http_times {
 
 struct ls_http_options {
     int listen_fd; /* bound and listening; stays the caller's, who closes it after ls_http_close() */
-    const char *cert, *key;           /* PEM texts; NULL: plain HTTP */
-    unsigned threads;                 /* 0: 2 */
+    const char *cert,
+        *key;         /* PEM texts, used at the start only; NULL: plain HTTP. See certificate.h */
+    unsigned threads; /* 0: 2 */
     unsigned connections;             /* in all; 0: 1000 */
     unsigned per_address;             /* 0: 256 */
     size_t body_total;                /* bytes of bodies in memory at once; 0: 64 MiB */

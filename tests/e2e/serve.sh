@@ -207,9 +207,34 @@ test_plain_http_is_for_loopback_only() {
     finish
 }
 
-test_https_by_a_certificate() {
-    openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost \
+certificate() { # certificate NAME: into NAME.pem, its key into NAME-key.pem
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout "$1-key.pem" -out "$1.pem" -days 2 -subj /CN=localhost \
         -addext subjectAltName=DNS:localhost,IP:127.0.0.1 >/dev/null 2>&1
+}
+test_a_renewed_certificate_is_shown_after_a_reload() {
+    certificate old
+    certificate new
+    cp old.pem cert.pem
+    cp old-key.pem key.pem
+    echo 'server: { tls: { certificate: cert.pem, key: key.pem } }' >lockstep.yaml
+    serve
+    ask 200 GET /healthz --cacert old.pem
+    ask 000 GET /healthz --cacert new.pem
+    cp new.pem cert.pem # and not its key
+    kill -HUP "$daemon"
+    until_log 'the certificate stays as it was: server.tls'
+    ask 200 GET /healthz --cacert old.pem
+    cp new-key.pem key.pem
+    : >log
+    kill -HUP "$daemon"
+    until_log 'lockstep.yaml again'
+    ask 200 GET /healthz --cacert new.pem
+    ask 000 GET /healthz --cacert old.pem
+    finish
+}
+test_https_by_a_certificate() {
+    certificate cert
+    mv cert-key.pem key.pem
     echo 'server: { tls: { certificate: cert.pem, key: key.pem } }' >lockstep.yaml
     serve
     [[ $url == https://127.0.0.1:* ]] || die "$url"
