@@ -414,6 +414,8 @@ struct lockstep_outbox {
     const char *const *tables;
     bool drained; /* events.outbox names the store */
     const char *json;
+    size_t
+        outdated; /* tables with triggers of an earlier version: installed again they are as they should be */
 };
 typedef void lockstep_outbox_fn(void *ctx, const struct lockstep_outbox *outbox);
 /* where: STORE.TABLE, or a store's URL with #table; resource: of the events ("enrollment"), NULL: by the table's name. fn gets how the outbox is then; it may be

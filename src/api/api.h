@@ -68,6 +68,11 @@ LS_MUST_CHECK enum ls_code ls_api_job(struct lockstep *ls, const struct ls_sync_
                                       bool writable, struct ls_arena *mem, struct ls_job **ret,
                                       struct ls_error *err);
 
+/* lockstep_sync(); silent: what it writes is no event of an outbox in the target, whatever the sync's configuration says. */
+int ls_api_sync(struct lockstep *ls, const struct lockstep_select *select,
+                const struct lockstep_run_options *options, bool silent, struct lockstep_run **ret,
+                struct lockstep_error *error);
+
 /* Log lines to the listener. */
 void ls_api_log(struct lockstep *ls, int level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -277,9 +277,9 @@ static int dry_run(struct session *s, const struct lockstep_run_options *options
     return c.inserts + c.updates + c.deletes > 0 ? LOCKSTEP_DIFFERENT : LOCKSTEP_OK;
 }
 
-int lockstep_sync(struct lockstep *ls, const struct lockstep_select *select,
-                  const struct lockstep_run_options *options, struct lockstep_run **ret,
-                  struct lockstep_error *error)
+int ls_api_sync(struct lockstep *ls, const struct lockstep_select *select,
+                const struct lockstep_run_options *options, bool silent, struct lockstep_run **ret,
+                struct lockstep_error *error)
 {
     const bool dry = flag(options, false);
     struct ls_sync_config config;
@@ -296,6 +296,8 @@ int lockstep_sync(struct lockstep *ls, const struct lockstep_select *select,
         rc = ls_api_select(ls, select, options, &s.mem, &config, &err);
     if (rc == LS_OK && !dry)
         rc = ls_api_state(ls, true, &err);
+    if (rc == LS_OK && silent)
+        config.silent = true;
     if (rc == LS_OK)
         rc = ls_api_job(ls, &config, !dry, &s.mem, &s.job, &err);
     if (rc != LS_OK) {
@@ -310,6 +312,13 @@ int lockstep_sync(struct lockstep *ls, const struct lockstep_select *select,
     }
     ls_session_done(&s);
     return code;
+}
+
+int lockstep_sync(struct lockstep *ls, const struct lockstep_select *select,
+                  const struct lockstep_run_options *options, struct lockstep_run **ret,
+                  struct lockstep_error *error)
+{
+    return ls_api_sync(ls, select, options, false, ret, error);
 }
 
 /* ---- apply ---- */

@@ -190,13 +190,19 @@ static enum ls_code read_only(struct ls_config_reader *l, const struct yaml_node
                            &l->receiver->only_count, err);
 }
 
+static enum ls_code read_forward(struct ls_config_reader *l, const struct yaml_node *node,
+                                 struct ls_error *err)
+{
+    return ls_config_bool(l, node, &l->receiver->forward, err);
+}
+
 static const struct ls_config_entry receiver_entries[] = {
     {"scheme", read_scheme},   {"header", read_header},     {"secret", read_secrets},
     {"secrets", read_secrets}, {"window", read_window},     {"body_bytes", read_size},
     {"types", read_types},     {"data", read_data},         {"type", read_type},
     {"id", read_id},           {"resource", read_resource}, {"at", read_at},
     {"delete", read_delete},   {"apply", read_apply},       {"sync", read_sync},
-    {"only", read_only},
+    {"only", read_only},       {"forward", read_forward},
 };
 
 /* ---- all of it ---- */

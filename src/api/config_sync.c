@@ -272,6 +272,16 @@ static enum ls_code read_cascades(struct ls_config_reader *l, const struct yaml_
     return rc;
 }
 
+static enum ls_code read_forward(struct ls_config_reader *l, const struct yaml_node *node,
+                                 struct ls_error *err)
+{
+    bool forward = true;
+    const enum ls_code rc = ls_config_bool(l, node, &forward, err);
+
+    l->sync->silent = !forward;
+    return rc;
+}
+
 static enum ls_code read_batch(struct ls_config_reader *l, const struct yaml_node *node,
                                struct ls_error *err)
 {
@@ -340,6 +350,7 @@ static const struct ls_config_entry sync_entries[] = {
     {"brakes", read_brakes},
     {"atomic", read_atomic},
     {"cascades", read_cascades},
+    {"forward", read_forward},
     {"batch", read_batch},
     {"cursor", ls_config_later},
     {"schedule", ls_config_later},

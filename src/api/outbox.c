@@ -183,6 +183,7 @@ static enum ls_code tell(struct lockstep *ls, struct ls_sql *db, const struct pl
                                  .oldest = s.oldest,
                                  .table_count = s.table_count,
                                  .tables = s.tables,
+                                 .outdated = s.outdated,
                                  .drained = is_drained(ls, p->store)};
     ls_buf_init(&json, 0);
     ls_buf_text(&json, "{\"store\":");
@@ -193,7 +194,7 @@ static enum ls_code tell(struct lockstep *ls, struct ls_sql *db, const struct pl
         ls_buf_text(&json, i ? "," : "");
         ls_text_json(&json, o.tables[i], strlen(o.tables[i]));
     }
-    ls_buf_text(&json, "]}");
+    ls_buf_printf(&json, "],\"outdated\":%zu}", o.outdated);
     o.json = json.failed ? NULL : ls_buf_str(&json);
     if (o.json)
         fn(ctx, &o);

@@ -131,7 +131,7 @@ static enum ls_code run_sync(struct lockstep *ls, const struct ls_receiver *r,
     if (rc != LS_OK)
         return rc;
     select.only = only;
-    code = lockstep_sync(ls, &select, NULL, &run, &error);
+    code = ls_api_sync(ls, &select, NULL, !r->forward, &run, &error);
     if (code == LOCKSTEP_BRAKE || code == LOCKSTEP_USAGE) {
         lockstep_run_free(run);
         return write_reason(row, LS_RECEIVED_REFUSED, error.text, mem, err);

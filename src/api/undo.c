@@ -82,6 +82,7 @@ static enum ls_code job_of_run(struct session *s, const struct ls_run *old,
     s->job->config_json = old->config_json;
     s->job->fingerprint = old->fingerprint; /* of both sides, as the brakes remember it */
     s->job->atomic = config.atomic;
+    s->job->target.options.origin = config.silent ? LS_ORIGIN_SYNC : NULL; /* as that run was */
     memcpy(s->job->digest, old->digest, strlen(old->digest) + 1);
     s->run.source = old->source;
     return LS_OK;

@@ -29,6 +29,11 @@ static void show_outbox(void *ctx, const struct lockstep_outbox *o)
         print_clean(stdout, o->tables[i]);
     }
     puts(o->table_count ? "" : " no table");
+    if (o->outdated)
+        printf("%zu of them with triggers of an earlier version, to which what lockstep itself "
+               "writes is an "
+               "event too: run lockstep outbox install again\n",
+               o->outdated);
     if (!o->drained && o->table_count)
         puts(
             "Nothing empties it yet: name the store in lockstep.yaml, events: { outbox: [STORE] }, "

@@ -216,6 +216,7 @@ static enum ls_code target_open(struct ls_job *job, const struct ls_sync_config 
 {
     enum ls_code rc = side_init(job, LS_SIDE_TARGET, &job->target, &config->target, err);
 
+    job->target.options.origin = config->silent ? LS_ORIGIN_SYNC : NULL;
     if (rc == LS_OK && writable)
         rc = prepare_target(job, config, err);
     if (rc == LS_OK)

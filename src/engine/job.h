@@ -41,11 +41,15 @@ struct ls_sync_config {
     const struct ls_field_config *soft;
     double brake_deletes, brake_changes; /* shares 0..1; 0: 0.20 and 0.50; 1 or more: off */
     bool atomic;                         /* the run is one transaction */
+    bool silent;                         /* what it writes is no event of an outbox in the target */
     bool cascades_accept; /* write although deletes reach other tables or triggers fire */
     bool create;          /* make a missing target collection */
     size_t batch_rows;    /* 0: 1000, and 5000 where all are inserts */
     size_t writers; /* at once, where only new records are written; 0: one a core, at most 4 */
 };
+
+/* Who writes, for the triggers of an outbox, where the run is silent. */
+#define LS_ORIGIN_SYNC "sync"
 
 /* A side of a job. fields: what is read of it, as schema indexes; key and key_as likewise, positions in fields. */
 struct ls_side {

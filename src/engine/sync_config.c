@@ -208,6 +208,7 @@ const char *ls_sync_config_to_json(const struct ls_sync_config *c, struct ls_are
     add_number(&out, "brake_changes", c->brake_changes);
     add_bool(&out, "atomic", c->atomic);
     add_bool(&out, "cascades", c->cascades_accept);
+    add_bool(&out, "silent", c->silent);
     add_name(&out, "batch_rows");
     ls_buf_printf(&out, "%zu", c->batch_rows);
     add_name(&out, "writers");
@@ -332,6 +333,7 @@ enum ls_code ls_sync_config_from_json(const char *text, struct ls_arena *mem,
     c.brake_changes = json_number_value(json_object_get(json, "brake_changes"));
     c.atomic = json_is_true(json_object_get(json, "atomic"));
     c.cascades_accept = json_is_true(json_object_get(json, "cascades"));
+    c.silent = json_is_true(json_object_get(json, "silent"));
     c.batch_rows = rows > 0 ? (size_t)rows : 0;
     c.writers = writers > 0 && writers <= LS_WRITERS_MAX ? (size_t)writers : 0;
     whole = lists_from_json(json, mem, &nomem, &c) && c.source.url && c.target.url &&

@@ -8,6 +8,8 @@
  * Rows are removed by their numbers and never by a bound: a transaction that commits late has lower numbers than one before it. Of one record the numbers rise with
  * its changes, since whoever changes it holds its lock.
  *
+ * What lockstep itself writes under a name (store/origin.h) is no event: a message that is applied is known where it came from.
+ *
  * What a trigger does may not make the application's statement fail: bytes become hexadecimal digits, and what is no JSON after all is found by whoever reads it.
  * An update that changes nothing is no event. */
 #include "event/outbox.h"
@@ -17,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/text.h"
+#include "store/origin.h"
 
 #define TRIGGER "lockstep_outbox"
 
@@ -36,6 +39,8 @@ static const char postgres_outbox[] =
     "SECURITY DEFINER SET search_path TO pg_catalog SET timezone TO 'UTC' AS $outbox$ "
     "DECLARE kind text; rec jsonb; text_of text; key text := ''; "
     "BEGIN "
+    "IF coalesce(current_setting('" LS_ORIGIN_SETTING "', true), '') <> '' THEN RETURN NULL; "
+    "END IF; "
     "IF TG_OP = 'DELETE' THEN kind := TG_ARGV[3]; rec := to_jsonb(OLD); "
     "text_of := row_to_json(OLD)::text; "
     "ELSE kind := CASE TG_OP WHEN 'INSERT' THEN TG_ARGV[1] ELSE TG_ARGV[2] END; "
@@ -53,7 +58,8 @@ static const char sqlite_outbox[] =
     "CREATE TABLE IF NOT EXISTS lockstep_outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, "
     "id TEXT NOT NULL DEFAULT (lower(hex(randomblob(16)))), type TEXT NOT NULL, "
     "resource_type TEXT NOT NULL, resource_id TEXT NOT NULL, data TEXT, "
-    "at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), refused TEXT)";
+    "at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), refused TEXT);"
+    "CREATE TABLE IF NOT EXISTS " LS_ORIGIN_TABLE " (origin TEXT NOT NULL)";
 
 static const char *name_of(const struct ls_sql *db)
 {
@@ -213,11 +219,12 @@ static void add_key(struct ls_buf *sql, const struct ls_outbox_table *t, const c
 static void add_changed(struct ls_buf *sql, const struct ls_outbox_table *t)
 {
     for (size_t i = 0; i < t->field_count; i++) {
-        ls_buf_text(sql, i ? " OR OLD." : " WHEN OLD.");
+        ls_buf_text(sql, i ? " OR OLD." : " AND (OLD.");
         ls_text_ident(sql, t->fields[i]);
         ls_buf_text(sql, " IS NOT NEW.");
         ls_text_ident(sql, t->fields[i]);
     }
+    ls_buf_char(sql, ')');
 }
 
 static enum ls_code install_sqlite(struct ls_sql *db, const struct ls_outbox_table *t,
@@ -238,6 +245,7 @@ static enum ls_code install_sqlite(struct ls_sql *db, const struct ls_outbox_tab
         add_trigger_name(&sql, t->table, verb);
         ls_buf_printf(&sql, " AFTER %s ON ", verbs[verb]);
         ls_text_ident(&sql, t->table);
+        ls_buf_text(&sql, " WHEN NOT EXISTS (SELECT 1 FROM " LS_ORIGIN_TABLE ")");
         if (verb == 1)
             add_changed(&sql, t);
         ls_buf_text(&sql, " BEGIN INSERT INTO lockstep_outbox (type, resource_type, resource_id, "
@@ -294,13 +302,16 @@ enum ls_code ls_outbox_exists(struct ls_sql *db, bool *ret, struct ls_error *err
     return rc;
 }
 
+/* The third: whether the triggers are as they were before, so that what lockstep itself writes is an event to them too. */
 static const char postgres_tables[] =
-    "SELECT n.nspname, c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
-    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.tgname = 'lockstep_outbox' "
-    "ORDER BY 1, 2";
+    "SELECT n.nspname, c.relname, (strpos(p.prosrc, '" LS_ORIGIN_SETTING "') = 0)::int "
+    "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_proc p ON p.oid = t.tgfoid "
+    "WHERE t.tgname = 'lockstep_outbox' ORDER BY 1, 2";
 static const char sqlite_tables[] =
-    "SELECT DISTINCT NULL, tbl_name FROM sqlite_schema WHERE type = 'trigger' "
-    "AND substr(name, 1, 16) = 'lockstep_outbox_' ORDER BY 2";
+    "SELECT NULL, tbl_name, max(instr(sql, '" LS_ORIGIN_TABLE "') = 0) FROM sqlite_schema "
+    "WHERE type = 'trigger' AND substr(name, 1, 16) = 'lockstep_outbox_' GROUP BY tbl_name "
+    "ORDER BY 2";
 
 static enum ls_code read_tables(struct ls_sql *db, struct ls_arena *mem,
                                 struct ls_outbox_status *ret, struct ls_error *err)
@@ -325,6 +336,7 @@ static enum ls_code read_tables(struct ls_sql *db, struct ls_arena *mem,
                 memcpy(more, ret->tables, ret->table_count * sizeof *more);
             ret->tables = more;
         }
+        ret->outdated += ls_sql_i64(stmt, 2) != 0;
         ret->tables[ret->table_count++] =
             ls_collection_join(mem, ls_sql_text(stmt, 0, NULL), ls_sql_text(stmt, 1, NULL));
     }
@@ -365,7 +377,8 @@ static enum ls_code drop_outbox(struct ls_sql *db, struct ls_error *err)
     enum ls_code rc;
 
     if (ls_sql_dialect(db) == LS_SQLITE)
-        return ls_sql_exec(db, "DROP TABLE lockstep_outbox", err);
+        return ls_sql_exec(db, "DROP TABLE lockstep_outbox; DROP TABLE IF EXISTS " LS_ORIGIN_TABLE,
+                           err);
     rc = ls_sql_exec(db, "DROP FUNCTION lockstep.outbox(); DROP TABLE lockstep.outbox", err);
     if (rc == LS_OK)
         rc = one_number(db,

@@ -49,6 +49,7 @@ struct ls_outbox_status {
     const char *oldest; /* when the first that waits was written; NULL: none waits */
     size_t table_count;
     const char **tables; /* as collections */
+    size_t outdated;     /* of these, with triggers of an earlier version */
 };
 /* Zeros when there is none. In mem. */
 LS_MUST_CHECK enum ls_code ls_outbox_status(struct ls_sql *db, struct ls_arena *mem,

@@ -407,7 +407,8 @@ enum ls_code ls_receiver_apply(const struct ls_receiver *r, const struct ls_said
 {
     const struct ls_side_config *side = &r->targets[0].side;
     const struct ls_store_options options = {.writable = true,
-                                             .lock_timeout_ms = side->lock_timeout_ms};
+                                             .lock_timeout_ms = side->lock_timeout_ms,
+                                             .origin = r->forward ? NULL : r->name};
     struct ls_store *store = NULL;
     struct ls_url url;
     struct ls_arena mem;

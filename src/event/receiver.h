@@ -51,6 +51,7 @@ struct ls_receiver {
     const char *sync;  /* to be run, */
     size_t only_count; /* for the records where these fields of its target have these values */
     const struct ls_field_config *only;
+    bool forward; /* what it writes is an event of an outbox there, like any other change */
 };
 /* Whether expressions, secrets and stores of a receiver are fit for use: LS_CONFIG says what is not. */
 LS_MUST_CHECK enum ls_code ls_receiver_check(const struct ls_receiver *r, struct ls_error *err);

@@ -41,6 +41,8 @@ struct ls_store_options {
     bool create;         /* make a missing database file */
     int lock_timeout_ms; /* how long a statement waits for a lock of others; 0: the kind's default */
     int connect_timeout_s; /* likewise */
+    const char *
+        origin; /* who writes: an outbox in the database makes no events of it. NULL: it does. Outlives the session */
 };
 
 /* Segments: how the records of a collection are cut into groups whose digests are compared. */

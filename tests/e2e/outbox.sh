@@ -64,6 +64,102 @@ test_E9_an_sqlite_database_has_an_outbox_too() {
     is "$(sqlite3 app.db "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'lockstep%'")" 0
 }
 
+# A receiver that writes into orders, whose outbox nobody empties: what is there can be counted. $sql is what runs SQL as the application, $table the table.
+receiving() { # receiving URL
+    cat >lockstep.yaml <<YAML
+state: sqlite:state.db
+stores: { app: "$1", from: sqlite:from.db }
+events: { types: ["order.*"] }
+receivers:
+  orders: { scheme: header, header: x-key, secret: open-sesame, id: "data ->> '\$.m'", apply: app.$table }
+  hint: { scheme: header, header: x-key, secret: open-sesame, id: "data ->> '\$.m'", sync: copy, only: { id: resource } }
+syncs:
+  copy: { source: from.orders, target: app.$table, cascades: accept, deletes: keep, brakes: { changes: off } }
+YAML
+    sqlite3 from.db 'CREATE TABLE orders (id INTEGER PRIMARY KEY, n int)'
+    status 0 lockstep outbox install "app.$table"
+    ask_with=(-H 'x-key: open-sesame' -H 'Content-Type: application/json')
+    serve
+}
+message() { ask 200 POST "/api/webhooks/$1" -d "{\"type\":\"UPDATE\",\"record\":{\"m\":\"m$RANDOM$RANDOM\",\"id\":$2,\"n\":$3}}"; } # message RECEIVER ID N
+waits() { is "$(lockstep outbox status app --json | jq .waiting)" "$1"; }
+# What makes an event in an outbox, and what does not.
+silences() {
+    message orders 1 1
+    message orders 1 2
+    is "$("${sql[@]}" 'SELECT n FROM orders WHERE id = 1')" 2
+    sqlite3 from.db 'INSERT INTO orders VALUES (2, 5)'
+    message hint 2 0 # a run for that record
+    is "$("${sql[@]}" 'SELECT n FROM orders WHERE id = 2')" 5
+    waits 0
+    status 0 lockstep undo 1 # of a run that told nobody
+    is "$("${sql[@]}" 'SELECT count(*) FROM orders WHERE id = 2')" 0
+    waits 0
+    status 0 lockstep sync copy # of its own accord: nobody else knows
+    waits 1
+    "${sql[@]}" 'UPDATE orders SET n = 3 WHERE id = 1' # the application's own
+    waits 2
+    sed -i 's/cascades: accept/cascades: accept, forward: false/' lockstep.yaml
+    sqlite3 from.db 'INSERT INTO orders VALUES (3, 5)'
+    status 0 lockstep sync copy
+    is "$("${sql[@]}" 'SELECT n FROM orders WHERE id = 3')" 5
+    waits 2
+    sed -i 's/scheme: header/forward: true, scheme: header/' lockstep.yaml
+    finish
+    serve
+    message orders 1 4
+    waits 3
+    finish
+}
+
+test_what_a_message_wrote_is_no_event_in_sqlite() {
+    sqlite3 app.db 'CREATE TABLE orders (id INTEGER PRIMARY KEY, n int)'
+    sql=(sqlite3 app.db) table=orders
+    receiving sqlite:app.db
+    silences
+    is "$(sqlite3 app.db 'SELECT count(*) FROM lockstep_outbox_origin')" 0
+}
+
+test_what_a_message_wrote_is_no_event_in_postgresql() {
+    local db
+    db=$(pg_database outbox_origin)
+    pg "$db" -c 'CREATE TABLE orders (id int PRIMARY KEY, n int)'
+    sql=(psql -qXAt "$db" -c) table=public.orders
+    receiving "$db"
+    silences
+}
+
+# Triggers as they were before lockstep told them who writes: they go on, and are made anew by the same command.
+test_an_outbox_of_an_earlier_version_goes_on_and_is_renewed() {
+    local db
+    db=$(pg_database outbox_old)
+    pg "$db" -c 'CREATE TABLE orders (id int PRIMARY KEY, n int)'
+    configure "$db"
+    status 0 lockstep outbox install app.public.orders
+    pg "$db" -c "DO \$\$ BEGIN EXECUTE regexp_replace(pg_get_functiondef('lockstep.outbox()'::regprocedure), 'IF coalesce.*?END IF;', ''); END \$\$"
+    pg "$db" -c 'INSERT INTO orders VALUES (1, 1)'
+    status 0 lockstep outbox status app
+    says out '1 waiting' '1 of them with triggers of an earlier version'
+    status 0 lockstep outbox install app.public.orders
+    says out '1 waiting'
+    is "$(grep -c earlier out)" 0
+
+    sqlite3 app.db 'CREATE TABLE orders (id INTEGER PRIMARY KEY, n int)' "CREATE TABLE lockstep_outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL DEFAULT (lower(hex(randomblob(16)))), type TEXT NOT NULL, resource_type TEXT NOT NULL, resource_id TEXT NOT NULL, data TEXT, at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), refused TEXT)" \
+        "CREATE TRIGGER lockstep_outbox_orders_INSERT AFTER INSERT ON orders BEGIN INSERT INTO lockstep_outbox (type, resource_type, resource_id, data) VALUES ('order.created', 'order', NEW.id, '{}'); END" 'INSERT INTO orders VALUES (1, 1)'
+    sed -i "s|app: \".*\"|app: sqlite:app.db|" lockstep.yaml
+    status 0 lockstep outbox status app --json
+    says out '"waiting":1' '"outdated":1'
+    status 0 lockstep outbox install app.orders
+    sqlite3 app.db 'UPDATE orders SET n = 2'
+    status 0 lockstep outbox status app --json
+    says out '"waiting":2' '"outdated":0'
+    serve
+    empty
+    finish
+    status 0 lockstep outbox remove app.orders
+    is "$(sqlite3 app.db "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'lockstep%'")" 0
+}
+
 test_what_is_no_event_is_kept_and_holds_up_nobody() {
     sqlite3 app.db 'CREATE TABLE orders (id TEXT PRIMARY KEY, x REAL)'
     configure sqlite:app.db

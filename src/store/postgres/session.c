@@ -18,6 +18,7 @@
 #include "base/digest.h"
 #include "base/text.h"
 #include "store/inbox.h"
+#include "store/origin.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -119,6 +120,7 @@ static enum ls_code open_store(const struct ls_url *url, const struct ls_store_o
     if (!pg)
         return ls_error_nomem(err);
     ls_arena_init(&pg->mem, 0);
+    pg->origin = options->origin;
     pg->lock_timeout_ms = options->lock_timeout_ms ? options->lock_timeout_ms : LOCK_TIMEOUT_MS;
     pg->wait_ms = pg->lock_timeout_ms;
     rc = ls_sql_open(url, &sql, &pg->db, err);
@@ -156,7 +158,13 @@ static enum ls_code begin(struct ls_store *store, struct ls_error *err)
     struct ls_pgs *pg = ls_pgs_of(store);
     enum ls_code rc = ls_sql_begin(pg->db, true, err);
 
-    return rc == LS_OK ? ls_pgs_wait_less(pg, err) : rc;
+    if (rc == LS_OK && pg->origin)
+        rc = ls_origin_set(pg->db, pg->origin, err);
+    if (rc == LS_OK)
+        rc = ls_pgs_wait_less(pg, err);
+    if (rc != LS_OK)
+        ls_sql_rollback(pg->db);
+    return rc;
 }
 
 static enum ls_code commit(struct ls_store *store, struct ls_error *err)

@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "store/inbox.h"
 #include "store/kinds.h"
+#include "store/origin.h"
 #include "store/sqlite/sqlite.h"
 
 /* A reader passes over the pages once; a writer comes back to those of its indexes, all over them. In KiB. */
@@ -63,6 +64,7 @@ static enum ls_code sqlite_open(const struct ls_url *url, const struct ls_store_
 
     if (!s)
         return ls_error_nomem(err);
+    s->origin = options->origin;
     rc = ls_sql_open(url, &sql, &s->db, err);
     if (rc == LS_OK)
         rc = ls_sql_exec(s->db, options->writable ? WRITER_PRAGMAS : READER_PRAGMAS, err);
@@ -86,12 +88,23 @@ static void sqlite_cancel(struct ls_store *store)
 
 static enum ls_code sqlite_begin(struct ls_store *store, struct ls_error *err)
 {
-    return ls_sql_begin(session_of(store)->db, true, err);
+    const struct ls_sqlite *s = session_of(store);
+    enum ls_code rc = ls_sql_begin(s->db, true, err);
+
+    if (rc != LS_OK || !s->origin)
+        return rc;
+    rc = ls_origin_set(s->db, s->origin, err);
+    if (rc != LS_OK)
+        ls_sql_rollback(s->db);
+    return rc;
 }
 
 static enum ls_code sqlite_commit(struct ls_store *store, struct ls_error *err)
 {
-    return ls_sql_commit(session_of(store)->db, err);
+    const struct ls_sqlite *s = session_of(store);
+    const enum ls_code rc = s->origin ? ls_origin_unset(s->db, err) : LS_OK;
+
+    return rc == LS_OK ? ls_sql_commit(s->db, err) : rc;
 }
 
 static void sqlite_rollback(struct ls_store *store)

@@ -90,6 +90,7 @@ static void a_whole_configuration_comes_back(void **state)
         .brake_changes = 1.0 / 3,
         .atomic = true,
         .cascades_accept = true,
+        .silent = true,
         .batch_rows = 77,
     };
     struct ls_sync_config got = {0};
@@ -125,7 +126,7 @@ static void a_whole_configuration_comes_back(void **state)
     assert_int_equal(got.deletes, LS_DELETES_SOFT);
     assert_true(got.brake_deletes == config.brake_deletes);
     assert_true(got.brake_changes == config.brake_changes);
-    assert_true(got.atomic && got.cascades_accept);
+    assert_true(got.atomic && got.cascades_accept && got.silent);
     assert_int_equal(got.batch_rows, 77);
     assert_string_equal(ls_sync_config_to_json(&got, &mem), json);
     ls_arena_done(&mem);
@@ -150,7 +151,7 @@ static void what_is_left_out_stays_left_out(void **state)
     assert_int_equal(got.source.lock_timeout_ms + got.target.lock_timeout_ms, 0);
     assert_int_equal(got.key_count + got.field_count + got.only_count + got.soft_count, 0);
     assert_int_equal(got.deletes, LS_DELETES_REMOVE);
-    assert_false(got.atomic || got.cascades_accept);
+    assert_false(got.atomic || got.cascades_accept || got.silent);
     assert_int_equal(got.batch_rows, 0);
     ls_arena_done(&mem);
 }

@@ -358,6 +358,35 @@ static void domains_and_case_folding_keys_are_written(void **state)
     expect_sql(w->url, "SELECT string_agg(k || v, '') FROM t", "Other1");
 }
 
+static void expect_origin(struct world *w, struct ls_store *store, const char *want)
+{
+    const char *origin = NULL;
+    struct ls_error err = {0};
+
+    assert_ls(ls_pgs_ask(ls_pgs_of(store),
+                         "SELECT coalesce(current_setting('lockstep.origin', true), '')", NULL, 0,
+                         &w->mem, &origin, &err));
+    assert_string_equal(origin, want);
+}
+
+/* A pooler hands the session to somebody else afterwards. */
+static void who_writes_is_told_for_the_transaction_alone(void **state)
+{
+    struct world *w = *state;
+    const struct ls_store_options options = {.writable = true, .origin = "it's me"};
+    struct ls_store *store = NULL;
+    struct ls_error err = {0};
+    struct ls_url url;
+
+    assert_ls(ls_url_parse(w->url, &w->mem, &url, &err));
+    assert_ls(ls_store_open(&url, &options, &store, &err));
+    w->open[w->open_count++] = store;
+    assert_ls(ls_store_begin(store, &err));
+    expect_origin(w, store, "it's me");
+    assert_ls(ls_store_commit(store, &err));
+    expect_origin(w, store, "");
+}
+
 int main(void)
 {
     static struct world world;
@@ -375,6 +404,7 @@ int main(void)
         TEST(values_that_a_column_cannot_hold_are_refused_without_showing_them),
         TEST(text_with_a_nul_is_refused_and_named),
         TEST(domains_and_case_folding_keys_are_written),
+        TEST(who_writes_is_told_for_the_transaction_alone),
     };
 
     return run_in_database("store/postgres_write", &world, tests, COUNT(tests));
