@@ -194,6 +194,24 @@ enum ls_code ls_config_endpoints(struct ls_config_reader *l, const struct yaml_n
     return rc;
 }
 
+/* The key of Sentry stands in its URL; a webhook has its secret, PagerDuty its key. */
+static enum ls_code check_alerts(struct ls_config_reader *l, const struct yaml_node *node,
+                                 const struct ls_guard *guard, struct ls_error *err)
+{
+    const struct ls_alerts_config *a = &l->config->alerts;
+    const struct {
+        const char *name, *url;
+    } ways[] = {{"webhook", a->webhook}, {"sentry", a->sentry}, {"pagerduty", a->pagerduty_url}};
+    struct ls_error why;
+
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        if (ways[i].url &&
+            ls_guard_own(guard, ways[i].url, ways[i].url == a->sentry, l->mem, &why) != LS_OK)
+            return ls_yaml_error(err, l->path, ls_yaml_get(node, ways[i].name), "alerts to %s: %s",
+                                 ways[i].name, why.text);
+    return LS_OK;
+}
+
 /* What events.allow says is known only when the whole file has been read. No host is looked up: a name server that is down keeps no
  * daemon from its start, and each delivery looks at the address that it connects to. */
 enum ls_code ls_config_destinations(struct ls_config_reader *l, const struct yaml_node *root,
@@ -212,7 +230,7 @@ enum ls_code ls_config_destinations(struct ls_config_reader *l, const struct yam
         if (ls_guard_url(&guard, events->endpoints[i].url, l->mem, &target, &why) != LS_OK)
             rc = ls_yaml_error(err, l->path, map->items[2 * i], "endpoint %s: %s (events.allow)",
                                events->endpoints[i].name, why.text);
-    return rc;
+    return rc == LS_OK ? check_alerts(l, ls_yaml_get(root, "alerts"), &guard, err) : rc;
 }
 
 /* ---- the environment ---- */
@@ -231,7 +249,7 @@ static enum ls_code one_of_environment(const char *url, size_t length, size_t nu
                                 .secrets = secret};
     if (!ret->name || !ret->url)
         return ls_error_nomem(err);
-    return ls_endpoint_check(ret, &why) == LS_OK
+    return ls_endpoint_check(ret, &why) == LS_OK && ls_guard_text(ret->url, &why) == LS_OK
                ? LS_OK
                : ls_error_set(err, LS_CONFIG, "SYNC_WEBHOOK_URLS, number %zu: %s", number,
                               why.text);

@@ -10,6 +10,7 @@
 
 #include "api/api.h"
 #include "base/text.h"
+#include "event/guard.h"
 
 #define CRON "0 */6 * * *"
 #define GROUP "slave-to-prod"
@@ -57,13 +58,23 @@ static void check_qstash(struct setup *s)
             "not set: needed to make a schedule at QStash, and not for lockstep's own");
 }
 
-static void check_address(struct setup *s)
+/* What is sent there is a credential: so by https://, or to this machine. */
+static bool is_safe(struct setup *s, const char *name, const char *url, struct ls_arena *mem)
+{
+    struct ls_error why = {0};
+    const bool safe = ls_guard_own(NULL, url, false, mem, &why) == LS_OK;
+
+    if (!safe)
+        say(s, LS_FINDING_ERROR, name, why.text);
+    return safe;
+}
+
+static void check_address(struct setup *s, struct ls_arena *mem)
 {
     const char *url = set("NEXT_PUBLIC_APP_URL");
 
-    if (url && !ls_text_starts(url, "https://") && !ls_text_starts(url, "http://localhost") &&
-        !ls_text_starts(url, "http://127.0.0.1"))
-        say(s, LS_FINDING_ERROR, "NEXT_PUBLIC_APP_URL", "has to begin with https://");
+    if (url)
+        (void)is_safe(s, "NEXT_PUBLIC_APP_URL", url, mem);
 }
 
 /* ---- Supabase ---- */
@@ -79,6 +90,8 @@ static void set_up_call(CURL *curl, const char *url, struct curl_slist *headers)
 {
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    if (ls_text_starts(url, "http://")) /* a proxy would read along */
+        curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, TIMEOUT_MS);
@@ -128,6 +141,8 @@ static void check_supabase(struct setup *s, struct ls_arena *mem)
             "is not set");
         return;
     }
+    if (!is_safe(s, "NEXT_PUBLIC_SUPABASE_URL", url, mem))
+        return;
     for (length = strlen(url); length && url[length - 1] == '/'; length--)
         ;
     status =
@@ -232,7 +247,7 @@ int lockstep_setup(struct lockstep *ls, bool check_only, lockstep_finding_fn *fn
     }
     ls_arena_init(&mem, 0);
     check_qstash(&s);
-    check_address(&s);
+    check_address(&s, &mem);
     check_supabase(&s, &mem);
     if (c->users)
         check_sync(&s, c->users);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* alert_send.c - the ways out for alerts: HTTP and a program.
  *
- * Where they go stands in the configuration alone, so that no guard is asked; redirects are not followed. A program gets the message on its standard
+ * Where they go stands in the configuration alone, so that any address will do; http:// to another machine has to be allowed there.
+ * Redirects are not followed. A program gets the message on its standard
  * input and nothing of our environment, which holds secrets. */
 #include <curl/curl.h>
 #include <errno.h>
@@ -105,6 +106,8 @@ static enum ls_code post(const char *url, struct curl_slist *headers, const stru
         return ls_error_nomem(err);
     (void)curl_easy_setopt(easy, CURLOPT_URL, url);
     (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    if (strncmp(url, "http://", 7) == 0) /* a proxy would read along */
+        (void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
     (void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);

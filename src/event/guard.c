@@ -368,6 +368,25 @@ static enum ls_code take_apart(const char *url, struct parts *p, struct ls_error
     return LS_OK;
 }
 
+static bool has_part(const struct parts *p, CURLUPart which)
+{
+    char *text = NULL;
+    const bool has = curl_url_get(p->url, which, &text, 0) == CURLUE_OK;
+
+    curl_free(text);
+    return has;
+}
+
+/* A URL is shown, logged and kept as it stands. */
+static enum ls_code refuse_user(const struct parts *p, struct ls_error *err)
+{
+    if (!has_part(p, CURLUPART_USER) && !has_part(p, CURLUPART_PASSWORD))
+        return LS_OK;
+    return ls_error_set(err, LS_USAGE,
+                        "a URL with a credential in it (before the @), which would be shown and "
+                        "kept in the open. Put it into a header (Authorization) instead");
+}
+
 /* The address that the host is, in whatever way it is written. */
 static bool host_address(const char *host, unsigned char out[16])
 {
@@ -458,6 +477,21 @@ static enum ls_code fill(const struct ls_guard *guard, const struct parts *p, st
     return LS_OK;
 }
 
+/* guard NULL: there is no list that could allow it. */
+static enum ls_code refuse_plain(const struct ls_guard *guard, const char *host,
+                                 struct ls_error *err)
+{
+    if (!guard)
+        return ls_error_set(err, LS_PERMISSION,
+                            "http:// to %s: a credential would travel in the open. Write https:// "
+                            "(http:// is for this machine alone)",
+                            host);
+    return ls_error_set(err, LS_PERMISSION,
+                        "http:// to %s: data would travel in the open. Write https://, or put the "
+                        "host on the list of allowed hosts (events.allow)",
+                        host);
+}
+
 enum ls_code ls_guard_url(const struct ls_guard *guard, const char *url, struct ls_arena *mem,
                           struct ls_guard_target *ret, struct ls_error *err)
 {
@@ -471,13 +505,57 @@ enum ls_code ls_guard_url(const struct ls_guard *guard, const char *url, struct 
     if (rc == LS_OK)
         rc = judge(guard, &target, &listed, err);
     if (rc == LS_OK && !target.https && !listed && !guard->plain_http)
-        rc =
-            ls_error_set(err, LS_PERMISSION,
-                         "http:// to %s: data would travel in the open. Write https://, or put the "
-                         "host on the list of allowed hosts (events.allow)",
-                         target.host);
+        rc = refuse_plain(guard, target.host, err);
+    if (rc == LS_OK)
+        rc = refuse_user(&p, err);
     parts_done(&p);
     if (rc == LS_OK)
         *ret = target;
+    return rc;
+}
+
+enum ls_code ls_guard_text(const char *url, struct ls_error *err)
+{
+    struct parts p = {0};
+    enum ls_code rc = take_apart(url, &p, err);
+
+    if (rc == LS_OK)
+        rc = refuse_user(&p, err);
+    parts_done(&p);
+    return rc;
+}
+
+static bool is_this_machine(const struct ls_guard_target *target)
+{
+    unsigned char address[16];
+
+    return host_address(target->host, address) ? kind_of(address) == LS_GUARD_LOOPBACK
+                                               : is_localhost(target->host);
+}
+
+static bool is_listed(const struct ls_guard *guard, const struct ls_guard_target *target)
+{
+    unsigned char address[16];
+
+    return target->named ||
+           (host_address(target->host, address) && in_ranges(guard, address, kind_of(address)));
+}
+
+enum ls_code ls_guard_own(const struct ls_guard *guard, const char *url, bool user,
+                          struct ls_arena *mem, struct ls_error *err)
+{
+    static const struct ls_guard nothing;
+    const struct ls_guard *list = guard ? guard : &nothing;
+    struct ls_guard_target target = {0};
+    struct parts p = {0};
+    enum ls_code rc = take_apart(url, &p, err);
+
+    if (rc == LS_OK && !user)
+        rc = refuse_user(&p, err);
+    if (rc == LS_OK)
+        rc = fill(list, &p, mem, &target, err);
+    if (rc == LS_OK && !target.https && !is_this_machine(&target) && !is_listed(list, &target))
+        rc = refuse_plain(guard, target.host, err);
+    parts_done(&p);
     return rc;
 }

@@ -69,10 +69,16 @@ struct ls_guard_target {
     bool named; /* the host is on the list by name: whatever address it has will do */
 };
 /* Takes a URL apart as libcurl would. LS_USAGE: it is none (http and https only, no blanks, no characters beyond ASCII in the
- * host). LS_PERMISSION: it leads where requests may not go; a name can still turn out to do so when it is connected. The
+ * host), or it has a user or password, which would be shown wherever the URL is. LS_PERMISSION: it leads where requests may not go; a name can still turn out to do so when it is connected. The
  * message says what to do, without user and password. In mem. */
 LS_MUST_CHECK enum ls_code ls_guard_url(const struct ls_guard *guard, const char *url,
                                         struct ls_arena *mem, struct ls_guard_target *ret,
                                         struct ls_error *err);
+/* A URL by itself, wherever it leads: LS_USAGE as above. */
+LS_MUST_CHECK enum ls_code ls_guard_text(const char *url, struct ls_error *err);
+/* A URL that the operator alone says, for which every address will do: LS_USAGE as above (user: it may have one, as the key of Sentry),
+ * LS_PERMISSION for http:// to another machine than this one that is not on the list. guard NULL: there is none. */
+LS_MUST_CHECK enum ls_code ls_guard_own(const struct ls_guard *guard, const char *url, bool user,
+                                        struct ls_arena *mem, struct ls_error *err);
 
 #endif

@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/text.h"
+#include "event/guard.h"
 #include "schedule/call.h"
 
 #define S_US INT64_C(1000000)
@@ -137,6 +138,17 @@ static bool is_http(const char *url)
            ls_utf8_check(url, length) == length;
 }
 
+/* Where it may lead is for the daemon that makes the call to say. */
+static enum ls_code check_url(const struct ls_schedule *s, struct ls_error *err)
+{
+    struct ls_error why = {0};
+    const enum ls_code rc = ls_guard_text(s->target, &why);
+
+    return rc == LS_OK ? LS_OK
+                       : ls_error_set(err, rc == LS_USAGE ? LS_CONFIG : rc, "schedule %s: %s",
+                                      s->id, why.text);
+}
+
 enum ls_code ls_schedule_check(const struct ls_schedule *s, struct ls_error *err)
 {
     const char *target = s->target ? s->target : "";
@@ -152,6 +164,8 @@ enum ls_code ls_schedule_check(const struct ls_schedule *s, struct ls_error *err
         rc = ls_error_set(err, LS_CONFIG,
                           "schedule %s: a call goes to a URL that begins with https:// or http://",
                           s->id);
+    if (rc == LS_OK && s->action == LS_ACTION_POST)
+        rc = check_url(s, err);
     if (rc == LS_OK && s->action == LS_ACTION_POST)
         rc = ls_call_check(s, err);
     if (rc == LS_OK && s->action == LS_ACTION_MESSAGE && !*target)

@@ -214,6 +214,15 @@ test_what_is_wrong_with_the_section_is_said() {
         status 2 lockstep serve --listen 127.0.0.1:0
         says err lockstep.yaml:1
     done
+    for bad in 'webhook: "http://192.0.2.1/"' 'webhook: "http://hooks.example/"' 'sentry: "http://key@sentry.example/7"' \
+        'pagerduty: { key: k, url: "http://192.0.2.1/" }' 'webhook: "https://user:a-password@hooks.example/"'; do
+        echo "alerts: { $bad }" >lockstep.yaml
+        status 2 lockstep serve --listen 127.0.0.1:0
+        says err lockstep.yaml:1 'in the open'
+        lacks err a-password
+    done
+    printf 'events: { allow: [192.0.2.1] }\nalerts: { webhook: "http://192.0.2.1/" }\n' >lockstep.yaml
+    status 0 lockstep endpoints list
     echo 'alerts: { sentry: "https://a-secret-key@sentry.example/x" }' >lockstep.yaml
     status 2 lockstep serve --listen 127.0.0.1:0
     lacks err a-secret-key

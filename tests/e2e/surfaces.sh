@@ -614,6 +614,8 @@ test_P5_setup_checks_makes_the_schedule_tries_it_and_says_how_to_manage_it() {
     says err NEXT_PUBLIC_APP_URL
     NEXT_PUBLIC_APP_URL=http://app.example.com status 2 lockstep setup
     says err https
+    NEXT_PUBLIC_APP_URL=http://localhost.example.com status 2 lockstep setup
+    says err https
 }
 
 test_U17_one_command_names_what_cannot_be_reached() {
@@ -627,6 +629,21 @@ test_U17_one_command_names_what_cannot_be_reached() {
     says err SUPABASE_SERVICE_ROLE_KEY refused
     NEXT_PUBLIC_SUPABASE_URL=http://127.0.0.1:9 status 2 lockstep setup
     says err 'http://127.0.0.1:9 cannot be reached'
+    local safe
+    for safe in http://localhost:9 'http://[::1]:9' http://127.1.2.3:9 https://127.0.0.1:9; do
+        NEXT_PUBLIC_SUPABASE_URL=$safe status 2 lockstep setup
+        says err "$safe cannot be reached"
+    done
+    # the key leaves this machine by https:// alone
+    local open
+    for open in http://192.0.2.1 http://project.example.invalid http://localhost.example.invalid; do
+        NEXT_PUBLIC_SUPABASE_URL=$open status 2 lockstep setup
+        says err NEXT_PUBLIC_SUPABASE_URL 'in the open. Write https://'
+        lacks err 'cannot be reached'
+    done
+    NEXT_PUBLIC_SUPABASE_URL=https://user:password@127.0.0.1:9 status 2 lockstep setup
+    says err NEXT_PUBLIC_SUPABASE_URL
+    lacks err password@
     DATABASE_URL=postgres://nobody@127.0.0.1:9/none status 2 lockstep setup
     says err users 127.0.0.1:9
     printf '{}\n' >lockstep.yaml

@@ -517,8 +517,7 @@ static const struct {
 } taken[] = {
     {"https://example.com", "example.com", 443},
     {"https://EXAMPLE.com./", "example.com", 443},
-    {"https://user:pass@example.com:8443/a?b=c#d", "example.com", 8443},
-    {"https://127.0.0.1@example.com/", "example.com", 443},
+    {"https://example.com:8443/a?b=c#d", "example.com", 8443},
     {"https://example.com/?u=http://127.0.0.1/", "example.com", 443},
     {"https://xn--mnchen-3ya.example/", "xn--mnchen-3ya.example", 443},
     {"https://a_b-c.example/", "a_b-c.example", 443},
@@ -691,6 +690,69 @@ static void data_does_not_travel_in_the_open_to_whom_the_list_does_not_name(void
     ls_arena_done(&mem);
 }
 
+/* Where a URL is shown, it is shown whole. */
+static void no_url_has_a_password(void **state)
+{
+    static const char *const urls[] = {
+        "https://user:password@8.8.8.8/",      "https://127.0.0.1@example.com/",
+        "https://user@crm.example/hook",       "https://:password@crm.example/",
+        "https:///user:password@crm.example/", "http://user:password@crm.example/"};
+    const struct ls_guard open = {.plain_http = true};
+    struct ls_guard_target target;
+    struct ls_error err = {0};
+    struct ls_arena mem;
+    (void)state;
+
+    ls_arena_init(&mem, 0);
+    for (size_t i = 0; i < COUNT(urls); i++) {
+        assert_int_equal(ls_guard_url(&open, urls[i], &mem, &target, &err), LS_USAGE);
+        assert_non_null(strstr(err.text, "header"));
+        assert_null(strstr(err.text, "password@"));
+        assert_int_equal(ls_guard_text(urls[i], &err), LS_USAGE);
+        assert_int_equal(ls_guard_own(&open, urls[i], false, &mem, &err), LS_USAGE);
+    }
+    assert_int_equal(ls_guard_text("https://crm.example/a@b?c=@d#e@f", &err), LS_OK);
+    assert_int_equal(ls_guard_text("https://10.0.0.1/", &err), LS_OK);
+    assert_int_equal(ls_guard_own(NULL, "https://key@sentry.example/7", true, &mem, &err), LS_OK);
+    ls_arena_done(&mem);
+}
+
+static void the_operators_own_urls_are_plain_on_this_machine_and_where_the_list_says(void **state)
+{
+    static const char *const list[] = {"10.0.0.0/8", "crm.internal"};
+    static const struct {
+        const char *url;
+        enum ls_code alone, listed;
+    } urls[] = {
+        {"https://10.0.0.1/", LS_OK, LS_OK},
+        {"https://crm.example/", LS_OK, LS_OK},
+        {"http://127.0.0.1:1/", LS_OK, LS_OK},
+        {"http://127.9.9.9/", LS_OK, LS_OK},
+        {"http://[::1]/", LS_OK, LS_OK},
+        {"http://localhost/", LS_OK, LS_OK},
+        {"http://10.0.0.1/", LS_PERMISSION, LS_OK},
+        {"http://crm.internal/", LS_PERMISSION, LS_OK},
+        {"http://192.168.0.1/", LS_PERMISSION, LS_PERMISSION},
+        {"http://8.8.8.8/", LS_PERMISSION, LS_PERMISSION},
+        {"http://localhost.example/", LS_PERMISSION, LS_PERMISSION},
+        {"http://127.0.0.1.example/", LS_PERMISSION, LS_PERMISSION},
+        {"ftp://127.0.0.1/", LS_USAGE, LS_USAGE},
+    };
+    struct ls_error err = {0};
+    struct ls_arena mem;
+    struct ls_guard guard;
+    (void)state;
+
+    ls_arena_init(&mem, 0);
+    guard = guard_of(&mem, list, COUNT(list));
+    for (size_t i = 0; i < COUNT(urls); i++) {
+        if (ls_guard_own(NULL, urls[i].url, false, &mem, &err) != urls[i].alone ||
+            ls_guard_own(&guard, urls[i].url, false, &mem, &err) != urls[i].listed)
+            fail_msg("%s", urls[i].url);
+    }
+    ls_arena_done(&mem);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -705,6 +767,8 @@ int main(void)
         cmocka_unit_test(numbers_are_read_as_the_resolver_reads_them),
         cmocka_unit_test(the_list_opens_urls_too),
         cmocka_unit_test(data_does_not_travel_in_the_open_to_whom_the_list_does_not_name),
+        cmocka_unit_test(no_url_has_a_password),
+        cmocka_unit_test(the_operators_own_urls_are_plain_on_this_machine_and_where_the_list_says),
     };
     return cmocka_run_group_tests_name("event/guard", tests, NULL, NULL);
 }
