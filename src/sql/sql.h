@@ -144,8 +144,8 @@ LS_MUST_CHECK enum ls_code ls_sql_notified(struct ls_sql *db, int stop_fd, int *
 /* The number of the server's process behind a connection; 0 on SQLite. */
 int ls_sql_backend(const struct ls_sql *base);
 
-/* SQLite, guarded: moves the WAL into the file under the lock when it has grown past
- * limit_bytes (0: always). What readers still need stays until the next time. Others: nothing.
+/* SQLite, guarded: moves the WAL into the file under the lock when this connection's last commit left more than
+ * limit_bytes in it (0: always, and cuts it). What readers still need stays until the next time. Others: nothing.
  * Not inside a transaction. */
 LS_MUST_CHECK enum ls_code ls_sql_checkpoint(struct ls_sql *db, int64_t limit_bytes,
                                              struct ls_error *err);

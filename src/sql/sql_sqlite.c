@@ -235,6 +235,18 @@ static bool in_transaction(const struct ls_sql *base)
     return db->began || !sqlite3_get_autocommit(db->handle);
 }
 
+/* After each commit: how much is in the WAL, that of others too. */
+static int on_commit(void *ctx, sqlite3 *handle, const char *name, int pages)
+{
+    struct ls_sqlite3 *db = ctx;
+
+    (void)handle;
+    (void)name;
+    db->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+/* Of the file, whose pages may be moved already. */
 static int64_t wal_bytes(const struct ls_sqlite3 *db)
 {
     const char *wal = sqlite3_filename_wal(sqlite3_db_filename(db->handle, "main"));
@@ -243,9 +255,8 @@ static int64_t wal_bytes(const struct ls_sqlite3 *db)
     return wal && stat(wal, &st) == 0 ? st.st_size : 0;
 }
 
-/* TRUNCATE, so that the file's size says how much there is to do. Readers are not waited for: what
- * they still need stays in the WAL until the next time. */
-static enum ls_code checkpoint_now(struct ls_sqlite3 *db, struct ls_error *err)
+/* Readers are not waited for: what they still need stays in the WAL until the next time. */
+static enum ls_code checkpoint_now(struct ls_sqlite3 *db, int mode, struct ls_error *err)
 {
     enum ls_code code = ls_sqlite3_guard_enter(db, err);
     int rc;
@@ -253,14 +264,17 @@ static enum ls_code checkpoint_now(struct ls_sqlite3 *db, struct ls_error *err)
     if (code != LS_OK)
         return code;
     db->no_wait = true;
-    rc = sqlite3_wal_checkpoint_v2(db->handle, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    rc = sqlite3_wal_checkpoint_v2(db->handle, "main", mode, NULL, NULL);
     db->no_wait = false;
+    db->wal_pages = 0;
     if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)
         code = ls_sqlite3_error(db, sqlite3_extended_errcode(db->handle), err);
     ls_sqlite3_guard_leave(db);
     return code;
 }
 
+/* With a limit the WAL keeps its file, which is then written from its beginning: one that is cut is given new blocks with every
+ * commit, which costs more than the pages. One that has grown far past the limit is cut all the same. */
 static enum ls_code checkpoint(struct ls_sql *base, int64_t limit_bytes, struct ls_error *err)
 {
     struct ls_sqlite3 *db = of(base);
@@ -271,7 +285,11 @@ static enum ls_code checkpoint(struct ls_sql *base, int64_t limit_bytes, struct 
     if (in_transaction(base))
         return ls_error_set(err, LS_INTERNAL, "%s: no checkpoint inside a transaction",
                             db->base.shown);
-    return wal_bytes(db) > limit_bytes ? checkpoint_now(db, err) : LS_OK;
+    if (limit_bytes && (int64_t)db->wal_pages * db->page_bytes <= limit_bytes)
+        return LS_OK;
+    if (wal_bytes(db) > limit_bytes * 2)
+        return checkpoint_now(db, SQLITE_CHECKPOINT_TRUNCATE, err);
+    return limit_bytes ? checkpoint_now(db, SQLITE_CHECKPOINT_PASSIVE, err) : LS_OK;
 }
 
 /* SQLite does not tell when the fsync of a directory fails, so a new file's is done here. */
@@ -421,7 +439,7 @@ static enum ls_code to_wal(struct ls_sqlite3 *db, struct ls_error *err)
 
 static enum ls_code set_guarded(struct ls_sqlite3 *db, bool read_only, struct ls_error *err)
 {
-    char mode[32];
+    char mode[32], page[32] = "";
     enum ls_code rc;
 
     if (asprintf(&db->lock_path, "%s-lock", db->path) < 0) {
@@ -430,7 +448,8 @@ static enum ls_code set_guarded(struct ls_sqlite3 *db, bool read_only, struct ls
     }
     db->guarded = true;
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    sqlite3_wal_autocheckpoint(db->handle, 0);
+    /* in place of SQLite's own, which would checkpoint */
+    sqlite3_wal_hook(db->handle, on_commit, db);
     rc = simple(db, "PRAGMA synchronous=FULL", err);
     /* We may write the file, check_file() saw it; SQLite may not where the file says that a later one made it. */
     if (rc == LS_OK && !read_only && sqlite3_db_readonly(db->handle, "main") == 1)
@@ -440,6 +459,9 @@ static enum ls_code set_guarded(struct ls_sqlite3 *db, bool read_only, struct ls
         rc = pragma(db, "PRAGMA journal_mode", mode, err);
     if (rc == LS_OK && !read_only && strcmp(mode, "wal") != 0)
         rc = to_wal(db, err);
+    if (rc == LS_OK)
+        rc = pragma(db, "PRAGMA page_size", page, err);
+    db->page_bytes = strtol(page, NULL, 10);
     return rc;
 }
 

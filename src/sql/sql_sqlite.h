@@ -22,6 +22,8 @@ struct ls_sqlite3 {
     unsigned writers; /* statements that write outside of a transaction and are not at their end */
     char *lock_path;
     struct ls_file_lock guard;
+    int wal_pages; /* in the WAL after the last commit; 0 after a checkpoint */
+    int64_t page_bytes;
 
     int busy_timeout_ms;
     int64_t wait_since_us;

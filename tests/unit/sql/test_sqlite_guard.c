@@ -202,10 +202,35 @@ static void a_checkpoint_waits_for_its_limit(void **state)
     OK(ls_sql_begin(db, true, &err));
     assert_int_equal(ls_sql_checkpoint(db, 0, &err), LS_INTERNAL);
     ls_sql_rollback(db);
+    assert_true(size_of(path, "") < 100000);
     OK(ls_sql_checkpoint(db, 100000, &err));
-    assert_int_equal(size_of(path, "-wal"), 0);
     assert_true(size_of(path, "") > 100000);
     assert_true(lock_is_free(path));
+    OK(ls_sql_checkpoint(db, 0, &err));
+    assert_int_equal(size_of(path, "-wal"), 0);
+    ls_sql_close(db);
+    free(path);
+}
+
+/* A WAL that is cut would be given new blocks each time. */
+static void a_wal_that_was_moved_is_written_again_from_its_beginning(void **state)
+{
+    char *path = testdir_path("again.db");
+    struct ls_sql *db = open_guarded(path);
+    int64_t size;
+
+    (void)state;
+    OK(ls_sql_exec(db, "CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(100000))", &err));
+    size = size_of(path, "-wal");
+    for (int i = 0; i < 10; i++) {
+        OK(ls_sql_checkpoint(db, 60000, &err));
+        assert_int_equal(size_of(path, "-wal"), size);
+        OK(ls_sql_exec(db, "INSERT INTO t VALUES (zeroblob(70000))", &err));
+    }
+    OK(ls_sql_exec(db, "INSERT INTO t VALUES (zeroblob(200000))", &err));
+    assert_true(size_of(path, "-wal") > 200000);
+    OK(ls_sql_checkpoint(db, 60000, &err)); /* much more than that is not kept */
+    assert_int_equal(size_of(path, "-wal"), 0);
     ls_sql_close(db);
     free(path);
 }
@@ -405,6 +430,7 @@ int main(void)
         cmocka_unit_test(the_guard_is_held_exactly_while_writing),
         cmocka_unit_test(who_holds_the_guard_keeps_others_from_writing),
         cmocka_unit_test(a_checkpoint_waits_for_its_limit),
+        cmocka_unit_test(a_wal_that_was_moved_is_written_again_from_its_beginning),
         cmocka_unit_test(a_reader_does_not_hold_up_a_checkpoint),
         cmocka_unit_test(a_killed_writer_leaves_its_commits_and_no_lock),
         cmocka_unit_test(two_processes_write_and_checkpoint_without_loss),
