@@ -14,6 +14,7 @@
 #include "model/jsonload.h"
 #include "schedule/cron.h"
 #include "schedule/manage.h"
+#include "schedule/sealed.h"
 
 #define DAY_MS INT64_C(86400000)
 
@@ -413,21 +414,34 @@ static void write_or_null(struct ls_buf *out, const char *name, const char *text
         ls_buf_printf(out, ",\"%s\":null", name);
 }
 
-static void write_header_names(struct ls_buf *out, const char *headers)
+static void write_open_names(struct ls_buf *out, const char *headers)
 {
     json_t *object = *headers ? json_loads(headers, 0, NULL) : NULL;
     const char *name, *gap = "";
     json_t *value;
 
-    ls_buf_text(out, ",\"headers\":[");
     json_object_foreach(object, name, value)
     {
         ls_buf_text(out, gap);
         ls_text_json(out, name, strlen(name));
         gap = ",";
     }
-    ls_buf_char(out, ']');
     json_decref(object);
+}
+
+static void write_header_names(struct ls_buf *out, const char *headers)
+{
+    const char *names = ls_schedule_sealed_names(headers), *gap = "";
+
+    ls_buf_text(out, ",\"headers\":[");
+    if (!names)
+        write_open_names(out, headers);
+    for (size_t length; names && (length = strcspn(names, " ")) > 0; gap = ",") {
+        ls_buf_text(out, gap);
+        ls_text_json(out, names, length);
+        names += length + (names[length] == ' ');
+    }
+    ls_buf_char(out, ']');
 }
 
 static void write_what(struct ls_buf *out, const struct ls_schedule *s)

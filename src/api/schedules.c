@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "schedule/manage.h"
 #include "schedule/scheduler.h"
+#include "schedule/sealed.h"
 
 #define LIMIT 50
 #define TRIES 20 /* of a change that a firing is ahead of */
@@ -107,6 +108,8 @@ static enum ls_code change(struct lockstep *ls, const char *id, const char *json
         rc = fits->fits(fits->ctx, &as_read, err);
     if (rc == LS_OK)
         rc = is_ours(&as_read, err);
+    if (rc == LS_OK)
+        rc = ls_schedule_unseal(ls->state, &as_read, mem, err);
     if (rc != LS_OK)
         return rc;
     s = as_read;

@@ -21,6 +21,7 @@
 #include "lockstep.h"
 #include "schedule/manage.h"
 #include "schedule/scheduler.h"
+#include "schedule/sealed.h"
 #include "server/metrics.h"
 #include "server/runs.h"
 
@@ -354,12 +355,11 @@ static enum ls_code settle(struct schedules *s, struct ls_error *err)
     const struct ls_config *config = s->config;
     struct ls_state *state = NULL;
     struct ls_settled settled = {0};
-    enum ls_code rc;
+    enum ls_code rc = ls_state_open(s->daemon->state_url, true, &state, err);
 
-    if (!config)
-        return LS_OK;
-    rc = ls_state_open(s->daemon->state_url, true, &state, err);
     if (rc == LS_OK)
+        rc = ls_schedules_seal(state, err);
+    if (rc == LS_OK && config)
         rc = ls_schedule_settle(state, config->schedules, config->schedule_count, s->project,
                                 ls_clock_now_us(), &settled, err);
     ls_state_close(state);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "schedule/decide.h"
+#include "schedule/sealed.h"
 
 #define TRIES 20 /* of a step that somebody else is ahead of: that is a moment's matter */
 
@@ -85,11 +86,15 @@ static enum ls_code make_ready(struct ls_schedule *s, const struct ls_schedule *
 
 static enum ls_code put(struct ls_state *state, struct ls_schedule *s,
                         const struct ls_schedule *old, bool replace, int64_t now_us,
-                        struct ls_error *err)
+                        struct ls_arena *mem, struct ls_error *err)
 {
-    const enum ls_code rc = make_ready(s, old, now_us, err);
+    struct ls_schedule kept;
+    enum ls_code rc = make_ready(s, old, now_us, err);
 
-    return rc == LS_OK ? ls_state_schedule_put(state, s, replace, err) : rc;
+    kept = *s;
+    if (rc == LS_OK)
+        rc = ls_schedule_seal(state, &kept, mem, err);
+    return rc == LS_OK ? ls_state_schedule_put(state, &kept, replace, err) : rc;
 }
 
 enum ls_code ls_schedule_make(struct ls_state *state, struct ls_schedule *s, bool replace,
@@ -103,7 +108,7 @@ enum ls_code ls_schedule_make(struct ls_state *state, struct ls_schedule *s, boo
     ls_arena_init(&mem, 0);
     rc = find(state, s->id, &mem, &old, &found, err);
     if (rc == LS_OK)
-        rc = put(state, s, found ? &old : NULL, replace, now_us, err);
+        rc = put(state, s, found ? &old : NULL, replace, now_us, &mem, err);
     ls_arena_done(&mem);
     return rc;
 }
@@ -112,10 +117,19 @@ enum ls_code ls_schedule_change(struct ls_state *state, struct ls_schedule *s,
                                 const struct ls_schedule *as_read, int64_t now_us, bool *ret_done,
                                 struct ls_error *err)
 {
-    const enum ls_code rc = make_ready(s, as_read, now_us, err);
+    struct ls_schedule kept;
+    struct ls_arena mem;
+    enum ls_code rc = make_ready(s, as_read, now_us, err);
 
     *ret_done = false;
-    return rc == LS_OK ? ls_state_schedule_swap(state, s, as_read->version, ret_done, err) : rc;
+    kept = *s;
+    ls_arena_init(&mem, 0);
+    if (rc == LS_OK)
+        rc = ls_schedule_seal(state, &kept, &mem, err);
+    if (rc == LS_OK)
+        rc = ls_state_schedule_swap(state, &kept, as_read->version, ret_done, err);
+    ls_arena_done(&mem);
+    return rc;
 }
 
 /* ---- pause ---- */
@@ -221,6 +235,17 @@ enum ls_code ls_schedule_pause(struct ls_state *state, const char *id, bool paus
 
 /* ---- the configuration ---- */
 
+/* Where the key is another one than it was, what the configuration says is sealed anew. */
+static bool is_settled(struct ls_state *state, const struct ls_schedule *wanted,
+                       const struct ls_schedule *there, struct ls_arena *mem)
+{
+    struct ls_schedule old = *there;
+    struct ls_error unreadable;
+
+    return ls_schedule_unseal(state, &old, mem, &unreadable) == LS_OK &&
+           same_settings(wanted, &old);
+}
+
 static enum ls_code settle_one(struct ls_state *state, const struct ls_schedule *wanted,
                                const char *project, int64_t now_us, struct ls_settled *ret,
                                struct ls_error *err)
@@ -241,8 +266,8 @@ static enum ls_code settle_one(struct ls_state *state, const struct ls_schedule 
             "Delete it with `lockstep schedule delete %s`, or give this one another "
             "name",
             s.id, same(old.origin, ORIGIN_CONFIG) ? old.project : old.origin, s.id);
-    if (rc == LS_OK && (!found || !same_settings(&s, &old))) {
-        rc = put(state, &s, found ? &old : NULL, true, now_us, err);
+    if (rc == LS_OK && (!found || !is_settled(state, &s, &old, &mem))) {
+        rc = put(state, &s, found ? &old : NULL, true, now_us, &mem, err);
         ret->made += rc == LS_OK && !found;
         ret->changed += rc == LS_OK && found;
     }

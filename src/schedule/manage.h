@@ -14,7 +14,7 @@ void ls_schedule_defaults(struct ls_schedule *s, enum ls_schedule_action action)
 LS_MUST_CHECK enum ls_code ls_schedule_make(struct ls_state *state, struct ls_schedule *s,
                                             bool replace, int64_t now_us, struct ls_error *err);
 
-/* The schedule as it was read, with new settings: checked, written, with new times where they differ. *ret_done false, and nothing, when it was changed or fired
+/* The schedule as it was read and unsealed (sealed.h), with new settings: checked, written, with new times where they differ. *ret_done false, and nothing, when it was changed or fired
  * since it was read: read it again. LS_CONFIG, LS_USAGE as above. */
 LS_MUST_CHECK enum ls_code ls_schedule_change(struct ls_state *state, struct ls_schedule *s,
                                               const struct ls_schedule *as_read, int64_t now_us,

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "schedule/scheduler_priv.h"
+#include "schedule/sealed.h"
 
 #define S_US INT64_C(1000000)
 #define BATCH 100             /* schedules that are read at once */
@@ -42,13 +43,19 @@ static enum ls_code start(struct ls_scheduler *s, const struct ls_schedule *sche
                           const struct ls_firing *f, struct ls_error *err)
 {
     struct ls_schedule_end end = {.attempt = f->attempt};
+    struct ls_schedule open = *schedule;
     struct ls_error why = {0};
+    struct ls_arena mem;
     enum ls_code rc = ls_mine_add(s, f, err);
 
     if (rc != LS_OK)
         return rc;
     ls_scheduler_note(s, schedule, f);
-    rc = s->hooks.start(s->hooks.ctx, schedule, f, &why);
+    ls_arena_init(&mem, 0);
+    rc = ls_schedule_unseal(s->state, &open, &mem, &why);
+    if (rc == LS_OK)
+        rc = s->hooks.start(s->hooks.ctx, &open, f, &why);
+    ls_arena_done(&mem);
     if (rc == LS_OK)
         return LS_OK;
     memcpy(end.firing, f->id, sizeof end.firing);

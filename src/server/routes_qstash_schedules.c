@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "schedule/manage.h"
+#include "schedule/sealed.h"
 #include "server/qstash.h"
 #include "server/qstash_filter.h"
 
@@ -155,17 +156,21 @@ static enum ls_code write_last(struct ls_call *call, const struct ls_schedule *s
 }
 
 /* What is said of its message: as if it were taken now. */
-static enum ls_code write_message(struct ls_call *call, const struct ls_schedule *s,
+static enum ls_code write_message(struct ls_call *call, const struct ls_schedule *sealed,
                                   struct ls_buf *out, struct ls_error *err)
 {
+    struct ls_schedule open = *sealed;
+    const struct ls_schedule *s = &open;
     struct ls_letter letter = {
         .destination = s->target, .body = s->body, .body_size = s->body_size};
     struct ls_event event = {.id = "", .data = s->body ? s->body : "", .data_size = s->body_size};
     struct ls_parcel parcel = {.event = &event};
     struct ls_mail mail;
     const char *options = NULL;
-    enum ls_code rc = ls_letter_read_headers(s->extra, call->mem, &letter, err);
+    enum ls_code rc = ls_schedule_unseal(call->ls->state, &open, call->mem, err);
 
+    if (rc == LS_OK)
+        rc = ls_letter_read_headers(s->extra, call->mem, &letter, err);
     if (rc == LS_OK)
         rc = ls_letter_read(&letter, NULL, call->mem, &mail, err);
     if (rc == LS_OK && !(options = ls_mail_options(&mail, s->target, NULL, 0, call->mem)))

@@ -75,7 +75,7 @@ struct ls_schedule {
     enum ls_schedule_action action;
     const char *target;  /* the sync's name, or the URL */
     const char *method;  /* of a call: "POST" */
-    const char *headers; /* of a call: a JSON object of texts, or "". May hold secrets */
+    const char *headers; /* of a call: a JSON object of texts, or ""; sealed (schedule/sealed.h) */
     const char *body;    /* of a call; bytes */
     size_t body_size;
     enum ls_overlap overlap;
@@ -86,9 +86,9 @@ struct ls_schedule {
     int64_t timeout_ms; /* of an attempt; 0: none */
     int64_t retries;    /* attempts after the first */
     bool paused;
-    const char *origin;             /* config, api, command */
-    const char *project;            /* the configuration file whose daemon fires it; "": any */
-    const char *extra;              /* JSON that the surface that made it wants back; "" */
+    const char *origin;  /* config, api, command */
+    const char *project; /* the configuration file whose daemon fires it; "": any */
+    const char *extra;   /* JSON that the surface that made it wants back, or ""; sealed likewise */
     int64_t created_us, changed_us; /* set when written */
     int64_t last_us, next_us, due_us;
     int64_t pruned_us;

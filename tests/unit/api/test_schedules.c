@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api_fixture.h"
+#include "schedule/sealed.h"
 
 #define CONFIG                                                                      \
     "syncs:\n  users: { source: \"sqlite:a#users\", target: \"sqlite:b#users\" }\n" \
@@ -188,6 +189,7 @@ static void a_change_leaves_alone_what_it_does_not_name(void **state)
 {
     struct lockstep *ls = api_handle(CONFIG);
     struct lockstep_error error = {0};
+    struct ls_error err = {0};
     struct ls_schedule s;
     struct ls_arena mem;
     struct seen seen;
@@ -201,6 +203,8 @@ static void a_change_leaves_alone_what_it_does_not_name(void **state)
                 LOCKSTEP_OK, &error);
     s = changed(ls, "x", "{\"post\":{\"url\":\"https://b/\"},\"timeout\":\"9s\"}", &mem);
     assert_string_equal(s.target, "https://b/");
+    assert_string_equal(ls_schedule_sealed_names(s.headers), "A");
+    assert_int_equal(ls_schedule_unseal(ls->state, &s, &mem, &err), LS_OK);
     assert_string_equal(s.headers, "{\"A\":\"b\"}");
     assert_int_equal(s.jitter_s, 5);
     assert_int_equal(s.retries, 1);
