@@ -190,6 +190,17 @@ static enum ls_code read_only(struct ls_config_reader *l, const struct yaml_node
                            &l->receiver->only_count, err);
 }
 
+static enum ls_code read_conflicts(struct ls_config_reader *l, const struct yaml_node *node,
+                                   struct ls_error *err)
+{
+    static const char *const words[] = {"newest", "message"};
+    size_t word = 0;
+    const enum ls_code rc = ls_config_word(l, node, words, COUNT(words), &word, err);
+
+    l->receiver->conflicts = word ? LS_CONFLICTS_MESSAGE : LS_CONFLICTS_NEWEST;
+    return rc;
+}
+
 static enum ls_code read_forward(struct ls_config_reader *l, const struct yaml_node *node,
                                  struct ls_error *err)
 {
@@ -202,7 +213,7 @@ static const struct ls_config_entry receiver_entries[] = {
     {"types", read_types},     {"data", read_data},         {"type", read_type},
     {"id", read_id},           {"resource", read_resource}, {"at", read_at},
     {"delete", read_delete},   {"apply", read_apply},       {"sync", read_sync},
-    {"only", read_only},       {"forward", read_forward},
+    {"only", read_only},       {"forward", read_forward},   {"conflicts", read_conflicts},
 };
 
 /* ---- all of it ---- */

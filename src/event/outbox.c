@@ -8,6 +8,9 @@
  * Rows are removed by their numbers and never by a bound: a transaction that commits late has lower numbers than one before it. Of one record the numbers rise with
  * its changes, since whoever changes it holds its lock.
  *
+ * Of each record the time of its last event is noted, for what comes from elsewhere (store/changed.c). An event is later than what was noted of its record, by a millisecond
+ * where the clock has not come that far: so of one record later changes have later times, also after one that came from a system whose clock is ahead.
+ *
  * What lockstep itself writes under a name (store/origin.h) is no event: a message that is applied is known where it came from.
  *
  * What a trigger does may not make the application's statement fail: bytes become hexadecimal digits, and what is no JSON after all is found by whoever reads it.
@@ -23,6 +26,9 @@
 
 #define TRIGGER "lockstep_outbox"
 
+#define AHEAD \
+    "240" /* seconds that a record's time may be ahead of the clock: receivers refuse what is 5 minutes ahead */
+
 /* By dialect. */
 static const char *const outbox_name[] = {
     [LS_SQLITE] = "lockstep_outbox", [LS_POSTGRES] = "lockstep.outbox"};
@@ -34,10 +40,14 @@ static const char postgres_outbox[] =
     "id text NOT NULL DEFAULT gen_random_uuid()::text, type text NOT NULL, "
     "resource_type text NOT NULL, resource_id text NOT NULL, data text, "
     "at timestamptz NOT NULL DEFAULT clock_timestamp(), refused text);"
+    "CREATE TABLE IF NOT EXISTS lockstep.outbox_times (record text NOT NULL PRIMARY KEY, "
+    "at timestamptz NOT NULL, id text NOT NULL);"
     /* Owned by whoever installs it, so that the application needs no rights on the outbox. */
     "CREATE OR REPLACE FUNCTION lockstep.outbox() RETURNS trigger LANGUAGE plpgsql "
     "SECURITY DEFINER SET search_path TO pg_catalog SET timezone TO 'UTC' AS $outbox$ "
-    "DECLARE kind text; rec jsonb; text_of text; key text := ''; "
+    "DECLARE kind text; rec jsonb; text_of text; key text := ''; name text := ''; "
+    "moment timestamptz := date_trunc('milliseconds', clock_timestamp()); "
+    "event text := gen_random_uuid()::text; "
     "BEGIN "
     "IF coalesce(current_setting('" LS_ORIGIN_SETTING "', true), '') <> '' THEN RETURN NULL; "
     "END IF; "
@@ -49,17 +59,43 @@ static const char postgres_outbox[] =
     "IF TG_OP = 'UPDATE' THEN IF OLD IS NOT DISTINCT FROM NEW THEN RETURN NULL; END IF; END IF; "
     "FOR i IN 4 .. TG_NARGS - 1 LOOP "
     "key := key || CASE WHEN i > 4 THEN ',' ELSE '' END || coalesce(rec ->> TG_ARGV[i], ''); "
+    "name := name || CASE WHEN i > 4 THEN chr(31) ELSE '' END || "
+    "coalesce(rec ->> TG_ARGV[i], ''); "
     "END LOOP; "
-    "INSERT INTO lockstep.outbox (type, resource_type, resource_id, data) "
-    "VALUES (kind, TG_ARGV[0], key, text_of); "
+    "INSERT INTO lockstep.outbox_times AS t (record, at, id) "
+    "VALUES (lockstep.outbox_name(TG_RELID, name), moment, event) "
+    "ON CONFLICT (record) DO UPDATE SET id = excluded.id, at = CASE "
+    "WHEN t.at < excluded.at THEN excluded.at WHEN t.at < excluded.at + interval '" AHEAD
+    " seconds' THEN t.at + interval '1 millisecond' ELSE t.at END RETURNING t.at INTO moment; "
+    "INSERT INTO lockstep.outbox (id, type, resource_type, resource_id, data, at) "
+    "VALUES (event, kind, TG_ARGV[0], key, text_of, moment); "
     "RETURN NULL; END $outbox$;";
+
+/* What store/changed.c calls. A partition's records are its root's. */
+static const char postgres_times[] =
+    "CREATE OR REPLACE FUNCTION lockstep.outbox_name(place oid, key text) RETURNS text "
+    "LANGUAGE sql STABLE SET search_path TO pg_catalog AS $outbox$ "
+    "SELECT coalesce(pg_partition_root(place)::oid, place)::regclass::text || ' ' || key $outbox$;"
+    "CREATE OR REPLACE FUNCTION lockstep.outbox_time(place regclass, key text, "
+    "happened timestamptz, event text, took boolean) RETURNS boolean LANGUAGE plpgsql "
+    "SECURITY DEFINER SET search_path TO pg_catalog AS $outbox$ "
+    "DECLARE name text := lockstep.outbox_name(place, key); "
+    "BEGIN "
+    "IF took THEN INSERT INTO lockstep.outbox_times AS t (record, at, id) "
+    "VALUES (name, happened, '') ON CONFLICT (record) DO UPDATE SET at = excluded.at, id = '' "
+    "WHERE t.at <= excluded.at; RETURN true; END IF; "
+    "RETURN EXISTS (SELECT FROM lockstep.outbox_times t WHERE t.record = name AND "
+    "(t.at > happened OR t.at = happened AND t.id COLLATE \"C\" >= event)); "
+    "END $outbox$;";
 
 static const char sqlite_outbox[] =
     "CREATE TABLE IF NOT EXISTS lockstep_outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, "
     "id TEXT NOT NULL DEFAULT (lower(hex(randomblob(16)))), type TEXT NOT NULL, "
     "resource_type TEXT NOT NULL, resource_id TEXT NOT NULL, data TEXT, "
     "at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), refused TEXT);"
-    "CREATE TABLE IF NOT EXISTS " LS_ORIGIN_TABLE " (origin TEXT NOT NULL)";
+    "CREATE TABLE IF NOT EXISTS " LS_ORIGIN_TABLE " (origin TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS lockstep_outbox_times (record TEXT NOT NULL PRIMARY KEY, "
+    "at TEXT NOT NULL, id TEXT NOT NULL) WITHOUT ROWID";
 
 static const char *name_of(const struct ls_sql *db)
 {
@@ -117,6 +153,8 @@ static enum ls_code install_postgres(struct ls_sql *db, const struct ls_outbox_t
     struct ls_buf sql;
     enum ls_code rc = ls_sql_exec(db, postgres_outbox, err);
 
+    if (rc == LS_OK)
+        rc = ls_sql_exec(db, postgres_times, err);
     if (rc == LS_OK)
         rc = drop_trigger(db, t->schema, t->table, err);
     if (rc != LS_OK)
@@ -207,13 +245,45 @@ static void add_record(struct ls_buf *sql, const struct ls_outbox_table *t, cons
     ls_buf_text(sql, " || '}'");
 }
 
-static void add_key(struct ls_buf *sql, const struct ls_outbox_table *t, const char *row)
+static void add_key(struct ls_buf *sql, const struct ls_outbox_table *t, const char *row,
+                    const char *apart)
 {
     for (size_t i = 0; i < t->key_count; i++) {
-        ls_buf_text(sql, i ? " || ',' || (" : "(");
+        if (i)
+            ls_buf_printf(sql, " || %s || ", apart);
+        ls_buf_char(sql, '(');
         add_value(sql, row, t->key[i]);
         ls_buf_char(sql, ')');
     }
+}
+
+/* What names it in lockstep_outbox_times; store/changed.c has the same. */
+static void add_name(struct ls_buf *sql, const struct ls_outbox_table *t, const char *row)
+{
+    ls_text_literal(sql, t->table);
+    ls_buf_text(sql, " || ' ' || ");
+    add_key(sql, t, row, "char(31)");
+}
+
+#define ISO "'%Y-%m-%dT%H:%M:%fZ'"
+
+/* The time of the event: later than what was noted of the record, whatever the clock says. */
+static void add_time(struct ls_buf *sql, const struct ls_outbox_table *t, const char *row)
+{
+    ls_buf_text(sql, "coalesce((SELECT CASE WHEN at < strftime(" ISO ", 'now', '+" AHEAD
+                     " seconds') THEN strftime(" ISO ", at, '+0.001 seconds') ELSE at END "
+                     "FROM lockstep_outbox_times WHERE record = ");
+    add_name(sql, t, row);
+    ls_buf_text(sql, " AND at >= strftime(" ISO ", 'now')), strftime(" ISO ", 'now'))");
+}
+
+static void add_note(struct ls_buf *sql, const struct ls_outbox_table *t, const char *row)
+{
+    ls_buf_text(sql, "; DELETE FROM lockstep_outbox_times WHERE record = ");
+    add_name(sql, t, row);
+    ls_buf_text(sql, "; INSERT INTO lockstep_outbox_times (record, at, id) SELECT ");
+    add_name(sql, t, row);
+    ls_buf_text(sql, ", at, id FROM lockstep_outbox WHERE seq = last_insert_rowid()");
 }
 
 static void add_changed(struct ls_buf *sql, const struct ls_outbox_table *t)
@@ -249,15 +319,19 @@ static enum ls_code install_sqlite(struct ls_sql *db, const struct ls_outbox_tab
         if (verb == 1)
             add_changed(&sql, t);
         ls_buf_text(&sql, " BEGIN INSERT INTO lockstep_outbox (type, resource_type, resource_id, "
-                          "data) VALUES (");
+                          "data, at) VALUES (");
         ls_text_literal(&sql, t->types[verb]);
         ls_buf_text(&sql, ", ");
         ls_text_literal(&sql, t->resource);
         ls_buf_text(&sql, ", ");
-        add_key(&sql, t, row);
+        add_key(&sql, t, row, "','");
         ls_buf_text(&sql, ", ");
         add_record(&sql, t, row);
-        ls_buf_text(&sql, "); END");
+        ls_buf_text(&sql, ", ");
+        add_time(&sql, t, row);
+        ls_buf_char(&sql, ')');
+        add_note(&sql, t, row);
+        ls_buf_text(&sql, "; END");
         rc = run(db, &sql, err);
     }
     return rc;
@@ -304,12 +378,12 @@ enum ls_code ls_outbox_exists(struct ls_sql *db, bool *ret, struct ls_error *err
 
 /* The third: whether the triggers are as they were before, so that what lockstep itself writes is an event to them too. */
 static const char postgres_tables[] =
-    "SELECT n.nspname, c.relname, (strpos(p.prosrc, '" LS_ORIGIN_SETTING "') = 0)::int "
+    "SELECT n.nspname, c.relname, (strpos(p.prosrc, 'outbox_times') = 0)::int "
     "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
     "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_proc p ON p.oid = t.tgfoid "
     "WHERE t.tgname = 'lockstep_outbox' ORDER BY 1, 2";
 static const char sqlite_tables[] =
-    "SELECT NULL, tbl_name, max(instr(sql, '" LS_ORIGIN_TABLE "') = 0) FROM sqlite_schema "
+    "SELECT NULL, tbl_name, max(instr(sql, 'lockstep_outbox_times') = 0) FROM sqlite_schema "
     "WHERE type = 'trigger' AND substr(name, 1, 16) = 'lockstep_outbox_' GROUP BY tbl_name "
     "ORDER BY 2";
 
@@ -377,9 +451,16 @@ static enum ls_code drop_outbox(struct ls_sql *db, struct ls_error *err)
     enum ls_code rc;
 
     if (ls_sql_dialect(db) == LS_SQLITE)
-        return ls_sql_exec(db, "DROP TABLE lockstep_outbox; DROP TABLE IF EXISTS " LS_ORIGIN_TABLE,
+        return ls_sql_exec(db,
+                           "DROP TABLE lockstep_outbox; DROP TABLE IF EXISTS "
+                           "lockstep_outbox_times; DROP TABLE IF EXISTS " LS_ORIGIN_TABLE,
                            err);
-    rc = ls_sql_exec(db, "DROP FUNCTION lockstep.outbox(); DROP TABLE lockstep.outbox", err);
+    rc = ls_sql_exec(
+        db,
+        "DROP FUNCTION lockstep.outbox(); DROP FUNCTION IF EXISTS lockstep.outbox_time(regclass, "
+        "text, timestamptz, text, boolean), lockstep.outbox_name(oid, text); DROP TABLE "
+        "lockstep.outbox; DROP TABLE IF EXISTS lockstep.outbox_times",
+        err);
     if (rc == LS_OK)
         rc = one_number(db,
                         "SELECT count(*) FROM pg_class c JOIN pg_namespace n "

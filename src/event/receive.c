@@ -2,7 +2,7 @@
 /* receive.c - the effect of a message on records: once, and never over something newer.
  *
  * One transaction of the target's store: the message is noted, of each record it is about the newest time, then the records are read under a lock,
- * compared, and written where they differ; what became of it is noted last. So the message and its effect are there together or not at all, whatever
+ * compared, and written where they differ (or left alone, where the application has changed them since); what became of it is noted last. So the message and its effect are there together or not at all, whatever
  * dies when, and a repetition finds the note. Two messages about one record wait for each other at the note of its time.
  *
  * Fields that are not mapped keep their values. Left out, the fields are the members of `data` that have the name of a field of the
@@ -270,8 +270,59 @@ static bool same(const struct aim *a, const struct ls_value *now)
     return true;
 }
 
+/* Whether the application's own change of a record counts, when it is newer than what a message says. */
+static bool newest_counts(const struct ls_receiver *r)
+{
+    return r->conflicts == LS_CONFLICTS_NEWEST ||
+           (r->conflicts == LS_CONFLICTS_AS_SCHEME && r->scheme == LS_SIGN_DOCUMENTED);
+}
+
+/* The record by its primary key; key_count 0: it cannot be told, or need not be. */
+static enum ls_code news_of(const struct ls_receiver *r, const struct ls_said *m,
+                            const struct aim *a, struct ls_arena *mem, struct ls_news *ret,
+                            struct ls_error *err)
+{
+    const struct ls_key *own = a->schema->key_count ? a->schema->keys : NULL;
+    struct ls_value *values;
+
+    *ret = (struct ls_news){.schema = a->schema, .at_us = m->at_us, .id = m->id};
+    if (!newest_counts(r) || !own || !own->primary)
+        return LS_OK;
+    values = ls_arena_array(mem, own->field_count, sizeof *values);
+    if (!values)
+        return ls_error_nomem(err);
+    for (size_t i = 0; i < own->field_count; i++) {
+        const size_t at = position_of(a, own->fields[i]);
+
+        if (at == a->count)
+            return LS_OK;
+        values[i] = a->values[at];
+    }
+    ret->values = values;
+    ret->key = own->fields;
+    ret->key_count = own->field_count;
+    return LS_OK;
+}
+
+/* What is not there cannot be locked: who is just making it is waited for where its time is noted. Then it is there after all, and is looked at again. */
+static enum ls_code nothing_there(struct ls_store *store, const struct ls_scan *scan,
+                                  const struct ls_value *key, const struct ls_news *news,
+                                  struct ls_arena *mem, struct ls_error *err)
+{
+    struct ls_rows found = {0};
+    enum ls_code rc = ls_store_took(store, news, mem, err);
+
+    if (rc == LS_OK)
+        rc = ls_store_fetch(store, scan, 1, key, true, mem, &found, err);
+    return rc == LS_OK && found.count
+               ? ls_error_set(err, LS_CONFLICT, "a record of %s appeared meanwhile",
+                              scan->schema->collection)
+               : rc;
+}
+
 static enum ls_code write_one(struct ls_store *store, const struct aim *a, bool deletes,
-                              struct ls_arena *mem, struct ls_effect *effect, struct ls_error *err)
+                              const struct ls_news *news, bool *stale, struct ls_arena *mem,
+                              struct ls_effect *effect, struct ls_error *err)
 {
     const struct ls_scan scan = {.schema = a->schema,
                                  .field_count = a->count,
@@ -297,6 +348,12 @@ static enum ls_code write_one(struct ls_store *store, const struct aim *a, bool 
         key[i] = a->values[a->key[i]];
     op.key = key;
     rc = ls_store_fetch(store, &scan, 1, key, true, mem, &found, err);
+    if (rc == LS_OK && news->key_count)
+        rc = ls_store_newer(store, news, mem, stale, err);
+    if (rc != LS_OK || *stale)
+        return rc;
+    if (found.count == 0 && deletes && news->key_count)
+        rc = nothing_there(store, &scan, key, news, mem, err);
     if (rc != LS_OK)
         return rc;
     if (found.count == 0 ? deletes : !deletes && same(a, ls_row(&found, 0))) {
@@ -310,20 +367,23 @@ static enum ls_code write_one(struct ls_store *store, const struct aim *a, bool 
     return rc;
 }
 
-static enum ls_code write_all(struct ls_store *store, const struct aim *aims, size_t count,
-                              const bool *stale, bool deletes, struct ls_arena *mem,
-                              struct ls_effect *effect, struct ls_error *err)
+static enum ls_code write_all(struct ls_store *store, const struct aim *aims,
+                              const struct ls_news *news, size_t count, bool *stale, bool deletes,
+                              struct ls_arena *mem, struct ls_effect *effect, struct ls_error *err)
 {
     enum ls_code rc = LS_OK;
 
     for (size_t n = 0; n < count && rc == LS_OK; n++) {
         const size_t i = deletes ? count - 1 - n : n; /* what refers to others goes first */
 
-        if (stale[i])
-            effect->stale++;
-        else
-            rc = write_one(store, &aims[i], deletes, mem, effect, err);
+        if (!stale[i])
+            rc = write_one(store, &aims[i], deletes, &news[i], &stale[i], mem, effect, err);
+        effect->stale += stale[i];
     }
+    /* Last, as the application's triggers do: it has locked its records when they note them, and so have we. */
+    for (size_t i = 0; i < count && rc == LS_OK; i++)
+        if (!stale[i] && news[i].key_count)
+            rc = ls_store_took(store, &news[i], mem, err);
     return rc;
 }
 
@@ -349,16 +409,19 @@ static enum ls_code in_transaction(struct ls_store *store, const struct ls_recei
                                    struct ls_error *err)
 {
     const char **records = ls_arena_array(mem, r->target_count, sizeof *records);
+    struct ls_news *news = ls_arena_array(mem, r->target_count, sizeof *news);
     const struct ls_note note = {r->name, m->id, m->at_us, r->target_count, records};
     struct ls_effect effect = {0};
     const char *known = NULL;
     char outcome[200];
-    enum ls_code rc;
+    enum ls_code rc = records && news ? LS_OK : ls_error_nomem(err);
 
-    if (!records)
-        return ls_error_nomem(err);
-    for (size_t i = 0; i < r->target_count; i++)
+    for (size_t i = 0; i < r->target_count && rc == LS_OK; i++) {
         records[i] = aims[i].record;
+        rc = news_of(r, m, &aims[i], mem, &news[i], err);
+    }
+    if (rc != LS_OK)
+        return rc;
     rc = ls_store_note(store, &note, mem, &known, stale, err);
     if (rc == LS_OK && known) {
         *ret_known = true;
@@ -368,7 +431,7 @@ static enum ls_code in_transaction(struct ls_store *store, const struct ls_recei
         return rc;
     }
     if (rc == LS_OK)
-        rc = write_all(store, aims, r->target_count, stale, m->deletes, mem, &effect, err);
+        rc = write_all(store, aims, news, r->target_count, stale, m->deletes, mem, &effect, err);
     write_effect(outcome, &effect);
     if (rc == LS_OK)
         rc = ls_store_outcome(store, &note, outcome, err);

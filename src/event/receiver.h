@@ -33,6 +33,13 @@ struct ls_receiver_target {
     const struct ls_field_config *fields;
 };
 
+/* What counts where the application has changed a record since a message about it happened. */
+enum ls_receiver_conflicts {
+    LS_CONFLICTS_AS_SCHEME, /* the newest of what comes from lockstep; else the message */
+    LS_CONFLICTS_NEWEST,
+    LS_CONFLICTS_MESSAGE
+};
+
 /* As configured. */
 struct ls_receiver {
     const char *name;
@@ -51,6 +58,7 @@ struct ls_receiver {
     const char *sync;  /* to be run, */
     size_t only_count; /* for the records where these fields of its target have these values */
     const struct ls_field_config *only;
+    enum ls_receiver_conflicts conflicts;
     bool forward; /* what it writes is an event of an outbox there, like any other change */
 };
 /* Whether expressions, secrets and stores of a receiver are fit for use: LS_CONFIG says what is not. */

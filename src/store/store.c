@@ -370,6 +370,22 @@ enum ls_code ls_store_outcome(struct ls_store *store, const struct ls_note *note
     return rc == LS_OK ? store->ops->outcome(store, note, outcome, err) : rc;
 }
 
+enum ls_code ls_store_newer(struct ls_store *store, const struct ls_news *change,
+                            struct ls_arena *mem, bool *ret, struct ls_error *err)
+{
+    enum ls_code rc = need_inbox(store, err);
+
+    return rc == LS_OK ? store->ops->newer(store, change, mem, ret, err) : rc;
+}
+
+enum ls_code ls_store_took(struct ls_store *store, const struct ls_news *change,
+                           struct ls_arena *mem, struct ls_error *err)
+{
+    enum ls_code rc = need_inbox(store, err);
+
+    return rc == LS_OK ? store->ops->took(store, change, mem, err) : rc;
+}
+
 enum ls_code ls_store_forget_notes(struct ls_store *store, int64_t before_us, struct ls_error *err)
 {
     enum ls_code rc = need_writable(store, "forget notes", err);

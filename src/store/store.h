@@ -109,6 +109,17 @@ struct ls_note {
     const char *const *records; /* a text that names each, in an order that is always the same */
 };
 
+/* A change of a record that comes from elsewhere. */
+struct ls_news {
+    const struct ls_schema *schema;
+    size_t
+        key_count; /* the primary key of the collection, in its order: indexes into schema->fields, */
+    const size_t *key;
+    const struct ls_value *values; /* and what they are */
+    int64_t at_us;                 /* when it happened */
+    const char *id;                /* of the message that tells of it */
+};
+
 /* What became of a transaction whose end nobody saw. */
 enum ls_outcome { LS_OUTCOME_COMMITTED, LS_OUTCOME_ABORTED, LS_OUTCOME_UNKNOWN };
 
@@ -190,6 +201,10 @@ struct ls_store_ops {
                          const char **ret_known, bool *ret_stale, struct ls_error *err);
     enum ls_code (*outcome)(struct ls_store *store, const struct ls_note *note, const char *outcome,
                             struct ls_error *err);
+    enum ls_code (*newer)(struct ls_store *store, const struct ls_news *change,
+                          struct ls_arena *mem, bool *ret, struct ls_error *err);
+    enum ls_code (*took)(struct ls_store *store, const struct ls_news *change, struct ls_arena *mem,
+                         struct ls_error *err);
     enum ls_code (*forget_notes)(struct ls_store *store, int64_t before_us, struct ls_error *err);
     /* LS_CAP_WRITERS: false once the other side has ended the session. Asks nobody. */
     bool (*alive)(struct ls_store *store);
@@ -305,6 +320,12 @@ LS_MUST_CHECK enum ls_code ls_store_note(struct ls_store *store, const struct ls
 /* In the same transaction: what became of it. */
 LS_MUST_CHECK enum ls_code ls_store_outcome(struct ls_store *store, const struct ls_note *note,
                                             const char *outcome, struct ls_error *err);
+/* In a transaction, of a record that it has locked: whether the application itself has changed it since, as far as an outbox of the database notes that. */
+LS_MUST_CHECK enum ls_code ls_store_newer(struct ls_store *store, const struct ls_news *change,
+                                          struct ls_arena *mem, bool *ret, struct ls_error *err);
+/* In the same transaction, when everything is written: the application's next change of that record is later than this one. */
+LS_MUST_CHECK enum ls_code ls_store_took(struct ls_store *store, const struct ls_news *change,
+                                         struct ls_arena *mem, struct ls_error *err);
 /* Outside of a transaction: forgets messages that were noted before that time; records stay guarded. */
 LS_MUST_CHECK enum ls_code ls_store_forget_notes(struct ls_store *store, int64_t before_us,
                                                  struct ls_error *err);

@@ -129,6 +129,52 @@ test_what_a_message_wrote_is_no_event_in_postgresql() {
     silences
 }
 
+# told AT N [WANTED]: a message that says that n of ann's order of that day became N at that time.
+told() {
+    ask 200 POST /api/webhooks/orders -d "{\"record\":{\"m\":\"m$RANDOM$RANDOM\",\"at\":\"$1\",\"tenant\":\"ann\",\"day\":\"2026-01-31T12:00:00+02:00\",\"n\":$2}}"
+    jq -e ".detail.stale == ${3:-0}" answer >/dev/null || die "$2: $(cat answer)"
+}
+test_a_role_without_rights_on_the_outbox_leaves_alone_what_is_newer() {
+    local db role=e2e_apply_$$
+    db=$(pg_database outbox_role)
+    pg "$db" -c 'CREATE TABLE orders (tenant text, day timestamptz, n int, PRIMARY KEY (tenant, day)) PARTITION BY LIST (tenant); CREATE TABLE others PARTITION OF orders DEFAULT'
+    sql=(psql -qXAt "$db" -c) table=public.orders
+    cat >lockstep.yaml <<YAML
+state: sqlite:state.db
+stores: { app: "$db" }
+events: { types: ["order.*"] }
+receivers:
+  orders: { scheme: header, header: x-key, secret: open-sesame, id: "data ->> '\$.m'", at: "data ->> '\$.at'", conflicts: newest, window: 7d, apply: app.public.orders }
+YAML
+    status 0 lockstep outbox install app.public.orders
+    pg "$db" -c "CREATE ROLE $role LOGIN PASSWORD 'e2e'" -c "GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO $role; GRANT USAGE ON SCHEMA lockstep TO $role" \
+        -c 'CREATE TABLE lockstep.inbox (receiver text NOT NULL, id text NOT NULL, noted_us bigint NOT NULL, outcome text NOT NULL, PRIMARY KEY (receiver, id)); CREATE TABLE lockstep.versions (record text NOT NULL PRIMARY KEY, at_us bigint NOT NULL)' \
+        -c "GRANT SELECT, INSERT, UPDATE, DELETE ON lockstep.inbox, lockstep.versions TO $role"
+    sed -i "s|//[^@]*@|//$role:e2e@|" lockstep.yaml
+    ask_with=(-H 'x-key: open-sesame' -H 'Content-Type: application/json')
+    serve
+    told "$(date -u -d '-3 hours' +%FT%TZ)" 1
+    is "$("${sql[@]}" 'SELECT count(*) FROM lockstep.outbox')" 0
+    "${sql[@]}" "UPDATE orders SET n = 2"
+    told "$(date -u -d '-1 hour' +%FT%TZ)" 3 1
+    is "$("${sql[@]}" 'SELECT n FROM orders')" 2
+    told "$(date -u -d '+2 minutes' +%FT%TZ)" 4
+    is "$("${sql[@]}" 'SELECT n FROM orders')" 4
+    "${sql[@]}" 'DELETE FROM orders' # later than that, whatever the clock says
+    told "$(date -u -d '+1 minute' +%FT%TZ)" 5 1
+    is "$("${sql[@]}" 'SELECT count(*) FROM orders')" 0
+    is "$("${sql[@]}" "SELECT string_agg(type, ' ' ORDER BY seq) || ' ' || (min(at) < max(at) - interval '1 minute') FROM lockstep.outbox")" 'order.updated order.deleted true'
+    sed -i 's/conflicts: newest/conflicts: message/' lockstep.yaml
+    finish
+    serve
+    told "$(date -u -d '+3 minutes' +%FT%TZ)" 6
+    "${sql[@]}" 'UPDATE orders SET n = 7' # changed since, but the message counts
+    told "$(date -u -d '+3 minutes' +%FT%TZ)" 8
+    is "$("${sql[@]}" 'SELECT n FROM orders')" 8
+    finish
+    pg "$db" -c "DROP OWNED BY $role" -c "DROP ROLE $role"
+}
+
 # Triggers as they were before lockstep told them who writes: they go on, and are made anew by the same command.
 test_an_outbox_of_an_earlier_version_goes_on_and_is_renewed() {
     local db
@@ -136,7 +182,8 @@ test_an_outbox_of_an_earlier_version_goes_on_and_is_renewed() {
     pg "$db" -c 'CREATE TABLE orders (id int PRIMARY KEY, n int)'
     configure "$db"
     status 0 lockstep outbox install app.public.orders
-    pg "$db" -c "DO \$\$ BEGIN EXECUTE regexp_replace(pg_get_functiondef('lockstep.outbox()'::regprocedure), 'IF coalesce.*?END IF;', ''); END \$\$"
+    pg "$db" -c 'DROP TABLE lockstep.outbox_times; DROP FUNCTION lockstep.outbox_time(regclass, text, timestamptz, text, boolean); DROP FUNCTION lockstep.outbox_name(oid, text)' \
+        -c "CREATE OR REPLACE FUNCTION lockstep.outbox() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS \$\$ BEGIN INSERT INTO lockstep.outbox (type, resource_type, resource_id, data) VALUES (TG_ARGV[1], TG_ARGV[0], NEW.id, row_to_json(NEW)); RETURN NULL; END \$\$"
     pg "$db" -c 'INSERT INTO orders VALUES (1, 1)'
     status 0 lockstep outbox status app
     says out '1 waiting' '1 of them with triggers of an earlier version'

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/text.h"
+#include "store/changed.h"
 #include "store/inbox.h"
 #include "store/origin.h"
 
@@ -417,6 +418,18 @@ static enum ls_code note_outcome(struct ls_store *store, const struct ls_note *n
     return ls_inbox_outcome(ls_pgs_of(store)->db, note, outcome, err);
 }
 
+static enum ls_code newer(struct ls_store *store, const struct ls_news *change,
+                          struct ls_arena *mem, bool *ret, struct ls_error *err)
+{
+    return ls_changed_newer(ls_pgs_of(store)->db, change, mem, ret, err);
+}
+
+static enum ls_code took(struct ls_store *store, const struct ls_news *change, struct ls_arena *mem,
+                         struct ls_error *err)
+{
+    return ls_changed_took(ls_pgs_of(store)->db, change, mem, err);
+}
+
 static enum ls_code forget_notes(struct ls_store *store, int64_t before_us, struct ls_error *err)
 {
     return ls_inbox_forget(ls_pgs_of(store)->db, before_us, err);
@@ -455,6 +468,8 @@ const struct ls_store_ops ls_postgres_ops = {
     .lock = lock,
     .note = note,
     .outcome = note_outcome,
+    .newer = newer,
+    .took = took,
     .forget_notes = forget_notes,
     .alive = alive,
 };

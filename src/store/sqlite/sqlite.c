@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/text.h"
+#include "store/changed.h"
 #include "store/inbox.h"
 #include "store/kinds.h"
 #include "store/origin.h"
@@ -295,6 +296,18 @@ static enum ls_code sqlite_outcome(struct ls_store *store, const struct ls_note 
     return ls_inbox_outcome(session_of(store)->db, note, outcome, err);
 }
 
+static enum ls_code sqlite_newer(struct ls_store *store, const struct ls_news *change,
+                                 struct ls_arena *mem, bool *ret, struct ls_error *err)
+{
+    return ls_changed_newer(session_of(store)->db, change, mem, ret, err);
+}
+
+static enum ls_code sqlite_took(struct ls_store *store, const struct ls_news *change,
+                                struct ls_arena *mem, struct ls_error *err)
+{
+    return ls_changed_took(session_of(store)->db, change, mem, err);
+}
+
 static enum ls_code sqlite_forget_notes(struct ls_store *store, int64_t before_us,
                                         struct ls_error *err)
 {
@@ -338,5 +351,7 @@ const struct ls_store_ops ls_sqlite_ops = {
     .lock = sqlite_lock,
     .note = sqlite_note,
     .outcome = sqlite_outcome,
+    .newer = sqlite_newer,
+    .took = sqlite_took,
     .forget_notes = sqlite_forget_notes,
 };

@@ -44,6 +44,7 @@ static void every_setting_arrives(void **state)
               "    brakes: { deletes: 10 %, changes: off }\n"
               "    atomic: true\n"
               "    cascades: accept\n"
+              "    forward: false\n"
               "    batch: 50\n"
               "    writers: 3\n"
               "    mode: full\n"
@@ -82,7 +83,7 @@ static void every_setting_arrives(void **state)
     assert_true(s->brake_deletes > 0.0999 && s->brake_deletes < 0.1001);
     assert_true(s->brake_changes >= 1);
     assert_true(s->atomic);
-    assert_true(s->cascades_accept);
+    assert_true(s->cascades_accept && s->silent);
     assert_int_equal(s->batch_rows, 50);
     assert_int_equal(s->writers, 3);
     ls_config_free(config);
@@ -108,7 +109,7 @@ static void what_is_left_out_is_the_default(void **state)
     assert_int_equal(s->deletes, LS_DELETES_REMOVE);
     assert_true(s->brake_deletes <= 0); /* the engine's own */
     assert_false(s->atomic);
-    assert_false(s->cascades_accept);
+    assert_false(s->cascades_accept || s->silent);
     assert_int_equal(s->batch_rows, 0);
     assert_int_equal(s->writers, 0);
     ls_config_free(config);

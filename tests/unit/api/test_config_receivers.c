@@ -30,6 +30,8 @@ static void everything_can_be_said(void **state)
                     "    types: [issues, push]\n"
                     "    resource: body ->> '$.issue.id'\n"
                     "    delete: type = 'gone'\n"
+                    "    forward: true\n"
+                    "    conflicts: newest\n"
                     "    apply:\n"
                     "      - { target: app.users, key: [a, b], fields: { a: resource, b: type } }\n"
                     "      - app.profiles\n"
@@ -47,6 +49,8 @@ static void everything_can_be_said(void **state)
     assert_int_equal(r->body_max, 1000);
     assert_int_equal(r->type_count, 2);
     assert_string_equal(r->parts[LS_SAID_RESOURCE], "body ->> '$.issue.id'");
+    assert_true(r->forward);
+    assert_int_equal(r->conflicts, LS_CONFLICTS_NEWEST);
     assert_int_equal(r->target_count, 2);
     assert_int_equal(r->targets[0].key_count, 2);
     assert_string_equal(r->targets[0].fields[1].expression, "type");
