@@ -326,22 +326,34 @@ enum ls_code ls_queue_endpoint_attempts(struct ls_state *state, int64_t endpoint
 
 #define RESOURCE_ROWS 64 /* the newest deliveries of it: more than there are endpoints, as a rule */
 
-enum ls_code ls_queue_sync_status(struct ls_state *state, const char *type, const char *id,
-                                  enum ls_sync_status *ret, int64_t *ret_synced_us,
+static enum ls_code is_on_its_way(struct ls_state *state, int64_t resource, bool *ret,
                                   struct ls_error *err)
 {
-    const struct ls_value params[] = {ls_value_int(ls_queue_resource(type, id)),
-                                      ls_value_int(RESOURCE_ROWS)};
+    const struct ls_value params[] = {ls_value_int(resource)};
+    int64_t found = 0;
+    const enum ls_code rc = ls_state_number(state,
+                                            "SELECT 1 FROM {schema}deliveries WHERE resource = ? "
+                                            "AND resource <> 0 AND state < 3 LIMIT 1",
+                                            params, 1, 0, &found, err);
+
+    *ret = found == 1;
+    return rc;
+}
+
+/* Of those that have ended. */
+static enum ls_code how_it_ended(struct ls_state *state, int64_t resource, enum ls_sync_status *ret,
+                                 int64_t *ret_synced_us, struct ls_error *err)
+{
+    const struct ls_value params[] = {ls_value_int(resource), ls_value_int(RESOURCE_ROWS)};
     struct ls_sql_stmt *stmt = NULL;
     int64_t newest = 0;
     bool more = true;
-    enum ls_code rc = ls_state_query(state,
-                                     "SELECT event, state, done_us FROM {schema}deliveries WHERE "
-                                     "resource = ? AND resource <> 0 ORDER BY event DESC LIMIT ?",
-                                     params, 2, &stmt, err);
+    enum ls_code rc = ls_state_query(
+        state,
+        "SELECT event, state, done_us FROM {schema}deliveries WHERE resource = ? AND resource <> 0 "
+        "AND state > 2 ORDER BY event DESC LIMIT ?",
+        params, 2, &stmt, err);
 
-    *ret = LS_SYNC_UNKNOWN;
-    *ret_synced_us = 0;
     while (rc == LS_OK && (rc = ls_sql_step(stmt, &more, err)) == LS_OK && more) {
         const int64_t event = ls_sql_i64(stmt, 0), is = ls_sql_i64(stmt, 1);
         const int64_t done_us = ls_sql_i64(stmt, 2);
@@ -351,12 +363,28 @@ enum ls_code ls_queue_sync_status(struct ls_state *state, const char *type, cons
         newest = newest ? newest : event;
         if (is == LS_DELIVERY_DELIVERED && done_us > *ret_synced_us)
             *ret_synced_us = done_us;
-        if (is < LS_DELIVERY_DELIVERED)
-            *ret = LS_SYNC_PENDING;
-        else if (event == newest && *ret != LS_SYNC_PENDING && *ret != LS_SYNC_FAILED)
+        if (event == newest && *ret != LS_SYNC_FAILED)
             *ret = is == LS_DELIVERY_DEAD ? LS_SYNC_FAILED : LS_SYNC_SYNCED;
     }
     ls_sql_finish(stmt);
+    return rc;
+}
+
+/* What ends between the two looks is found by the second. */
+enum ls_code ls_queue_sync_status(struct ls_state *state, const char *type, const char *id,
+                                  enum ls_sync_status *ret, int64_t *ret_synced_us,
+                                  struct ls_error *err)
+{
+    const int64_t resource = ls_queue_resource(type, id);
+    bool pending = false;
+    enum ls_code rc = is_on_its_way(state, resource, &pending, err);
+
+    *ret = LS_SYNC_UNKNOWN;
+    *ret_synced_us = 0;
+    if (rc == LS_OK)
+        rc = how_it_ended(state, resource, ret, ret_synced_us, err);
+    if (pending)
+        *ret = LS_SYNC_PENDING;
     return ls_state_result(state, rc, err);
 }
 

@@ -176,6 +176,24 @@ static void how_far_a_resource_is_follows_its_newest_event(void **state)
     assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
     LOOK("r1"); /* something newer arrived */
     assert_int_equal(is, LS_SYNC_SYNCED);
+    accept(f, "d", "r1", 2);
+    for (int i = 0; i < 70;
+         i++) { /* the first endpoint goes on, the second is behind by more than is read */
+        char id[16];
+
+        assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+        assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
+        snprintf(id, sizeof id, "e%d", i);
+        accept(f, id, "r1", 1);
+    }
+    assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+    assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
+    LOOK("r1");
+    assert_int_equal(is, LS_SYNC_PENDING);
+    assert_int_equal(claim(f, 2, 1, &d, &next), 1);
+    assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
+    LOOK("r1");
+    assert_int_equal(is, LS_SYNC_SYNCED);
 #undef LOOK
 }
 
