@@ -145,6 +145,11 @@ void ls_sql_finish(struct ls_sql_stmt *stmt)
         stmt->db->driver->finish(stmt);
 }
 
+void ls_sql_reset(struct ls_sql_stmt *stmt)
+{
+    stmt->db->driver->reset(stmt);
+}
+
 enum ls_code ls_sql_run(struct ls_sql_stmt *stmt, const struct ls_value *params, size_t count,
                         bool stream, struct ls_error *err)
 {

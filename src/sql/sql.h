@@ -75,6 +75,8 @@ bool ls_sql_in_transaction(const struct ls_sql *db);
 LS_MUST_CHECK enum ls_code ls_sql_prepare(struct ls_sql *db, const char *sql,
                                           struct ls_sql_stmt **ret, struct ls_error *err);
 void ls_sql_finish(struct ls_sql_stmt *stmt);
+/* Ends a run whose rows need not all have been read: no snapshot stays open for it. */
+void ls_sql_reset(struct ls_sql_stmt *stmt);
 /* Runs it with these parameters (copied or used before it returns rows; NULL, INT, DOUBLE,
  * TEXT, BYTES natively, the other types by their text form; on PostgreSQL an INT binds as
  * bigint text, BYTES as bytea). Rows follow by ls_sql_step(); running again ends the rows

@@ -25,6 +25,7 @@ struct ls_sql_driver {
     enum ls_code (*prepare)(struct ls_sql *db, const char *sql, bool once, struct ls_sql_stmt **ret,
                             struct ls_error *err);
     void (*finish)(struct ls_sql_stmt *stmt);
+    void (*reset)(struct ls_sql_stmt *stmt);
     enum ls_code (*run)(struct ls_sql_stmt *stmt, const struct ls_value *params, size_t count,
                         bool stream, struct ls_error *err);
     enum ls_code (*step)(struct ls_sql_stmt *stmt, bool *ret_row, struct ls_error *err);

@@ -58,6 +58,7 @@ enum ls_code ls_pq_checkpoint(struct ls_sql *base, int64_t limit_bytes, struct l
 enum ls_code ls_pq_prepare(struct ls_sql *base, const char *sql, bool once,
                            struct ls_sql_stmt **ret, struct ls_error *err);
 void ls_pq_finish(struct ls_sql_stmt *stmt);
+void ls_pq_reset(struct ls_sql_stmt *stmt);
 enum ls_code ls_pq_run(struct ls_sql_stmt *stmt, const struct ls_value *params, size_t count,
                        bool stream, struct ls_error *err);
 enum ls_code ls_pq_step(struct ls_sql_stmt *stmt, bool *ret_row, struct ls_error *err);

@@ -336,6 +336,7 @@ static const struct ls_sql_driver driver = {
     .checkpoint = ls_pq_checkpoint,
     .prepare = ls_pq_prepare,
     .finish = ls_pq_finish,
+    .reset = ls_pq_reset,
     .run = ls_pq_run,
     .step = ls_pq_step,
     .change = ls_pq_change,

@@ -354,6 +354,14 @@ enum ls_code ls_pq_change(struct ls_sql_stmt *stmt, const struct ls_value *param
     return LS_OK;
 }
 
+void ls_pq_reset(struct ls_sql_stmt *stmt)
+{
+    struct pg_stmt *s = of(stmt);
+
+    ls_pq_stream_break(s);
+    clear_rows(s);
+}
+
 void ls_pq_finish(struct ls_sql_stmt *stmt)
 {
     struct pg_stmt *s = of(stmt);

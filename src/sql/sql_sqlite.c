@@ -546,6 +546,7 @@ static const struct ls_sql_driver driver = {
     .checkpoint = checkpoint,
     .prepare = ls_sqlite3_prepare,
     .finish = ls_sqlite3_finish,
+    .reset = ls_sqlite3_reset,
     .run = ls_sqlite3_run,
     .step = ls_sqlite3_step,
     .change = ls_sqlite3_change,

@@ -47,6 +47,7 @@ enum ls_code ls_sqlite3_exec(struct ls_sql *base, const char *sql, struct ls_err
 enum ls_code ls_sqlite3_prepare(struct ls_sql *base, const char *sql, bool once,
                                 struct ls_sql_stmt **ret, struct ls_error *err);
 void ls_sqlite3_finish(struct ls_sql_stmt *stmt);
+void ls_sqlite3_reset(struct ls_sql_stmt *stmt);
 enum ls_code ls_sqlite3_run(struct ls_sql_stmt *stmt, const struct ls_value *params, size_t count,
                             bool stream, struct ls_error *err);
 enum ls_code ls_sqlite3_step(struct ls_sql_stmt *stmt, bool *ret_row, struct ls_error *err);

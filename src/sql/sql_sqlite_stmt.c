@@ -234,6 +234,11 @@ enum ls_code ls_sqlite3_prepare(struct ls_sql *base, const char *sql, bool once,
     return rc;
 }
 
+void ls_sqlite3_reset(struct ls_sql_stmt *stmt)
+{
+    end(of(stmt));
+}
+
 void ls_sqlite3_finish(struct ls_sql_stmt *stmt)
 {
     struct sqlite_stmt *s = of(stmt);

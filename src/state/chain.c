@@ -34,9 +34,12 @@ static enum ls_code read_head(const char *name, struct ls_sql_stmt *stmt, struct
     struct ls_sum sum;
     const char *hash;
     size_t size = 0;
-    enum ls_code rc;
+    bool found = false;
+    enum ls_code rc = ls_sql_step(stmt, &found, err);
 
-    if (!stmt)
+    if (rc != LS_OK)
+        return rc;
+    if (!found)
         return ls_state_damaged(err, "the head of %s is missing", name);
     hash = ls_sql_text(stmt, 1, &size);
     if (!hash || size >= sizeof ret->hash)
@@ -61,11 +64,11 @@ enum ls_code ls_state_head(struct ls_state *state, const char *name, bool lock, 
         rc = ls_state_change(state, "UPDATE {schema}heads SET seq = seq WHERE name = ?", params, 1,
                              1, err);
     if (rc == LS_OK)
-        rc = ls_state_row(state, "SELECT seq, hash, checksum FROM {schema}heads WHERE name = ?",
-                          params, 1, &stmt, err);
+        rc = ls_state_lend(state, "SELECT seq, hash, checksum FROM {schema}heads WHERE name = ?",
+                           params, 1, &stmt, err);
     if (rc == LS_OK)
         rc = read_head(name, stmt, ret, err);
-    ls_sql_finish(stmt);
+    ls_state_give_back(state, stmt);
     return rc;
 }
 

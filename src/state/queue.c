@@ -263,7 +263,7 @@ static enum ls_code select_due(struct ls_queue_tx *tx, int64_t endpoint, size_t 
                                       ls_value_int((int64_t)max)};
     struct ls_sql_stmt *stmt = NULL;
     bool more = true;
-    enum ls_code rc = ls_state_query(
+    enum ls_code rc = ls_state_lend(
         tx->state,
         "SELECT " CLAIM_COLUMNS " FROM {schema}deliveries d JOIN {schema}events e ON e.seq = "
         "d.event WHERE d.endpoint = ? AND d.state < 2 AND d.due_us <= ? "
@@ -285,7 +285,7 @@ static enum ls_code select_due(struct ls_queue_tx *tx, int64_t endpoint, size_t 
         rc = ls_queue_get_event(stmt, CLAIM_EVENT, mem, &d->e, err);
         ++*ret_count;
     }
-    ls_sql_finish(stmt);
+    ls_state_give_back(tx->state, stmt);
     return rc;
 }
 
@@ -305,10 +305,18 @@ static enum ls_code next_due(struct ls_queue_tx *tx, int64_t endpoint, int64_t *
                              struct ls_error *err)
 {
     const struct ls_value params[] = {ls_value_int(endpoint)};
-
-    return ls_state_number(
+    struct ls_sql_stmt *stmt = NULL;
+    bool row = false;
+    enum ls_code rc = ls_state_lend(
         tx->state, "SELECT min(due_us) FROM {schema}deliveries WHERE endpoint = ? AND state < 2",
-        params, 1, INT64_MAX, ret, err);
+        params, 1, &stmt, err);
+
+    if (rc == LS_OK)
+        rc = ls_sql_step(stmt, &row, err);
+    if (rc == LS_OK)
+        *ret = row && !ls_sql_is_null(stmt, 0) ? ls_sql_i64(stmt, 0) : INT64_MAX;
+    ls_state_give_back(tx->state, stmt);
+    return rc;
 }
 
 enum ls_code ls_queue_claim(struct ls_queue_tx *tx, int64_t endpoint, size_t max, int64_t lease_us,

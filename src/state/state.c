@@ -4,7 +4,7 @@
  * One text of SQL serves SQLite and PostgreSQL. What differs is a token in braces, replaced when a
  * statement is prepared: {schema} names lockstep's schema on PostgreSQL, where the search path is
  * empty, and nothing on SQLite. Statements that change are kept prepared, known by the address of their text; queries
- * are not, because a query that stands open would hold a snapshot.
+ * only where they are asked with every transaction (ls_state_lend()), because one that stands open would hold a snapshot.
  *
  * Every write goes through ls_state_begin() and ls_state_end(). Small things that need not be durable at once
  * (log lines, the end of a batch) wait and ride with the next transaction, so that a batch
@@ -164,40 +164,80 @@ enum ls_code ls_state_number(struct ls_state *state, const char *sql, const stru
     return rc;
 }
 
-static enum ls_code kept_statement(struct ls_state *state, const char *sql,
-                                   struct ls_sql_stmt **ret, struct ls_error *err)
+/* Room for a new one: the oldest that is not lent goes. */
+static enum ls_code make_room(struct ls_state *state, struct ls_error *err)
+{
+    struct ls_state_kept *kept = state->prepared;
+    size_t i = 0;
+
+    if (state->prepared_count < LS_STATE_STATEMENTS)
+        return LS_OK;
+    while (i < state->prepared_count && kept[i].lent)
+        i++;
+    if (i == state->prepared_count)
+        return ls_error_set(err, LS_INTERNAL, "%zu queries are being read at once", i);
+    ls_sql_finish(kept[i].stmt);
+    memmove(&kept[i], &kept[i + 1], (--state->prepared_count - i) * sizeof *kept);
+    return LS_OK;
+}
+
+static enum ls_code keep(struct ls_state *state, const char *sql, struct ls_state_kept **ret,
+                         struct ls_error *err)
 {
     struct ls_sql_stmt *stmt = NULL;
     enum ls_code rc;
 
     for (size_t i = 0; i < state->prepared_count; i++)
         if (state->prepared[i].sql == sql) {
-            *ret = state->prepared[i].stmt;
+            *ret = &state->prepared[i];
             return LS_OK;
         }
-    rc = prepare(state, sql, &stmt, err);
+    rc = make_room(state, err);
+    if (rc == LS_OK)
+        rc = prepare(state, sql, &stmt, err);
     if (rc != LS_OK)
         return rc;
-    if (state->prepared_count == LS_STATE_STATEMENTS) { /* room for the new one: the oldest goes */
-        ls_sql_finish(state->prepared[0].stmt);
-        memmove(&state->prepared[0], &state->prepared[1],
-                --state->prepared_count * sizeof state->prepared[0]);
-    }
-    state->prepared[state->prepared_count].sql = sql;
-    state->prepared[state->prepared_count++].stmt = stmt;
-    *ret = stmt;
+    *ret = &state->prepared[state->prepared_count++];
+    **ret = (struct ls_state_kept){.sql = sql, .stmt = stmt};
     return LS_OK;
+}
+
+enum ls_code ls_state_lend(struct ls_state *state, const char *sql, const struct ls_value *params,
+                           size_t count, struct ls_sql_stmt **ret, struct ls_error *err)
+{
+    struct ls_state_kept *kept = NULL;
+    enum ls_code rc = keep(state, sql, &kept, err);
+
+    if (rc == LS_OK && kept->lent)
+        rc = ls_error_set(err, LS_INTERNAL, "a query is run whose rows are being read (%.60s...)",
+                          sql);
+    if (rc == LS_OK)
+        rc = ls_sql_run(kept->stmt, params, count, false, err);
+    if (rc != LS_OK)
+        return rc;
+    kept->lent = true;
+    *ret = kept->stmt;
+    return LS_OK;
+}
+
+void ls_state_give_back(struct ls_state *state, struct ls_sql_stmt *stmt)
+{
+    for (size_t i = 0; stmt && i < state->prepared_count; i++)
+        if (state->prepared[i].stmt == stmt) {
+            ls_sql_reset(stmt);
+            state->prepared[i].lent = false;
+        }
 }
 
 enum ls_code ls_state_count_change(struct ls_state *state, const char *sql,
                                    const struct ls_value *params, size_t count, int64_t *ret,
                                    struct ls_error *err)
 {
-    struct ls_sql_stmt *stmt = NULL;
-    enum ls_code rc = kept_statement(state, sql, &stmt, err);
+    struct ls_state_kept *kept = NULL;
+    enum ls_code rc = keep(state, sql, &kept, err);
 
     if (rc == LS_OK)
-        rc = ls_sql_change(stmt, params, count, ret, err);
+        rc = ls_sql_change(kept->stmt, params, count, ret, err);
     return rc;
 }
 

@@ -21,9 +21,10 @@ struct ls_state {
     struct ls_arena mem; /* url and path */
     struct ls_url url;
     const char *path; /* the SQLite file, links resolved; NULL on PostgreSQL */
-    struct {
+    struct ls_state_kept {
         const char *sql; /* known by its address */
         struct ls_sql_stmt *stmt;
+        bool lent; /* its rows are being read */
     } prepared[LS_STATE_STATEMENTS];
     size_t prepared_count;
     struct ls_state_lines *lines;   /* NULL until there is one */
@@ -57,6 +58,12 @@ LS_MUST_CHECK enum ls_code ls_state_row(struct ls_state *state, const char *sql,
 LS_MUST_CHECK enum ls_code ls_state_number(struct ls_state *state, const char *sql,
                                            const struct ls_value *params, size_t count,
                                            int64_t fallback, int64_t *ret, struct ls_error *err);
+/* Runs a query that is kept prepared, for those asked all the time: sql must be a static text. Rows by ls_sql_step(), then
+ * ls_state_give_back(). One at a time: whoever reads its rows does not run it again. */
+LS_MUST_CHECK enum ls_code ls_state_lend(struct ls_state *state, const char *sql,
+                                         const struct ls_value *params, size_t count,
+                                         struct ls_sql_stmt **ret, struct ls_error *err);
+void ls_state_give_back(struct ls_state *state, struct ls_sql_stmt *stmt);
 /* Changes records. The statement is kept prepared: sql must be a static text. expected: how many
  * records must have changed, or it is damage; -1 for any number. */
 LS_MUST_CHECK enum ls_code ls_state_change(struct ls_state *state, const char *sql,

@@ -12,6 +12,7 @@
 #include "lib/testpg.h"
 #include "sql/sql.h"
 #include "state/migration_files.h"
+#include "state/state_priv.h"
 #include "state_fixture.h"
 
 /* A state of no fixture: opened, closed, its code. The message is left in f->err. */
@@ -311,6 +312,58 @@ static void an_older_schema_is_brought_up_to_date(void **state)
     assert_ok(f, ls_state_audit_add(f->state, "me", "test", "", "{}", &f->err));
 }
 
+static const char numbers[] = "SELECT number FROM {schema}schema_version ORDER BY number";
+
+static int64_t first_number(struct fixture *f, struct ls_sql_stmt **stmt)
+{
+    bool row = false;
+
+    assert_ok(f, ls_state_lend(f->state, numbers, NULL, 0, stmt, &f->err));
+    assert_ok(f, ls_sql_step(*stmt, &row, &f->err));
+    assert_true(row);
+    return ls_sql_i64(*stmt, 0);
+}
+
+static void a_query_that_is_kept_holds_nothing_once_it_is_given_back(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_sql_stmt *stmt = NULL;
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(first_number(f, &stmt), 1 - i); /* sees what was written since */
+        ls_state_give_back(f->state, stmt);
+        behind(f, i ? "UPDATE {schema}schema_version SET number = -1 WHERE number = 0"
+                    : "UPDATE {schema}schema_version SET number = 0 WHERE number = 1");
+        if (f->postgres)
+            continue;
+        behind(f, "PRAGMA wal_checkpoint(TRUNCATE)"); /* nobody's snapshot stands in the way */
+        assert_int_equal(number_behind(f, "PRAGMA wal_checkpoint(TRUNCATE)"), 0);
+    }
+    ls_state_give_back(f->state, NULL);
+}
+
+static void a_query_that_is_being_read_is_neither_run_again_nor_let_go(void **state)
+{
+    enum { MORE = LS_STATE_STATEMENTS + 5 };
+    struct fixture *f = *state;
+    struct ls_sql_stmt *stmt = NULL, *again = NULL;
+    bool row = false;
+
+    assert_int_equal(first_number(f, &stmt), 1);
+    assert_code(f, LS_INTERNAL, ls_state_lend(f->state, numbers, NULL, 0, &again, &f->err));
+    for (int i = 0; i < MORE; i++) {
+        const char *other = ls_arena_printf(&f->mem, "SELECT %d", i);
+
+        assert_ok(f, ls_state_lend(f->state, other, NULL, 0, &again, &f->err));
+        ls_state_give_back(f->state, again);
+    }
+    assert_ok(f, ls_sql_step(stmt, &row, &f->err));
+    assert_int_equal(ls_sql_i64(stmt, 0), 2);
+    ls_state_give_back(f->state, stmt);
+    assert_int_equal(first_number(f, &stmt), 1);
+    ls_state_give_back(f->state, stmt);
+}
+
 static void programs_that_make_the_state_at_once_agree(void **state)
 {
     struct fixture *f = *state;
@@ -549,6 +602,8 @@ int main(void)
         ON_SQLITE(what_a_dead_maker_left_is_cleared_away),
         ON_BOTH(a_newer_schema_is_refused),
         ON_BOTH(an_older_schema_is_brought_up_to_date),
+        ON_BOTH(a_query_that_is_kept_holds_nothing_once_it_is_given_back),
+        ON_BOTH(a_query_that_is_being_read_is_neither_run_again_nor_let_go),
         ON_BOTH(programs_that_make_the_state_at_once_agree),
         ON_BOTH(a_missing_table_is_damage),
         ON_SQLITE(a_changed_schema_is_damage),
