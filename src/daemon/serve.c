@@ -34,6 +34,7 @@
 #include "daemon/service.h"
 #include "daemon/sink.h"
 #include "server/certificate.h"
+#include "sql/sql.h"
 
 #define LISTEN_DEFAULT "127.0.0.1:7380"
 #define DRAIN_MS 10000
@@ -629,6 +630,7 @@ int lockstep_serve(const struct lockstep_serve_options *options, struct lockstep
     enum ls_code rc;
 
     ls_memory_hold();
+    ls_sql_uncounted();
     ls_arena_init(&s.mem, 0);
     rc = start(&s, &err);
     if (rc == LS_OK) {

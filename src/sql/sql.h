@@ -143,6 +143,9 @@ LS_MUST_CHECK enum ls_code ls_sql_listen(struct ls_sql *db, const char *channel,
  * ended the wait. LS_CONNECT when the connection was lost. */
 LS_MUST_CHECK enum ls_code ls_sql_notified(struct ls_sql *db, int stop_fd, int *ret_backend,
                                            struct ls_error *err);
+/* For a process of many threads, before it opens anything: SQLite counts its memory for nobody, which takes a lock with each piece.
+ * Where SQLite is in use already it stays as it is. */
+void ls_sql_uncounted(void);
 /* The number of the server's process behind a connection; 0 on SQLite. */
 int ls_sql_backend(const struct ls_sql *base);
 

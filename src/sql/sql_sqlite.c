@@ -561,6 +561,11 @@ static const struct ls_sql_driver driver = {
     .values = ls_sqlite3_values,
 };
 
+void ls_sql_uncounted(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 enum ls_code ls_sql_open_sqlite(const struct ls_url *url, const struct ls_sql_options *options,
                                 struct ls_sql **ret, struct ls_error *err)
 {
