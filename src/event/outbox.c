@@ -46,7 +46,8 @@ static const char postgres_outbox[] =
     "CREATE OR REPLACE FUNCTION lockstep.outbox() RETURNS trigger LANGUAGE plpgsql "
     "SECURITY DEFINER SET search_path TO pg_catalog SET timezone TO 'UTC' AS $outbox$ "
     "DECLARE kind text; rec jsonb; text_of text; key text := ''; name text := ''; "
-    "moment timestamptz := date_trunc('milliseconds', clock_timestamp()); "
+    "moment timestamptz := date_trunc('milliseconds', coalesce("
+    "nullif(current_setting('" LS_ORIGIN_TIME "', true), '')::timestamptz, clock_timestamp())); "
     "event text := gen_random_uuid()::text; "
     "BEGIN "
     "IF coalesce(current_setting('" LS_ORIGIN_SETTING "', true), '') <> '' THEN RETURN NULL; "
@@ -93,7 +94,7 @@ static const char sqlite_outbox[] =
     "id TEXT NOT NULL DEFAULT (lower(hex(randomblob(16)))), type TEXT NOT NULL, "
     "resource_type TEXT NOT NULL, resource_id TEXT NOT NULL, data TEXT, "
     "at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')), refused TEXT);"
-    "CREATE TABLE IF NOT EXISTS " LS_ORIGIN_TABLE " (origin TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS " LS_ORIGIN_TABLE " (origin TEXT NOT NULL, at TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS lockstep_outbox_times (record TEXT NOT NULL PRIMARY KEY, "
     "at TEXT NOT NULL, id TEXT NOT NULL) WITHOUT ROWID";
 
@@ -266,6 +267,7 @@ static void add_name(struct ls_buf *sql, const struct ls_outbox_table *t, const 
 }
 
 #define ISO "'%Y-%m-%dT%H:%M:%fZ'"
+#define NOW "coalesce((SELECT at FROM " LS_ORIGIN_TABLE "), strftime(" ISO ", 'now'))"
 
 /* The time of the event: later than what was noted of the record, whatever the clock says. */
 static void add_time(struct ls_buf *sql, const struct ls_outbox_table *t, const char *row)
@@ -274,7 +276,7 @@ static void add_time(struct ls_buf *sql, const struct ls_outbox_table *t, const 
                      " seconds') THEN strftime(" ISO ", at, '+0.001 seconds') ELSE at END "
                      "FROM lockstep_outbox_times WHERE record = ");
     add_name(sql, t, row);
-    ls_buf_text(sql, " AND at >= strftime(" ISO ", 'now')), strftime(" ISO ", 'now'))");
+    ls_buf_text(sql, " AND at >= " NOW "), " NOW ")");
 }
 
 static void add_note(struct ls_buf *sql, const struct ls_outbox_table *t, const char *row)
@@ -315,7 +317,8 @@ static enum ls_code install_sqlite(struct ls_sql *db, const struct ls_outbox_tab
         add_trigger_name(&sql, t->table, verb);
         ls_buf_printf(&sql, " AFTER %s ON ", verbs[verb]);
         ls_text_ident(&sql, t->table);
-        ls_buf_text(&sql, " WHEN NOT EXISTS (SELECT 1 FROM " LS_ORIGIN_TABLE ")");
+        ls_buf_text(&sql,
+                    " WHEN NOT EXISTS (SELECT 1 FROM " LS_ORIGIN_TABLE " WHERE origin <> '')");
         if (verb == 1)
             add_changed(&sql, t);
         ls_buf_text(&sql, " BEGIN INSERT INTO lockstep_outbox (type, resource_type, resource_id, "

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "event/receiver.h"
 #include "model/convert.h"
@@ -468,16 +469,19 @@ static enum ls_code apply(struct ls_store *store, const struct ls_receiver *r,
 enum ls_code ls_receiver_apply(const struct ls_receiver *r, const struct ls_said *m,
                                struct ls_effect *ret, bool *ret_known, struct ls_error *err)
 {
+    char at[25];
     const struct ls_side_config *side = &r->targets[0].side;
     const struct ls_store_options options = {.writable = true,
                                              .lock_timeout_ms = side->lock_timeout_ms,
-                                             .origin = r->forward ? NULL : r->name};
+                                             .origin = r->forward ? NULL : r->name,
+                                             .happened = r->forward ? at : NULL};
     struct ls_store *store = NULL;
     struct ls_url url;
     struct ls_arena mem;
     enum ls_code rc;
 
     *ret_known = false;
+    ls_clock_iso(m->at_us, at); /* told on, it is as old as it was */
     ls_arena_init(&mem, 0);
     rc = ls_url_parse(side->url, &mem, &url, err);
     if (rc == LS_OK)

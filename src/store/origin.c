@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* origin.c - who writes, told to the triggers of an outbox.
+/* origin.c - who writes, or when that happened, told to the triggers of an outbox.
  *
- * On PostgreSQL a setting that lasts as long as the transaction: no role needs a right for it, and a pooler has nothing to carry from one client to the next.
+ * On PostgreSQL two settings that last as long as the transaction: no role needs a right for them, and a pooler has nothing to carry from one client to the next.
  *
  * SQLite has no settings that a trigger of the database could read, and its temporary tables are not seen by one. So it is a row of a table beside the
  * outbox, written first and removed last in the transaction that it is about. That transaction holds the file's write lock, so nobody else's triggers run while
@@ -37,14 +37,22 @@ static enum ls_code change(struct ls_sql *db, const char *sql, const struct ls_v
     return rc;
 }
 
-enum ls_code ls_origin_set(struct ls_sql *db, const char *origin, struct ls_error *err)
+enum ls_code ls_origin_set(struct ls_sql *db, const char *origin, const char *happened,
+                           struct ls_error *err)
 {
-    const struct ls_value name = ls_value_text(origin);
+    const struct ls_value params[] = {ls_value_text(origin ? origin : ""),
+                                      ls_value_text(happened ? happened : "")};
     bool row = false;
 
+    if (!origin && !happened)
+        return LS_OK;
     if (ls_sql_dialect(db) == LS_POSTGRES)
-        return run(db, "SELECT set_config('" LS_ORIGIN_SETTING "', ?, true)", &name, 1, &row, err);
-    return change(db, "INSERT INTO main." LS_ORIGIN_TABLE " (origin) VALUES (?)", &name, 1, err);
+        return run(db,
+                   "SELECT set_config('" LS_ORIGIN_SETTING "', ?, true), "
+                   "set_config('" LS_ORIGIN_TIME "', ?, true)",
+                   params, 2, &row, err);
+    return change(db, "INSERT INTO main." LS_ORIGIN_TABLE " (origin, at) VALUES (?, ?)", params, 2,
+                  err);
 }
 
 enum ls_code ls_origin_unset(struct ls_sql *db, struct ls_error *err)

@@ -7,12 +7,14 @@
 
 #include "sql/sql.h"
 
-#define LS_ORIGIN_SETTING "lockstep.origin"      /* PostgreSQL: a setting of the transaction */
-#define LS_ORIGIN_TABLE "lockstep_outbox_origin" /* SQLite: a row while the transaction lasts */
+#define LS_ORIGIN_SETTING "lockstep.origin" /* PostgreSQL: a setting of the transaction */
+#define LS_ORIGIN_TIME "lockstep.at"        /* likewise */
+#define LS_ORIGIN_TABLE \
+    "lockstep_outbox_origin" /* SQLite: a row (origin, at) while the transaction lasts */
 
-/* At the beginning of a transaction: what it writes has this origin. Where the database has no outbox that looks at it, nothing. */
+/* At the beginning of a transaction: who writes (NULL: as an application does), or when that happened (NULL: now), as ls_store_options has it. Where the database has no outbox that looks at it, nothing. */
 LS_MUST_CHECK enum ls_code ls_origin_set(struct ls_sql *db, const char *origin,
-                                         struct ls_error *err);
+                                         const char *happened, struct ls_error *err);
 /* Before the transaction commits. */
 LS_MUST_CHECK enum ls_code ls_origin_unset(struct ls_sql *db, struct ls_error *err);
 

@@ -41,8 +41,9 @@ struct ls_store_options {
     bool create;         /* make a missing database file */
     int lock_timeout_ms; /* how long a statement waits for a lock of others; 0: the kind's default */
     int connect_timeout_s; /* likewise */
-    const char *
-        origin; /* who writes: an outbox in the database makes no events of it. NULL: it does. Outlives the session */
+    /* For the outbox of a database; both outlive the session. Who writes: of that no events are made; NULL: they are. Or when what is written happened, as
+     * YYYY-MM-DDTHH:MM:SS.mmmZ: its events say so; NULL: when it is written. */
+    const char *origin, *happened;
 };
 
 /* Segments: how the records of a collection are cut into groups whose digests are compared. */

@@ -71,7 +71,7 @@ state: sqlite:state.db
 stores: { app: "$1", from: sqlite:from.db }
 events: { types: ["order.*"] }
 receivers:
-  orders: { scheme: header, header: x-key, secret: open-sesame, id: "data ->> '\$.m'", apply: app.$table }
+  orders: { scheme: header, header: x-key, secret: open-sesame, id: "data ->> '\$.m'", at: "data ->> '\$.at'", apply: app.$table }
   hint: { scheme: header, header: x-key, secret: open-sesame, id: "data ->> '\$.m'", sync: copy, only: { id: resource } }
 syncs:
   copy: { source: from.orders, target: app.$table, cascades: accept, deletes: keep, brakes: { changes: off } }
@@ -81,7 +81,7 @@ YAML
     ask_with=(-H 'x-key: open-sesame' -H 'Content-Type: application/json')
     serve
 }
-message() { ask 200 POST "/api/webhooks/$1" -d "{\"type\":\"UPDATE\",\"record\":{\"m\":\"m$RANDOM$RANDOM\",\"id\":$2,\"n\":$3}}"; } # message RECEIVER ID N
+message() { ask 200 POST "/api/webhooks/$1" -d "{\"type\":\"UPDATE\",\"record\":{\"m\":\"m$RANDOM$RANDOM\",\"id\":$2,\"n\":$3,\"at\":${4:-null}}}"; } # message RECEIVER ID N [TIME]
 waits() { is "$(lockstep outbox status app --json | jq .waiting)" "$1"; }
 # What makes an event in an outbox, and what does not.
 silences() {
@@ -109,22 +109,28 @@ silences() {
     serve
     message orders 1 4
     waits 3
+    message orders 9 1 '"2026-01-31T12:00:00.123456Z"' # told on as old as it was
+    waits 4
+    is "$("${sql[@]}" "SELECT substr(replace(CAST(max(at) AS text), ' ', 'T'), 1, 23) FROM ${outbox} WHERE resource_id = '9'")" '2026-01-31T12:00:00.123'
+    "${sql[@]}" 'UPDATE orders SET n = 2 WHERE id = 9' # of now again
+    is "$("${sql[@]}" "SELECT count(*) FROM ${outbox} WHERE resource_id = '9' AND CAST(at AS text) > '2026-02'")" 1
     finish
 }
 
 test_what_a_message_wrote_is_no_event_in_sqlite() {
     sqlite3 app.db 'CREATE TABLE orders (id INTEGER PRIMARY KEY, n int)'
-    sql=(sqlite3 app.db) table=orders
+    sql=(sqlite3 app.db) table=orders outbox=lockstep_outbox
     receiving sqlite:app.db
     silences
     is "$(sqlite3 app.db 'SELECT count(*) FROM lockstep_outbox_origin')" 0
 }
 
 test_what_a_message_wrote_is_no_event_in_postgresql() {
+    export PGTZ=UTC
     local db
     db=$(pg_database outbox_origin)
     pg "$db" -c 'CREATE TABLE orders (id int PRIMARY KEY, n int)'
-    sql=(psql -qXAt "$db" -c) table=public.orders
+    sql=(psql -qXAt "$db" -c) table=public.orders outbox=lockstep.outbox
     receiving "$db"
     silences
 }

@@ -93,7 +93,7 @@ struct ls_pgs {
     bool temp_committed;     /* it outlives a rollback */
     bool temp_dirty;         /* this transaction has filled it */
     bool locked;             /* holds an advisory lock */
-    const char *origin;      /* of what is written; NULL */
+    const char *origin, *happened; /* of what is written; NULL */
 };
 
 static inline struct ls_pgs *ls_pgs_of(struct ls_store *store)

@@ -122,6 +122,7 @@ static enum ls_code open_store(const struct ls_url *url, const struct ls_store_o
         return ls_error_nomem(err);
     ls_arena_init(&pg->mem, 0);
     pg->origin = options->origin;
+    pg->happened = options->happened;
     pg->lock_timeout_ms = options->lock_timeout_ms ? options->lock_timeout_ms : LOCK_TIMEOUT_MS;
     pg->wait_ms = pg->lock_timeout_ms;
     rc = ls_sql_open(url, &sql, &pg->db, err);
@@ -159,8 +160,8 @@ static enum ls_code begin(struct ls_store *store, struct ls_error *err)
     struct ls_pgs *pg = ls_pgs_of(store);
     enum ls_code rc = ls_sql_begin(pg->db, true, err);
 
-    if (rc == LS_OK && pg->origin)
-        rc = ls_origin_set(pg->db, pg->origin, err);
+    if (rc == LS_OK)
+        rc = ls_origin_set(pg->db, pg->origin, pg->happened, err);
     if (rc == LS_OK)
         rc = ls_pgs_wait_less(pg, err);
     if (rc != LS_OK)

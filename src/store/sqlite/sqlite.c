@@ -66,6 +66,7 @@ static enum ls_code sqlite_open(const struct ls_url *url, const struct ls_store_
     if (!s)
         return ls_error_nomem(err);
     s->origin = options->origin;
+    s->happened = options->happened;
     rc = ls_sql_open(url, &sql, &s->db, err);
     if (rc == LS_OK)
         rc = ls_sql_exec(s->db, options->writable ? WRITER_PRAGMAS : READER_PRAGMAS, err);
@@ -92,9 +93,8 @@ static enum ls_code sqlite_begin(struct ls_store *store, struct ls_error *err)
     const struct ls_sqlite *s = session_of(store);
     enum ls_code rc = ls_sql_begin(s->db, true, err);
 
-    if (rc != LS_OK || !s->origin)
-        return rc;
-    rc = ls_origin_set(s->db, s->origin, err);
+    if (rc == LS_OK)
+        rc = ls_origin_set(s->db, s->origin, s->happened, err);
     if (rc != LS_OK)
         ls_sql_rollback(s->db);
     return rc;
@@ -103,7 +103,7 @@ static enum ls_code sqlite_begin(struct ls_store *store, struct ls_error *err)
 static enum ls_code sqlite_commit(struct ls_store *store, struct ls_error *err)
 {
     const struct ls_sqlite *s = session_of(store);
-    const enum ls_code rc = s->origin ? ls_origin_unset(s->db, err) : LS_OK;
+    const enum ls_code rc = s->origin || s->happened ? ls_origin_unset(s->db, err) : LS_OK;
 
     return rc == LS_OK ? ls_sql_commit(s->db, err) : rc;
 }

@@ -19,7 +19,7 @@ struct ls_sqlite {
     struct ls_store base;
     struct ls_sql *db;
     struct ls_sqlite_lock *locks;
-    const char *origin; /* of what is written; NULL */
+    const char *origin, *happened; /* of what is written; NULL */
 };
 
 /* ---- types.c: declared types, and values as they are stored */
