@@ -33,6 +33,10 @@
 static const char *const outbox_name[] = {
     [LS_SQLITE] = "lockstep_outbox", [LS_POSTGRES] = "lockstep.outbox"};
 
+/* What names a record in lockstep.outbox_times: a partition's records are its root's. */
+#define NAME_OF(table, key) \
+    "coalesce(pg_partition_root(" table ")::oid, " table ")::regclass::text || ' ' || " key
+
 static const char postgres_outbox[] =
     "CREATE SCHEMA IF NOT EXISTS lockstep;"
     "CREATE TABLE IF NOT EXISTS lockstep.outbox ("
@@ -40,7 +44,8 @@ static const char postgres_outbox[] =
     "id text NOT NULL DEFAULT gen_random_uuid()::text, type text NOT NULL, "
     "resource_type text NOT NULL, resource_id text NOT NULL, data text, "
     "at timestamptz NOT NULL DEFAULT clock_timestamp(), refused text);"
-    "CREATE TABLE IF NOT EXISTS lockstep.outbox_times (record text NOT NULL PRIMARY KEY, "
+    "CREATE TABLE IF NOT EXISTS lockstep.outbox_times (record text COLLATE \"C\" NOT NULL PRIMARY "
+    "KEY, "
     "at timestamptz NOT NULL, id text NOT NULL);"
     /* Owned by whoever installs it, so that the application needs no rights on the outbox. */
     "CREATE OR REPLACE FUNCTION lockstep.outbox() RETURNS trigger LANGUAGE plpgsql "
@@ -64,30 +69,33 @@ static const char postgres_outbox[] =
     "coalesce(rec ->> TG_ARGV[i], ''); "
     "END LOOP; "
     "INSERT INTO lockstep.outbox_times AS t (record, at, id) "
-    "VALUES (lockstep.outbox_name(TG_RELID, name), moment, event) "
-    "ON CONFLICT (record) DO UPDATE SET id = excluded.id, at = CASE "
-    "WHEN t.at < excluded.at THEN excluded.at WHEN t.at < excluded.at + interval '" AHEAD
-    " seconds' THEN t.at + interval '1 millisecond' ELSE t.at END RETURNING t.at INTO moment; "
-    "INSERT INTO lockstep.outbox (id, type, resource_type, resource_id, data, at) "
-    "VALUES (event, kind, TG_ARGV[0], key, text_of, moment); "
-    "RETURN NULL; END $outbox$;";
+    "VALUES (" NAME_OF(
+        "TG_RELID",
+        "name") ", moment, event) "
+                "ON CONFLICT (record) DO UPDATE SET id = excluded.id, at = CASE "
+                "WHEN t.at < excluded.at THEN excluded.at WHEN t.at < excluded.at + interval "
+                "'" AHEAD " seconds' THEN t.at + interval '1 millisecond' ELSE t.at END RETURNING "
+                "t.at INTO moment; "
+                "INSERT INTO lockstep.outbox (id, type, resource_type, resource_id, data, at) "
+                "VALUES (event, kind, TG_ARGV[0], key, text_of, moment); "
+                "RETURN NULL; END $outbox$;";
 
-/* What store/changed.c calls. A partition's records are its root's. */
+/* What store/changed.c calls. */
 static const char postgres_times[] =
-    "CREATE OR REPLACE FUNCTION lockstep.outbox_name(place oid, key text) RETURNS text "
-    "LANGUAGE sql STABLE SET search_path TO pg_catalog AS $outbox$ "
-    "SELECT coalesce(pg_partition_root(place)::oid, place)::regclass::text || ' ' || key $outbox$;"
     "CREATE OR REPLACE FUNCTION lockstep.outbox_time(place regclass, key text, "
     "happened timestamptz, event text, took boolean) RETURNS boolean LANGUAGE plpgsql "
     "SECURITY DEFINER SET search_path TO pg_catalog AS $outbox$ "
-    "DECLARE name text := lockstep.outbox_name(place, key); "
-    "BEGIN "
-    "IF took THEN INSERT INTO lockstep.outbox_times AS t (record, at, id) "
-    "VALUES (name, happened, '') ON CONFLICT (record) DO UPDATE SET at = excluded.at, id = '' "
-    "WHERE t.at <= excluded.at; RETURN true; END IF; "
-    "RETURN EXISTS (SELECT FROM lockstep.outbox_times t WHERE t.record = name AND "
-    "(t.at > happened OR t.at = happened AND t.id COLLATE \"C\" >= event)); "
-    "END $outbox$;";
+    "DECLARE name text := " NAME_OF(
+        "place",
+        "key") "; "
+               "BEGIN "
+               "IF took THEN INSERT INTO lockstep.outbox_times AS t (record, at, id) "
+               "VALUES (name, happened, '') ON CONFLICT (record) DO UPDATE SET at = excluded.at, "
+               "id = '' "
+               "WHERE t.at <= excluded.at; RETURN true; END IF; "
+               "RETURN EXISTS (SELECT FROM lockstep.outbox_times t WHERE t.record = name AND "
+               "(t.at > happened OR t.at = happened AND t.id COLLATE \"C\" >= event)); "
+               "END $outbox$;";
 
 static const char sqlite_outbox[] =
     "CREATE TABLE IF NOT EXISTS lockstep_outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, "
@@ -461,7 +469,7 @@ static enum ls_code drop_outbox(struct ls_sql *db, struct ls_error *err)
     rc = ls_sql_exec(
         db,
         "DROP FUNCTION lockstep.outbox(); DROP FUNCTION IF EXISTS lockstep.outbox_time(regclass, "
-        "text, timestamptz, text, boolean), lockstep.outbox_name(oid, text); DROP TABLE "
+        "text, timestamptz, text, boolean); DROP TABLE "
         "lockstep.outbox; DROP TABLE IF EXISTS lockstep.outbox_times",
         err);
     if (rc == LS_OK)

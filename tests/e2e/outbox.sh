@@ -188,7 +188,7 @@ test_an_outbox_of_an_earlier_version_goes_on_and_is_renewed() {
     pg "$db" -c 'CREATE TABLE orders (id int PRIMARY KEY, n int)'
     configure "$db"
     status 0 lockstep outbox install app.public.orders
-    pg "$db" -c 'DROP TABLE lockstep.outbox_times; DROP FUNCTION lockstep.outbox_time(regclass, text, timestamptz, text, boolean); DROP FUNCTION lockstep.outbox_name(oid, text)' \
+    pg "$db" -c 'DROP TABLE lockstep.outbox_times; DROP FUNCTION lockstep.outbox_time(regclass, text, timestamptz, text, boolean)' \
         -c "CREATE OR REPLACE FUNCTION lockstep.outbox() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS \$\$ BEGIN INSERT INTO lockstep.outbox (type, resource_type, resource_id, data) VALUES (TG_ARGV[1], TG_ARGV[0], NEW.id, row_to_json(NEW)); RETURN NULL; END \$\$"
     pg "$db" -c 'INSERT INTO orders VALUES (1, 1)'
     status 0 lockstep outbox status app
