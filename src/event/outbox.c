@@ -36,6 +36,8 @@ static const char *const outbox_name[] = {
 /* What names a record in lockstep.outbox_times: a partition's records are its root's. */
 #define NAME_OF(table, key) \
     "coalesce(pg_partition_root(" table ")::oid, " table ")::regclass::text || ' ' || " key
+#define NAME_IN_TRIGGER NAME_OF("TG_RELID", "name")
+#define NAME_OF_PLACE NAME_OF("place", "key")
 
 static const char postgres_outbox[] =
     "CREATE SCHEMA IF NOT EXISTS lockstep;"
@@ -69,33 +71,29 @@ static const char postgres_outbox[] =
     "coalesce(rec ->> TG_ARGV[i], ''); "
     "END LOOP; "
     "INSERT INTO lockstep.outbox_times AS t (record, at, id) "
-    "VALUES (" NAME_OF(
-        "TG_RELID",
-        "name") ", moment, event) "
-                "ON CONFLICT (record) DO UPDATE SET id = excluded.id, at = CASE "
-                "WHEN t.at < excluded.at THEN excluded.at WHEN t.at < excluded.at + interval "
-                "'" AHEAD " seconds' THEN t.at + interval '1 millisecond' ELSE t.at END RETURNING "
-                "t.at INTO moment; "
-                "INSERT INTO lockstep.outbox (id, type, resource_type, resource_id, data, at) "
-                "VALUES (event, kind, TG_ARGV[0], key, text_of, moment); "
-                "RETURN NULL; END $outbox$;";
+    "VALUES (" NAME_IN_TRIGGER ", moment, event) "
+    "ON CONFLICT (record) DO UPDATE SET id = excluded.id, at = CASE "
+    "WHEN t.at < excluded.at THEN excluded.at WHEN t.at < excluded.at + interval "
+    "'" AHEAD " seconds' THEN t.at + interval '1 millisecond' ELSE t.at END RETURNING "
+    "t.at INTO moment; "
+    "INSERT INTO lockstep.outbox (id, type, resource_type, resource_id, data, at) "
+    "VALUES (event, kind, TG_ARGV[0], key, text_of, moment); "
+    "RETURN NULL; END $outbox$;";
 
 /* What store/changed.c calls. */
 static const char postgres_times[] =
     "CREATE OR REPLACE FUNCTION lockstep.outbox_time(place regclass, key text, "
     "happened timestamptz, event text, took boolean) RETURNS boolean LANGUAGE plpgsql "
     "SECURITY DEFINER SET search_path TO pg_catalog AS $outbox$ "
-    "DECLARE name text := " NAME_OF(
-        "place",
-        "key") "; "
-               "BEGIN "
-               "IF took THEN INSERT INTO lockstep.outbox_times AS t (record, at, id) "
-               "VALUES (name, happened, '') ON CONFLICT (record) DO UPDATE SET at = excluded.at, "
-               "id = '' "
-               "WHERE t.at <= excluded.at; RETURN true; END IF; "
-               "RETURN EXISTS (SELECT FROM lockstep.outbox_times t WHERE t.record = name AND "
-               "(t.at > happened OR t.at = happened AND t.id COLLATE \"C\" >= event)); "
-               "END $outbox$;";
+    "DECLARE name text := " NAME_OF_PLACE "; "
+    "BEGIN "
+    "IF took THEN INSERT INTO lockstep.outbox_times AS t (record, at, id) "
+    "VALUES (name, happened, '') ON CONFLICT (record) DO UPDATE SET at = excluded.at, "
+    "id = '' "
+    "WHERE t.at <= excluded.at; RETURN true; END IF; "
+    "RETURN EXISTS (SELECT FROM lockstep.outbox_times t WHERE t.record = name AND "
+    "(t.at > happened OR t.at = happened AND t.id COLLATE \"C\" >= event)); "
+    "END $outbox$;";
 
 static const char sqlite_outbox[] =
     "CREATE TABLE IF NOT EXISTS lockstep_outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, "

@@ -6,8 +6,6 @@
 #include "sql/sql.h"
 #include "store/store.h"
 
-#define LS_CHANGED_APART 31 /* the character between the values of a key */
-
 /* ls_store_newer(). */
 LS_MUST_CHECK enum ls_code ls_changed_newer(struct ls_sql *db, const struct ls_news *change,
                                             struct ls_arena *mem, bool *ret, struct ls_error *err);
