@@ -31,13 +31,22 @@ struct count {
     size_t open;
 };
 
+/* Admitted, and not begun: the HTTP library has it, on its way to one of its threads. */
+struct arrival {
+    struct arrival *next;
+    int fd;
+    struct ls_address address;
+    bool counted;
+};
+
 struct ls_connections {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct ls_thread thread;
     bool ending;
     struct ls_connection *first;
-    size_t open, most;
+    struct arrival *arrivals[BUCKETS]; /* by descriptor */
+    size_t open, arriving, most;
     const struct ls_network *exempt;
     size_t exempt_count;
     struct count *counts[BUCKETS];
@@ -92,20 +101,81 @@ static void count_down(struct ls_connections *all, const struct ls_address *addr
     }
 }
 
-bool ls_connections_admit(struct ls_connections *all, const struct ls_address *address)
+static struct arrival **find_arrival(struct ls_connections *all, int fd)
 {
-    const struct ls_address as = counted_as(address);
-    const struct count *count;
-    bool ok;
+    struct arrival **at = &all->arrivals[(unsigned)fd % BUCKETS];
 
-    if (ls_network_has(all->exempt, all->exempt_count, address))
-        return true;
+    while (*at && (*at)->fd != fd)
+        at = &(*at)->next;
+    return at;
+}
+
+/* Takes it out; the caller frees it. NULL: there is none. */
+static struct arrival *take_arrival(struct ls_connections *all, int fd)
+{
+    struct arrival **at = find_arrival(all, fd), *found = *at;
+
+    if (found) {
+        *at = found->next;
+        all->arriving--;
+    }
+    return found;
+}
+
+/* The lock is held. */
+static void drop(struct ls_connections *all, int fd)
+{
+    struct arrival *gone = take_arrival(all, fd);
+
+    if (gone && gone->counted)
+        count_down(all, &gone->address);
+    free(gone);
+}
+
+void ls_connections_drop(struct ls_connections *all, int fd)
+{
     (void)pthread_mutex_lock(&all->lock);
-    count = *find_count(all, &as);
-    ok = !count || count->open < all->most;
+    drop(all, fd);
     (void)pthread_mutex_unlock(&all->lock);
-    if (!ok)
+}
+
+/* The lock is held. */
+static bool admit(struct ls_connections *all, struct arrival *new)
+{
+    const struct ls_address as = counted_as(&new->address);
+    const struct count *count;
+    struct arrival **at;
+
+    drop(
+        all,
+        new->fd); /* the library gave it up and closed it: else this descriptor would not be free */
+    count = *find_count(all, &as);
+    new->counted = !ls_network_has(all->exempt, all->exempt_count, &new->address);
+    if (new->counted && ((count && count->open >= all->most) || !count_up(all, &new->address)))
+        return false;
+    at = &all->arrivals[(unsigned)new->fd % BUCKETS];
+    new->next = *at;
+    *at = new;
+    all->arriving++;
+    return true;
+}
+
+bool ls_connections_admit(struct ls_connections *all, int fd, const struct ls_address *address)
+{
+    struct arrival *new = calloc(1, sizeof *new);
+    bool ok = false;
+
+    if (new) {
+        new->fd = fd;
+        new->address = *address;
+        (void)pthread_mutex_lock(&all->lock);
+        ok = admit(all, new);
+        (void)pthread_mutex_unlock(&all->lock);
+    }
+    if (!ok) {
         atomic_fetch_add(&all->refused, 1);
+        free(new);
+    }
     return ok;
 }
 
@@ -127,6 +197,7 @@ struct ls_connection *ls_connections_add(struct ls_connections *all, int fd,
                                          const struct ls_address *address, int64_t until_us)
 {
     struct ls_connection *c = calloc(1, sizeof *c);
+    struct arrival *arrival;
 
     if (!c)
         return NULL;
@@ -135,7 +206,9 @@ struct ls_connection *ls_connections_add(struct ls_connections *all, int fd,
     c->address = *address;
     atomic_init(&c->until_us, until_us);
     (void)pthread_mutex_lock(&all->lock);
-    c->counted = !ls_network_has(all->exempt, all->exempt_count, address) && count_up(all, address);
+    arrival = take_arrival(all, fd);
+    c->counted = arrival && arrival->counted;
+    free(arrival);
     c->next = all->first;
     if (c->next)
         c->next->prev = c;
@@ -218,6 +291,14 @@ static void watch(void *arg)
     (void)pthread_mutex_unlock(&all->lock);
 }
 
+/* Those that the library had when it was stopped. */
+static void free_arrivals(struct ls_connections *all)
+{
+    for (size_t i = 0; i < BUCKETS; i++)
+        while (all->arrivals[i])
+            drop(all, all->arrivals[i]->fd);
+}
+
 enum ls_code ls_connections_open(size_t most, const struct ls_network *exempt, size_t exempt_count,
                                  struct ls_connections **ret, struct ls_error *err)
 {
@@ -249,6 +330,7 @@ void ls_connections_close(struct ls_connections *all)
     (void)pthread_cond_signal(&all->changed);
     (void)pthread_mutex_unlock(&all->lock);
     ls_thread_join(&all->thread);
+    free_arrivals(all);
     (void)pthread_cond_destroy(&all->changed);
     (void)pthread_mutex_destroy(&all->lock);
     free(all);
@@ -259,7 +341,7 @@ size_t ls_connections_count(struct ls_connections *all)
     size_t open;
 
     (void)pthread_mutex_lock(&all->lock);
-    open = all->open;
+    open = all->open + all->arriving;
     (void)pthread_mutex_unlock(&all->lock);
     return open;
 }

@@ -29,14 +29,18 @@ LS_MUST_CHECK enum ls_code ls_connections_open(size_t most, const struct ls_netw
 /* No connection may be left. NULL is fine. */
 void ls_connections_close(struct ls_connections *all);
 
-/* Would one more of this address be within the limit? */
-bool ls_connections_admit(struct ls_connections *all, const struct ls_address *address);
-/* A new connection, with a deadline; NULL: out of memory. fd is borrowed: it must not be closed before remove. */
+/* Whether one more of this address is within the limit. If so it is counted from here on, and waits for ls_connections_add(), or for
+ * ls_connections_drop() when it comes to nothing; or for another one that has its descriptor, which says the same. */
+LS_MUST_CHECK bool ls_connections_admit(struct ls_connections *all, int fd,
+                                        const struct ls_address *address);
+void ls_connections_drop(struct ls_connections *all, int fd);
+/* An admitted connection begins, with a deadline; NULL: out of memory. fd is borrowed: it must not be closed before remove. */
 struct ls_connection *ls_connections_add(struct ls_connections *all, int fd,
                                          const struct ls_address *address, int64_t until_us);
 void ls_connections_remove(struct ls_connection *connection);
 void ls_connection_deadline(struct ls_connection *connection, int64_t until_us);
 
+/* With those that are admitted and have not begun. */
 size_t ls_connections_count(struct ls_connections *all);
 /* Connections that were shut down because they were late, and that were not admitted, since the start. */
 uint64_t ls_connections_late(struct ls_connections *all);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http.c - an HTTP/1.1 server over libmicrohttpd, the only file that sees that library.
  *
- * The library owns sockets, parsing and TLS, on a few threads with epoll. Each request is an exchange here: what was
+ * The library owns connections, parsing and TLS, on a few threads with epoll; accept.c brings it the connections. Each request is an exchange here: what was
  * sent, what it is answered, and where it stands. An exchange has one or two holders, this layer and whoever was given the request to
  * answer it later; the last one frees it.
  *
@@ -29,6 +29,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "server/accept.h"
 #include "server/certificate.h"
 #include "server/connections.h"
 #include "server/stream.h"
@@ -40,6 +41,9 @@
 #define STREAM_BLOCK ((size_t)8 << 10)
 /* How much of a body that is too long is read and thrown away, so that its sender gets to read why. */
 #define DISCARD_BYTES ((uint64_t)1 << 20)
+#define THREADS_MAX 16
+/* Connections that we have seen the end of and the library has not. */
+#define CLOSING 1000
 #define REQUEST_MEMORY ((size_t)96 << 20)
 
 struct exchange {
@@ -66,7 +70,10 @@ struct exchange {
 struct ls_http {
     struct ls_http_options options;
     struct ls_http_owner owner;
-    struct MHD_Daemon *daemon;
+    struct MHD_Daemon *daemons[THREADS_MAX]; /* one for each thread, as each owns its connections */
+    unsigned started;
+    unsigned next; /* gets the next connection; the acceptor's */
+    struct ls_acceptor *acceptor;
     struct ls_connections *connections;
     atomic_bool quiet;
     _Atomic size_t busy, body_bytes;
@@ -638,15 +645,13 @@ static void on_over(void *cls, struct MHD_Connection *mhd, void **context,
     release(x);
 }
 
-static enum MHD_Result on_accept(void *cls, const struct sockaddr *from, socklen_t size)
+/* A new connection goes to the next thread. The library closes it if it cannot have it. */
+static bool on_accept(void *ctx, int fd, const struct sockaddr *from, socklen_t size)
 {
-    struct ls_http *http = cls;
-    struct ls_address address;
+    struct ls_http *http = ctx;
 
-    (void)size;
-    if (!ls_address_of(from, &address))
-        return MHD_YES;
-    return ls_connections_admit(http->connections, &address) ? MHD_YES : MHD_NO;
+    http->next = (http->next + 1) % http->started;
+    return MHD_add_connection(http->daemons[http->next], fd, from, size) == MHD_YES;
 }
 
 static void begin_connection(struct ls_http *http, struct MHD_Connection *mhd, void **context)
@@ -703,6 +708,7 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *cls, const char *
 static void fill_defaults(struct ls_http_options *o)
 {
     o->threads = o->threads ? o->threads : 2;
+    o->threads = o->threads < THREADS_MAX ? o->threads : THREADS_MAX;
     o->connections = o->connections ? o->connections : 1000;
     o->per_address = o->per_address ? o->per_address : 256;
     o->body_total = o->body_total ? o->body_total : (size_t)64 << 20;
@@ -712,11 +718,11 @@ static void fill_defaults(struct ls_http_options *o)
     o->times.send = o->times.send ? o->times.send : 30;
 }
 
-static struct MHD_Daemon *start(struct ls_http *http)
+static struct MHD_Daemon *start_one(struct ls_http *http)
 {
     const struct ls_http_options *o = &http->options;
-    const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_SUSPEND_RESUME |
-                           MHD_USE_ERROR_LOG | (o->cert ? MHD_USE_TLS : 0);
+    const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |
+                           MHD_USE_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (o->cert ? MHD_USE_TLS : 0);
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(uintptr_t)ls_certificate_give},
         {MHD_OPTION_HTTPS_PRIORITIES, 0,
@@ -727,14 +733,32 @@ static struct MHD_Daemon *start(struct ls_http *http)
     if (!o->cert)
         tls[0] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     return MHD_start_daemon(
-        flags, 0, on_accept, http, on_request, http,
+        flags, 0, NULL, NULL, on_request, http,
         /* first: it is used by what comes behind */
-        MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_LISTEN_SOCKET, o->listen_fd,
-        MHD_OPTION_THREAD_POOL_SIZE, o->threads, MHD_OPTION_CONNECTION_LIMIT, o->connections,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-        MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_UNESCAPE_CALLBACK, keep_as_sent, http,
-        MHD_OPTION_URI_LOG_CALLBACK, on_uri, http, MHD_OPTION_NOTIFY_COMPLETED, on_over, http,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+        MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_CONNECTION_LIMIT,
+        o->connections + CLOSING, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
+        MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_STRICT_FOR_CLIENT, 0,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_as_sent, http, MHD_OPTION_URI_LOG_CALLBACK, on_uri, http,
+        MHD_OPTION_NOTIFY_COMPLETED, on_over, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+        http, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+}
+
+static enum ls_code start(struct ls_http *http, struct ls_error *err)
+{
+    const struct ls_acceptor_options options = {
+        .listen_fd = http->options.listen_fd,
+        .most = http->options.connections,
+        .connections = http->connections,
+        .take = on_accept,
+        .ctx = http,
+    };
+
+    for (; http->started < http->options.threads; http->started++) {
+        http->daemons[http->started] = start_one(http);
+        if (!http->daemons[http->started])
+            return ls_error_set(err, LS_INTERNAL, "the HTTP server does not start");
+    }
+    return ls_acceptor_open(&options, &http->acceptor, err);
 }
 
 enum ls_code ls_http_open(const struct ls_http_options *options, const struct ls_http_owner *owner,
@@ -754,8 +778,8 @@ enum ls_code ls_http_open(const struct ls_http_options *options, const struct ls
                              &http->connections, err);
     if (rc == LS_OK && options->cert)
         rc = ls_certificate_show(options->cert, options->key, err);
-    if (rc == LS_OK && !(http->daemon = start(http)))
-        rc = ls_error_set(err, LS_INTERNAL, "the HTTP server does not start");
+    if (rc == LS_OK)
+        rc = start(http, err);
     if (rc == LS_OK)
         *ret = http;
     else
@@ -765,8 +789,10 @@ enum ls_code ls_http_open(const struct ls_http_options *options, const struct ls
 
 void ls_http_quiesce(struct ls_http *http)
 {
-    if (!atomic_exchange(&http->quiet, true))
-        (void)MHD_quiesce_daemon(http->daemon); /* gives the socket back, which is the caller's */
+    if (atomic_exchange(&http->quiet, true))
+        return;
+    ls_acceptor_close(http->acceptor);
+    http->acceptor = NULL;
 }
 
 size_t ls_http_busy(struct ls_http *http)
@@ -778,10 +804,9 @@ void ls_http_close(struct ls_http *http)
 {
     if (!http)
         return;
-    if (http->daemon) {
-        ls_http_quiesce(http);
-        MHD_stop_daemon(http->daemon);
-    }
+    ls_http_quiesce(http);
+    for (unsigned i = 0; i < http->started; i++)
+        MHD_stop_daemon(http->daemons[i]);
     if (http->options.cert)
         ls_certificate_forget();
     ls_connections_close(http->connections);
