@@ -146,9 +146,8 @@ static bool admit(struct ls_connections *all, struct arrival *new)
     const struct count *count;
     struct arrival **at;
 
-    drop(
-        all,
-        new->fd); /* the library gave it up and closed it: else this descriptor would not be free */
+    /* One that had this descriptor was given up and closed by the library: else it would not be free. */
+    drop(all, new->fd);
     count = *find_count(all, &as);
     new->counted = !ls_network_has(all->exempt, all->exempt_count, &new->address);
     if (new->counted && ((count && count->open >= all->most) || !count_up(all, &new->address)))

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_connections.c - connections on their way, and how many there may be of one address. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "server/connections.h"
+
+#define MOST 3
+#define LATER INT64_MAX
+
+static int open_them(void **state)
+{
+    static struct ls_network proxy;
+    struct ls_connections *all = NULL;
+    struct ls_error err = {0};
+
+    assert_true(ls_network_parse("10.0.0.9", &proxy));
+    assert_int_equal(ls_connections_open(MOST, &proxy, 1, &all, &err), LS_OK);
+    *state = all;
+    return 0;
+}
+
+static int close_them(void **state)
+{
+    ls_connections_close(*state);
+    return 0;
+}
+
+static struct ls_address address(const char *text)
+{
+    struct ls_address ret;
+
+    assert_true(ls_address_parse(text, &ret));
+    return ret;
+}
+
+static void those_on_their_way_count(void **state)
+{
+    struct ls_connections *all = *state;
+    const struct ls_address a = address("10.0.0.1"), b = address("10.0.0.2");
+
+    for (int fd = 1000; fd < 1000 + MOST; fd++)
+        assert_true(ls_connections_admit(all, fd, &a));
+    assert_false(ls_connections_admit(all, 1000 + MOST, &a));
+    assert_int_equal(ls_connections_count(all), MOST);
+    assert_int_equal(ls_connections_refused(all), 1);
+    assert_true(ls_connections_admit(all, 1000 + MOST, &b));
+    ls_connections_drop(all, 1001);
+    assert_true(ls_connections_admit(all, 1001, &a));
+    assert_false(ls_connections_admit(all, 1009, &a));
+}
+
+static void one_that_begins_is_counted_once_and_until_it_ends(void **state)
+{
+    struct ls_connections *all = *state;
+    const struct ls_address a = address("10.0.0.1");
+    struct ls_connection *c[MOST];
+
+    for (int i = 0; i < MOST; i++) {
+        assert_true(ls_connections_admit(all, 1000 + i, &a));
+        c[i] = ls_connections_add(all, 1000 + i, &a, LATER);
+        assert_non_null(c[i]);
+    }
+    assert_int_equal(ls_connections_count(all), MOST);
+    assert_false(ls_connections_admit(all, 1009, &a));
+    ls_connections_remove(c[1]);
+    assert_true(ls_connections_admit(all, 1009, &a));
+    assert_false(ls_connections_admit(all, 1010, &a));
+    ls_connections_remove(c[0]);
+    ls_connections_remove(c[2]);
+    assert_int_equal(ls_connections_count(all), 1);
+}
+
+/* The library closed it without a word: its descriptor comes again. */
+static void a_descriptor_that_comes_again_ends_the_one_before(void **state)
+{
+    struct ls_connections *all = *state;
+    const struct ls_address a = address("10.0.0.1");
+
+    for (int i = 0; i < 10 * MOST; i++)
+        assert_true(ls_connections_admit(all, 1000, &a));
+    assert_int_equal(ls_connections_count(all), 1);
+    assert_int_equal(ls_connections_refused(all), 0);
+}
+
+static void proxies_have_no_limit_of_their_own(void **state)
+{
+    struct ls_connections *all = *state;
+    const struct ls_address proxy = address("10.0.0.9");
+
+    for (int fd = 1000; fd < 1000 + 10 * MOST; fd++)
+        assert_true(ls_connections_admit(all, fd, &proxy));
+    assert_int_equal(ls_connections_count(all), 10 * MOST);
+    ls_connections_drop(all, 1000);
+    assert_int_equal(ls_connections_count(all), 10 * MOST - 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(those_on_their_way_count, open_them, close_them),
+        cmocka_unit_test_setup_teardown(one_that_begins_is_counted_once_and_until_it_ends,
+                                        open_them, close_them),
+        cmocka_unit_test_setup_teardown(a_descriptor_that_comes_again_ends_the_one_before,
+                                        open_them, close_them),
+        cmocka_unit_test_setup_teardown(proxies_have_no_limit_of_their_own, open_them, close_them),
+    };
+
+    return cmocka_run_group_tests_name("server/connections", tests, NULL, NULL);
+}
