@@ -10,11 +10,18 @@ set -uo pipefail
 work=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-e2e.XXXXXX")
 children=()
 
-# What a test has started ends with it, however that ends.
+# What a test has started ends with it, however that ends. Whoever has the number of one that ended long ago is left alone: it is neither a child nor
+# has it the suite's folder in its environment.
+export TEST_WORK=$work
+is_ours() {
+    local parent
+    parent=$(sed -E 's/.*\) . ([0-9]+) .*/\1/' "/proc/$1/stat" 2>/dev/null) || return 1
+    [ "$parent" = "$2" ] || grep -qaF "TEST_WORK=$work" "/proc/$1/environ" 2>/dev/null
+}
 end_children() {
     local pid
     for pid in "${children[@]}"; do
-        kill -KILL "$pid" 2>/dev/null || true
+        ! is_ours "$pid" "$BASHPID" || kill -KILL "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
     children=()
