@@ -309,22 +309,23 @@ static void probe_sql(struct ls_buf *sql, const struct ls_sqlite_table *t,
     ls_buf_text(sql, ") AS q");
 }
 
-/* Which columns fold. A collation that this library does not have fails the query: then any may. */
+/* Which columns fold. A collation that this library does not have makes it an SQL error: then any may. */
 static enum ls_code probe_collations(struct ls_sqlite *s, const struct ls_sqlite_table *t,
                                      struct column *columns, size_t count, struct ls_error *err)
 {
     struct ls_sql_stmt *stmt = NULL;
-    struct ls_error ignored;
     struct ls_buf sql;
     bool row = false;
-    enum ls_code rc = LS_OK;
+    enum ls_code rc;
 
     ls_buf_init(&sql, 0);
     probe_sql(&sql, t, columns, count);
-    if (sql.failed)
-        rc = ls_error_nomem(err);
-    else if (ls_sql_one(s->db, ls_buf_str(&sql), NULL, 0, &stmt, &row, &ignored) != LS_OK)
+    rc = sql.failed ? ls_error_nomem(err)
+                    : ls_sql_one(s->db, ls_buf_str(&sql), NULL, 0, &stmt, &row, err);
+    if (rc == LS_INTERNAL) {
         row = false;
+        rc = LS_OK;
+    }
     for (size_t i = 0; i < count && rc == LS_OK; i++)
         columns[i].folds = row ? ls_sql_i64(stmt, (int)i) != 0
                                : ls_sqlite_affinity(columns[i].declared) == LS_AFF_TEXT;
