@@ -94,7 +94,8 @@ kill_rounds() {
     before=$($dump)
     time_sync || return 1
     is "$($dump)" "$wanted" || return 1
-    for ((round = 1; round <= rounds; round++)); do
+    # More of them where the moments were too often wrong ones, as on a machine with other work.
+    for ((round = 1; round <= rounds || (count[half] < rounds / 5 && round <= 4 * rounds); round++)); do
         $reset || return 1
         rm -rf state.db*
         moment
@@ -122,9 +123,9 @@ kill_rounds() {
         [ "$($dump)" = "$wanted" ] || { die "round $round (seed $seed, killed after $wait ms): the next sync did not converge"; return 1; }
         status 0 lockstep audit verify || { why_round; return 1; }
     done
-    echo "# $rounds kills: ${count[half]} found the target half written, ${count[untouched]} before the first batch," \
+    echo "# $((round - 1)) kills: ${count[half]} found the target half written, ${count[untouched]} before the first batch," \
         "${count[whole]} after the last"
-    [ "${count[half]}" -ge $((rounds / 5)) ] || die "only ${count[half]} of $rounds kills hit a half-written target: this proves too little"
+    [ "${count[half]}" -ge $((rounds / 5)) ] || die "only ${count[half]} of $((round - 1)) kills hit a half-written target: this proves too little"
 }
 why_round() { die "round $round (seed $seed, killed after $wait ms): $(cat "$work/why")"; }
 
