@@ -9,23 +9,17 @@
 ask_with=(-H 'Content-Type: application/json')
 # The monitoring services: appends what came to ./told, a JSON line each. /refuse answers 500 while ./down is there; /dead refuses deliveries for good.
 receive() {
-    cat >receiver.js <<'JS'
-const http = require('http'), fs = require('fs');
-http.createServer((request, response) => {
-    const parts = [];
-    request.on('data', (part) => parts.push(part));
-    request.on('end', () => {
-        const body = Buffer.concat(parts).toString(), down = fs.existsSync('down') && request.url !== '/dead';
-        if (request.url !== '/dead' && !down)
-            fs.appendFileSync('told', JSON.stringify({ path: request.url, headers: request.headers, body }) + '\n');
-        if (down) fs.appendFileSync('refused', request.url + '\n');
-        response.writeHead(down ? 500 : request.url === '/dead' ? 489 : 202, { 'Upstash-NonRetryable-Error': 'true' });
-        response.end('a secret answer');
-    });
-}).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
-JS
     : >told
-    run_receiver receiver.js
+    run_receiver <<'JS'
+function answer(request, body, response) {
+    const down = fs.existsSync('down') && request.url !== '/dead';
+    if (request.url !== '/dead' && !down)
+        fs.appendFileSync('told', JSON.stringify({ path: request.url, headers: request.headers, body }) + '\n');
+    if (down) fs.appendFileSync('refused', request.url + '\n');
+    response.writeHead(down ? 500 : request.url === '/dead' ? 489 : 202, { 'Upstash-NonRetryable-Error': 'true' });
+    response.end('a secret answer');
+}
+JS
 }
 # told_to PATH: the bodies that came there.
 told_to() { jq -r --arg path "$1" 'select(.path == $path) | .body' told; }

@@ -22,27 +22,21 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0
 # The receiver's ./mode: "ok", or "before N", "after N", "refuse N": with the N-th request it gets from now on it kills the daemon (its number is
 # in ./daemon) before it answers, after it has answered, or after it has answered 503.
 start_receiver() {
-    cat >receiver.js <<'JS'
-const http = require('http'), fs = require('fs');
+    echo ok >mode
+    run_receiver <<'JS'
 let left = 0, how = '';
 const die = () => { try { process.kill(Number(fs.readFileSync('daemon')), 'SIGKILL'); } catch (e) {} };
-http.createServer((request, response) => {
-    const parts = [];
-    request.on('data', (part) => parts.push(part));
-    request.on('end', () => {
-        const [mode, n] = fs.readFileSync('mode', 'utf8').trim().split(' ');
-        if (mode !== 'ok') { how = mode; left = Number(n); fs.writeFileSync('mode', 'ok'); }
-        const now = left > 0 && --left === 0 ? how : '';
-        const event = JSON.parse(Buffer.concat(parts));
-        if (now !== 'refuse') fs.appendFileSync('received', event.id + ' ' + event.resourceId + '\n');
-        if (now === 'before') return die();
-        response.writeHead(now === 'refuse' ? 503 : 200);
-        response.end(now ? die : undefined);
-    });
-}).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
+function answer(request, body, response) {
+    const [mode, n] = fs.readFileSync('mode', 'utf8').trim().split(' ');
+    if (mode !== 'ok') { how = mode; left = Number(n); fs.writeFileSync('mode', 'ok'); }
+    const now = left > 0 && --left === 0 ? how : '';
+    const event = JSON.parse(body);
+    if (now !== 'refuse') fs.appendFileSync('received', event.id + ' ' + event.resourceId + '\n');
+    if (now === 'before') return die();
+    response.writeHead(now === 'refuse' ? 503 : 200);
+    response.end(now ? die : undefined);
+}
 JS
-    echo ok >mode
-    run_receiver receiver.js
     cat >lockstep.yaml <<YAML
 state: sqlite:$PWD/state.db
 events: { types: ["order.*"], allow: [127.0.0.1] }

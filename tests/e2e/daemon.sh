@@ -56,30 +56,35 @@ event() { printf '{"id":"%s","type":"order.paid","resourceId":"%s","data":{"n":1
 
 # A receiver that writes down what came, and refuses one in ten; $receiver is its port.
 receive() {
-    cat >receiver.js <<'JS'
-const http = require('http'), crypto = require('crypto'), fs = require('fs');
+    run_receiver <<'JS'
 let n = 0;
+function answer(request, body, response) {
+    const event = JSON.parse(body);
+    const right = crypto.createHmac('sha256', 'a secret').update(body).digest('hex') === request.headers['x-webhook-signature'];
+    const refused = ++n % 10 === 0;
+    if (!refused) fs.appendFileSync('received', [event.id, event.resourceId, right, request.headers['webhook-id'] === event.id].join(' ') + '\n');
+    response.writeHead(refused ? 503 : 200);
+    response.end();
+}
+JS
+}
+# run_receiver: an HTTP server of its own whose answer(request, body, response) is read from the standard input; $receiver is its port, ./received is empty.
+run_receiver() {
+    {
+        echo "const http = require('http'), crypto = require('crypto'), fs = require('fs');"
+        cat
+        cat <<'JS'
 http.createServer((request, response) => {
     const parts = [];
     request.on('data', (part) => parts.push(part));
-    request.on('end', () => {
-        const body = Buffer.concat(parts), event = JSON.parse(body);
-        const right = crypto.createHmac('sha256', 'a secret').update(body).digest('hex') === request.headers['x-webhook-signature'];
-        const refused = ++n % 10 === 0;
-        if (!refused) fs.appendFileSync('received', [event.id, event.resourceId, right, request.headers['webhook-id'] === event.id].join(' ') + '\n');
-        response.writeHead(refused ? 503 : 200);
-        response.end();
-    });
+    request.on('end', () => answer(request, Buffer.concat(parts).toString(), response));
 }).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
 JS
-    run_receiver receiver.js
-}
-# run_receiver SCRIPT: it writes its port into ./port, and what came into ./received.
-run_receiver() {
+    } >receiver.js
     rm -f port
     mkfifo port
     : >received
-    node "$1" &
+    node receiver.js &
     receiver_pid=$!
     children+=("$receiver_pid")
     read -r receiver <port

@@ -9,18 +9,14 @@
 ask_with=(-H 'Content-Type: application/json')
 # A receiver that answers with the status in ./status and appends id and time in ms to ./received.
 receive() {
-    cat >receiver.js <<'JS'
-const http = require('http'), fs = require('fs');
-http.createServer((request, response) => {
-    request.resume().on('end', () => {
-        const status = Number(fs.readFileSync('status', 'utf8'));
-        fs.appendFileSync('received', `${status} ${request.headers['webhook-id']} ${Date.now()}\n`);
-        response.writeHead(status, { 'Upstash-NonRetryable-Error': 'true' });
-        response.end('no, because');
-    });
-}).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
+    run_receiver <<'JS'
+function answer(request, body, response) {
+    const status = Number(fs.readFileSync('status', 'utf8'));
+    fs.appendFileSync('received', `${status} ${request.headers['webhook-id']} ${Date.now()}\n`);
+    response.writeHead(status, { 'Upstash-NonRetryable-Error': 'true' });
+    response.end('no, because');
+}
 JS
-    run_receiver receiver.js
 }
 # counts N STATE: waits until N deliveries are so.
 counts() { until_true asked GET /api/v1/queue ".$2" "$1"; }

@@ -9,20 +9,14 @@
 . "$(dirname "$0")/daemon.sh"
 
 other_side() {
-    cat >receiver.js <<'JS'
-const http = require('http'), fs = require('fs');
-http.createServer((request, response) => {
-    const parts = [];
-    request.on('data', (part) => parts.push(part));
-    request.on('end', () => {
-        const status = request.url === '/refuses' ? 410 : Number(fs.readFileSync('answer_with', 'utf8'));
-        if (status < 300) fs.appendFileSync('received', JSON.parse(Buffer.concat(parts)).id + '\n');
-        if (status) { response.writeHead(status); response.end(); } // 0: no answer
-    });
-}).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
-JS
     echo "${1:-200}" >answer_with
-    run_receiver receiver.js
+    run_receiver <<'JS'
+function answer(request, body, response) {
+    const status = request.url === '/refuses' ? 410 : Number(fs.readFileSync('answer_with', 'utf8'));
+    if (status < 300) fs.appendFileSync('received', JSON.parse(body).id + '\n');
+    if (status) { response.writeHead(status); response.end(); } // 0: no answer
+}
+JS
 }
 # configure [LINE...]: an endpoint named panel, with policy long (its first pause is 30 s), and what else the lines say of it.
 configure() {

@@ -12,19 +12,13 @@ event() { printf '{"id":"%s","type":"%s","resourceId":"%s"}' "$1" "${2:-profile.
 
 # A receiver that appends what came to ./received, a JSON line each; $receiver is its port.
 receive() {
-    cat >receiver.js <<'JS'
-const http = require('http'), fs = require('fs');
-http.createServer((request, response) => {
-    const parts = [];
-    request.on('data', (part) => parts.push(part));
-    request.on('end', () => {
-        fs.appendFileSync('received', JSON.stringify({ path: request.url, headers: request.headers, body: Buffer.concat(parts).toString() }) + '\n');
-        response.writeHead(request.url === '/gone' ? 410 : 200);
-        response.end();
-    });
-}).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
+    run_receiver <<'JS'
+function answer(request, body, response) {
+    fs.appendFileSync('received', JSON.stringify({ path: request.url, headers: request.headers, body }) + '\n');
+    response.writeHead(request.url === '/gone' ? 410 : 200);
+    response.end();
+}
 JS
-    run_receiver receiver.js
 }
 # arrived N: waits for N deliveries.
 arrived() { until_true has_lines received "$1"; }

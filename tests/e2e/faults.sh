@@ -100,26 +100,20 @@ test_writes_that_find_no_room_are_refused_with_507_and_come_back() { full_by_str
 
 # A receiver for which the event says how it is treated: refuse, hang, slow, close.
 hostile_receiver() {
-    cat >hostile.js <<'JS'
-const http = require('http'), crypto = require('crypto'), fs = require('fs');
-http.createServer((request, response) => {
-    const parts = [];
-    request.on('data', (part) => parts.push(part));
-    request.on('end', () => {
-        const body = Buffer.concat(parts), event = JSON.parse(body);
-        const how = event.id.split('-')[0];
-        if (how === 'hang') return;
-        if (how === 'close') return request.socket.destroy();
-        const right = crypto.createHmac('sha256', 'a secret').update(body).digest('hex') === request.headers['x-webhook-signature'];
-        if (how !== 'refuse') fs.appendFileSync('received', [event.id, event.resourceId, right, request.headers['webhook-id'] === event.id].join(' ') + '\n');
-        response.writeHead(how === 'refuse' ? 500 : 200);
-        if (how !== 'slow') return response.end(how === 'refuse' ? 'no such customer' : '');
-        let left = 20;
-        const drip = setInterval(() => { if (left-- > 0) return response.write('.'); clearInterval(drip); response.end(); }, 50);
-    });
-}).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
+    run_receiver <<'JS'
+function answer(request, body, response) {
+    const event = JSON.parse(body);
+    const how = event.id.split('-')[0];
+    if (how === 'hang') return;
+    if (how === 'close') return request.socket.destroy();
+    const right = crypto.createHmac('sha256', 'a secret').update(body).digest('hex') === request.headers['x-webhook-signature'];
+    if (how !== 'refuse') fs.appendFileSync('received', [event.id, event.resourceId, right, request.headers['webhook-id'] === event.id].join(' ') + '\n');
+    response.writeHead(how === 'refuse' ? 500 : 200);
+    if (how !== 'slow') return response.end(how === 'refuse' ? 'no such customer' : '');
+    let left = 20;
+    const drip = setInterval(() => { if (left-- > 0) return response.write('.'); clearInterval(drip); response.end(); }, 50);
+}
 JS
-    run_receiver hostile.js
     configure
     sed -i 's/policy: fast/policy: documented, timeout: 1s, concurrency: 4/' lockstep.yaml
 }
@@ -170,13 +164,11 @@ serve_by_clock() {
 tried() { until_true asked GET "/api/v1/events/$1" '.to[0].tries | length > 0' true; }
 
 test_a_clock_that_is_set_back_holds_up_no_delivery() {
-    cat >moody.js <<'JS'
-const fs = require('fs');
-require('http').createServer((request, response) => {
-    request.resume().on('end', () => response.writeHead(fs.existsSync('well') ? 200 : 503).end());
-}).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
+    run_receiver <<'JS'
+function answer(request, body, response) {
+    response.writeHead(fs.existsSync('well') ? 200 : 503).end();
+}
 JS
-    run_receiver moody.js
     configure
     echo +0 >clock
     serve_by_clock
@@ -240,8 +232,9 @@ test_descriptors_that_run_out_refuse_and_come_back() {
     cat >many.js <<'JS'
 const net = require('net'), fs = require('fs');
 const port = Number(process.argv[2]);
-for (let i = 0; i < 200; i++) net.connect(port, '127.0.0.1').on('error', () => {});
-setTimeout(() => fs.writeFileSync('many', 'there\n'), 500);
+let left = 200;
+const one_more = () => { if (--left === 0) fs.writeFileSync('many', 'there\n'); };
+for (let i = 0; i < 200; i++) net.connect(port, '127.0.0.1').once('connect', one_more).on('error', () => {});
 setInterval(() => {}, 1000);
 JS
     node many.js "${url##*:}" &

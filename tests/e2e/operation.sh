@@ -9,26 +9,20 @@
 ask_with=(-H 'Content-Type: application/json')
 # A receiver that notes what began in ./began and, when it is answered, in ./received; it answers once the file ./go is there.
 receive() {
-    cat >receiver.js <<'JS'
-const http = require('http'), fs = require('fs');
-http.createServer((request, response) => {
-    const parts = [];
-    request.on('data', (part) => parts.push(part));
-    request.on('end', () => {
-        const line = `${request.url} ${JSON.parse(Buffer.concat(parts)).id || ''}\n`;
-        fs.appendFileSync('began', line);
-        const answer = () => {
-            if (!fs.existsSync('go')) return setTimeout(answer, 20);
-            fs.appendFileSync('received', line);
-            response.end();
-        };
-        answer();
-    });
-}).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
-JS
     rm -f go
     : >began
-    run_receiver receiver.js
+    run_receiver <<'JS'
+function answer(request, body, response) {
+    const line = `${request.url} ${JSON.parse(body).id || ''}\n`;
+    fs.appendFileSync('began', line);
+    const reply = () => {
+        if (!fs.existsSync('go')) return setTimeout(reply, 20);
+        fs.appendFileSync('received', line);
+        response.end();
+    };
+    reply();
+}
+JS
 }
 event() { printf '{"id":"%s","type":"profile.updated","resourceId":"%s"}' "$1" "$1"; }
 configure() { printf 'events: { allow: [127.0.0.1] }\nendpoints:\n  crm: { url: "http://127.0.0.1:%s/%s", secret: s, policy: fast }\n' "$receiver" "$1" >lockstep.yaml; }

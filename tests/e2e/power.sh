@@ -14,8 +14,8 @@
 . "$(dirname "$0")/daemon.sh"
 
 export ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0
-cuts=10
-[ -z "${LOCKSTEP_DEEP:-}" ] || cuts=1000
+cuts=10 room=64M
+[ -z "${LOCKSTEP_DEEP:-}" ] || cuts=1000 room=1G
 
 # EXT4_IOC_SHUTDOWN with "no log flush" (2).
 cut_power() { perl -e 'open(F, "<", $ARGV[0]) or die "$!"; my $how = pack("L", 2); ioctl(F, 0x8004587d, $how) or die "$!"' disk; }
@@ -36,7 +36,7 @@ can_mount() {
 new_disk() {
     trap 'end_children; umount -l disk 2>/dev/null' EXIT
     mkdir disk
-    truncate -s 64M image
+    truncate -s "$room" image
     mkfs.ext4 -q image
     plug_in
     receive

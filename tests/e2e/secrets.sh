@@ -46,19 +46,13 @@ test_P12_no_url_is_taken_that_has_a_password_in_it() {
 
 # The application, the monitoring services and the auth service: takes everything; /broken refuses it. What came stands in ./received.
 receive() {
-    cat >receiver.js <<'JS'
-const http = require('http'), fs = require('fs');
-http.createServer((request, response) => {
-    const parts = [];
-    request.on('data', (part) => parts.push(part));
-    request.on('end', () => {
-        fs.appendFileSync('received', JSON.stringify({ path: request.url, headers: request.headers, body: Buffer.concat(parts).toString() }) + '\n');
-        response.writeHead(request.url === '/broken' ? 500 : 200);
-        response.end('an answer');
-    });
-}).listen(0, '127.0.0.1', function () { fs.writeFileSync('port', this.address().port + '\n'); });
+    run_receiver <<'JS'
+function answer(request, body, response) {
+    fs.appendFileSync('received', JSON.stringify({ path: request.url, headers: request.headers, body }) + '\n');
+    response.writeHead(request.url === '/broken' ? 500 : 200);
+    response.end('an answer');
+}
 JS
-    run_receiver receiver.js
 }
 # came PATH: whether something came there.
 came() { grep -qF "\"path\":\"$1\"" received; }
