@@ -402,6 +402,15 @@ void ls_text_ident(struct ls_buf *out, const char *name)
     quoted(out, name, '"');
 }
 
+void ls_text_table(struct ls_buf *out, const char *schema, const char *table)
+{
+    if (schema) {
+        ls_text_ident(out, schema);
+        ls_buf_char(out, '.');
+    }
+    ls_text_ident(out, table);
+}
+
 void ls_text_literal(struct ls_buf *out, const char *text)
 {
     quoted(out, text, '\'');

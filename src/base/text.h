@@ -46,6 +46,8 @@ bool ls_text_unbase64url(struct ls_buf *out, const char *text, size_t length);
 void ls_text_json(struct ls_buf *out, const char *text, size_t length);
 /* Appends an SQL identifier in double quotes, inner ones doubled. */
 void ls_text_ident(struct ls_buf *out, const char *name);
+/* A table so, behind its schema and a dot where schema is not NULL. */
+void ls_text_table(struct ls_buf *out, const char *schema, const char *table);
 /* Appends a standard SQL string literal in single quotes. The caller has checked
  * that text holds no NUL and is UTF-8. */
 void ls_text_literal(struct ls_buf *out, const char *text);

@@ -426,6 +426,8 @@ static void tell_what_waits(const struct serve *s, const struct ls_server_config
             add_name(&names, of_the_start[i].name);
     if (!same_texts(was->proxies, was->proxy_count, now->proxies, now->proxy_count))
         add_name(&names, "proxies");
+    if (!s->pem.cert != !now->certificate)
+        add_name(&names, "tls");
     if (names.size)
         ls_log(LS_LOG_WARN, "changed, and in force after a restart only: %s", ls_buf_str(&names));
     ls_buf_done(&names);
@@ -439,11 +441,7 @@ static void take_certificate(const struct serve *s, const struct ls_server_confi
     struct ls_arena mem;
     enum ls_code rc;
 
-    if (!s->pem.cert != !now->certificate) {
-        ls_log(LS_LOG_WARN, "changed, and in force after a restart only: server.tls");
-        return;
-    }
-    if (!now->certificate)
+    if (!s->pem.cert || !now->certificate)
         return;
     ls_arena_init(&mem, 0);
     rc = read_tls(now, &mem, &pem, &err);

@@ -120,15 +120,6 @@ static enum ls_code run(struct ls_sql *db, struct ls_buf *sql, struct ls_error *
     return rc;
 }
 
-static void add_table(struct ls_buf *sql, const char *schema, const char *table)
-{
-    if (schema) {
-        ls_text_ident(sql, schema);
-        ls_buf_char(sql, '.');
-    }
-    ls_text_ident(sql, table);
-}
-
 static enum ls_code one_number(struct ls_sql *db, const char *sql, int64_t *ret,
                                struct ls_error *err)
 {
@@ -150,7 +141,7 @@ static enum ls_code drop_trigger(struct ls_sql *db, const char *schema, const ch
 
     ls_buf_init(&sql, 0);
     ls_buf_text(&sql, "DROP TRIGGER IF EXISTS " TRIGGER " ON ");
-    add_table(&sql, schema, table);
+    ls_text_table(&sql, schema, table);
     return run(db, &sql, err);
 }
 
@@ -168,7 +159,7 @@ static enum ls_code install_postgres(struct ls_sql *db, const struct ls_outbox_t
         return rc;
     ls_buf_init(&sql, 0);
     ls_buf_text(&sql, "CREATE TRIGGER " TRIGGER " AFTER INSERT OR UPDATE OR DELETE ON ");
-    add_table(&sql, t->schema, t->table);
+    ls_text_table(&sql, t->schema, t->table);
     ls_buf_text(&sql, " FOR EACH ROW EXECUTE PROCEDURE lockstep.outbox(");
     ls_text_literal(&sql, t->resource);
     for (size_t i = 0; i < 3; i++) {

@@ -127,25 +127,6 @@ static enum ls_code choose_fields(struct ls_records *r, struct ls_error *err)
     return rc;
 }
 
-static enum ls_code quote_table(struct ls_records *r, struct ls_error *err)
-{
-    const char *schema = NULL, *table = NULL;
-    struct ls_buf out;
-    enum ls_code rc = ls_collection_split(r->schema->collection, r->mem, &schema, &table, err);
-
-    if (rc != LS_OK)
-        return rc;
-    ls_buf_init(&out, 0);
-    if (schema) {
-        ls_text_ident(&out, schema);
-        ls_buf_char(&out, '.');
-    }
-    ls_text_ident(&out, table);
-    r->table = out.failed ? NULL : ls_arena_text(r->mem, ls_buf_str(&out));
-    ls_buf_done(&out);
-    return r->table ? LS_OK : ls_error_nomem(err);
-}
-
 enum ls_code ls_records_open(const struct ls_resource *resource, struct ls_arena *mem,
                              struct ls_records **ret, struct ls_error *err)
 {
@@ -165,7 +146,7 @@ enum ls_code ls_records_open(const struct ls_resource *resource, struct ls_arena
     if (rc == LS_OK)
         rc = choose_fields(r, err);
     if (rc == LS_OK)
-        rc = quote_table(r, err);
+        rc = ls_collection_quote(r->schema->collection, r->mem, &r->table, err);
     if (rc == LS_OK && resource->side.zone)
         rc = ls_zone_open(resource->side.zone, &r->zone, err);
     if (rc == LS_OK)

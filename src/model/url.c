@@ -331,3 +331,19 @@ char *ls_collection_join(struct ls_arena *mem, const char *schema, const char *t
     ls_buf_done(&name);
     return joined;
 }
+
+enum ls_code ls_collection_quote(const char *name, struct ls_arena *mem, const char **ret,
+                                 struct ls_error *err)
+{
+    const char *schema = NULL, *table = NULL;
+    struct ls_buf out;
+    const enum ls_code rc = ls_collection_split(name, mem, &schema, &table, err);
+
+    if (rc != LS_OK)
+        return rc;
+    ls_buf_init(&out, 0);
+    ls_text_table(&out, schema, table);
+    *ret = out.failed ? NULL : ls_arena_text(mem, ls_buf_str(&out));
+    ls_buf_done(&out);
+    return *ret ? LS_OK : ls_error_nomem(err);
+}

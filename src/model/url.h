@@ -33,5 +33,8 @@ LS_MUST_CHECK enum ls_code ls_collection_split(const char *name, struct ls_arena
                                                struct ls_error *err);
 /* The inverse: quotes a part only where it must. schema may be NULL. */
 char *ls_collection_join(struct ls_arena *mem, const char *schema, const char *table);
+/* A collection's name as SQL takes it: each part quoted. *ret is in mem. */
+LS_MUST_CHECK enum ls_code ls_collection_quote(const char *name, struct ls_arena *mem,
+                                               const char **ret, struct ls_error *err);
 
 #endif

@@ -33,22 +33,11 @@ static bool on_postgres(const struct ls_sql *db)
 static enum ls_code table_of(struct ls_sql *db, const struct ls_news *c, struct ls_arena *mem,
                              const char **ret, struct ls_error *err)
 {
-    const char *schema = NULL, *table = NULL;
-    struct ls_buf out;
-    enum ls_code rc = ls_collection_split(c->schema->collection, mem, &schema, &table, err);
+    const char *schema = NULL;
 
-    *ret = table;
-    if (rc != LS_OK || !on_postgres(db))
-        return rc;
-    ls_buf_init(&out, 0);
-    if (schema) {
-        ls_text_ident(&out, schema);
-        ls_buf_char(&out, '.');
-    }
-    ls_text_ident(&out, table);
-    *ret = out.failed ? NULL : ls_arena_text(mem, ls_buf_str(&out));
-    ls_buf_done(&out);
-    return *ret ? LS_OK : ls_error_nomem(err);
+    if (on_postgres(db))
+        return ls_collection_quote(c->schema->collection, mem, ret, err);
+    return ls_collection_split(c->schema->collection, mem, &schema, ret, err);
 }
 
 static enum ls_code is_noted(struct ls_sql *db, const char *table, bool *ret, struct ls_error *err)

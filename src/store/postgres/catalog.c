@@ -146,11 +146,7 @@ static const char *quoted(struct draft *d, const char *first, const char *second
     const char *text;
 
     ls_buf_init(&buf, 0);
-    ls_text_ident(&buf, first);
-    if (second) {
-        ls_buf_char(&buf, '.');
-        ls_text_ident(&buf, second);
-    }
+    ls_text_table(&buf, second ? first : NULL, second ? second : first);
     text = buf.failed ? NULL : ls_arena_text(d->mem, ls_buf_str(&buf));
     ls_buf_done(&buf);
     d->failed |= !text;

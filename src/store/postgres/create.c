@@ -97,9 +97,7 @@ static enum ls_code statement(struct ls_pgs *pg, const char *schema, const char 
     enum ls_code rc = LS_OK;
 
     ls_buf_text(sql, "CREATE TABLE ");
-    ls_text_ident(sql, schema);
-    ls_buf_char(sql, '.');
-    ls_text_ident(sql, table);
+    ls_text_table(sql, schema, table);
     ls_buf_text(sql, " (");
     for (size_t i = 0; i < like->field_count && rc == LS_OK; i++) {
         if (like->fields[i].flags & LS_FIELD_GENERATED)

@@ -170,6 +170,24 @@ static void a_name_is_split_at_its_dot_and_joined_again(void **state)
     assert_split("\"plain\".t", "plain", "t");
 }
 
+static void a_name_is_quoted_part_by_part(void **state)
+{
+    static const char *const cases[][2] = {
+        {"t", "\"t\""},
+        {"s.t", "\"s\".\"t\""},
+        {"\"a.b\".t", "\"a.b\".\"t\""},
+        {"\"a\"\"b\"", "\"a\"\"b\""},
+    };
+    const char *quoted = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(ls_collection_quote(cases[i][0], &mem, &quoted, &err), LS_OK);
+        assert_string_equal(quoted, cases[i][1]);
+    }
+    assert_int_equal(ls_collection_quote("a.b.c", &mem, &quoted, &err), LS_USAGE);
+}
+
 static void a_malformed_name_is_refused(void **state)
 {
     static const char *const names[] = {"",        ".",      "a.",     ".a",   "a.b.c",    "\"a",
@@ -187,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_is_taken_apart),
         cmocka_unit_test(a_collection_is_taken_as_written),
+        cmocka_unit_test(a_name_is_quoted_part_by_part),
         cmocka_unit_test(a_password_is_given_on_but_never_shown),
         cmocka_unit_test(a_password_with_raw_signs_is_refused_and_not_shown),
         cmocka_unit_test(what_is_wrong_is_said_with_the_forms),
