@@ -230,6 +230,10 @@ test_a_renewed_certificate_is_shown_after_a_reload() {
     until_log 'lockstep.yaml again'
     ask 200 GET /healthz --cacert new.pem
     ask 000 GET /healthz --cacert old.pem
+    echo 'server: {}' >lockstep.yaml
+    kill -HUP "$daemon"
+    until_log 'after a restart only: server.tls'
+    ask 200 GET /healthz --cacert new.pem
     finish
 }
 test_https_by_a_certificate() {
