@@ -157,7 +157,7 @@ static void do_job(struct job *job, struct lockstep *ls, struct ls_response *r)
     if ((flags & LS_ROUTE_CHANGES) &&
         ls_audit_call(&job->call, LS_AUDIT_ALLOWED, 0, 0, &err) != LS_OK) {
         ls_error_wrap(&err, "nothing was done, for the audit log cannot be written");
-        r->status = 503;
+        r->status = err.code == LS_FULL ? 507 : 503;
         ls_problem_of(job->call.request, &err, r);
         finish(job->call.request, r);
         return;

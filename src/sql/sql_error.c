@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sql_error.c - what the databases' error codes mean to us, as two tables.
+/* sql_error.c - what the databases' error codes mean to us, as tables.
  *
  * Two questions decide where a code goes. Is it about one record (LS_CONSTRAINT, LS_TYPE: the
  * run sets the record aside and goes on) or about the store (the run stops)? And is it worth
@@ -172,36 +172,49 @@ static const struct ls_sql_meaning *find_result(int code)
 }
 
 /* Where SQLite says only that a system call failed, its errno says more. */
-static enum ls_code code_by_errno(enum ls_code code, int errnum)
+static const struct {
+    int errnum;
+    struct ls_sql_meaning meaning; /* no hint: SQLite's code has one */
+} errnos[] = {
+    {ENOSPC,
+     {LS_FULL, "ENOSPC",
+      "Make room on the disk, or remove files where it is their number that is full (df -i)"}},
+    {EDQUOT, {LS_FULL, "EDQUOT", "Make room, or raise the quota"}},
+    {EFBIG, {LS_FULL, "EFBIG", "A file may not grow as large here: raise the limit (ulimit -f)"}},
+    {EROFS,
+     {LS_PERMISSION, "EROFS",
+      "The file system is read-only now, perhaps for an error of its disk (dmesg): mount it for "
+      "writing"}},
+    {EACCES, {LS_PERMISSION, "EACCES", NULL}},
+    {EPERM, {LS_PERMISSION, "EPERM", NULL}},
+    {EMFILE, {LS_BUSY, "EMFILE", "Raise the limit of open files (ulimit -n)"}},
+    {ENFILE, {LS_BUSY, "ENFILE", "Raise the system's limit of open files (fs.file-max)"}},
+};
+
+static void refine_by_errno(struct ls_sql_meaning *m, int errnum)
 {
-    switch (errnum) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-        return LS_FULL;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return LS_PERMISSION;
-    case EMFILE:
-    case ENFILE:
-        return LS_BUSY;
-    default:
-        return code;
-    }
+    for (size_t i = 0; i < COUNT(errnos); i++)
+        if (errnos[i].errnum == errnum) {
+            const char *hint = errnos[i].meaning.hint ? errnos[i].meaning.hint : m->hint;
+
+            *m = errnos[i].meaning;
+            m->hint = hint;
+        }
 }
 
 struct ls_sql_meaning ls_sql_meaning_of_sqlite(int extended_code, int errnum)
 {
-    const struct ls_sql_meaning *found = find_result(extended_code);
+    const int primary = extended_code & 0xff;
+    const struct ls_sql_meaning *general = find_result(primary),
+                                *found = find_result(extended_code);
     struct ls_sql_meaning ret = {.code = LS_IO, .name = "UNKNOWN"};
-    int primary = extended_code & 0xff;
 
     if (!found)
-        found = find_result(primary);
+        found = general;
     if (found)
         ret = *found;
-    if (ret.code == LS_IO && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN))
-        ret.code = code_by_errno(ret.code, errnum);
+    /* A code of its own says what it is: a failed fsync is one, also where there was no room. */
+    if (found == general && (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN))
+        refine_by_errno(&ret, errnum);
     return ret;
 }

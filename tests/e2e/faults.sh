@@ -29,6 +29,8 @@ emit() {
     ask "$wanted" POST /api/v1/events -H 'Content-Type: application/jsonl' --data-binary @lines
     [ "$wanted" != 202 ] || jq -r '.accepted[].id' answer >>acked
 }
+# refused_with STATUS METHOD PATH: whether a call is answered so; the answer is in ./answer. For until_true.
+refused_with() { [ "$(curl -s -o answer -w '%{http_code}' -X "$2" -H "Authorization: Bearer $LOCKSTEP_TOKEN" "$url$3")" = "$1" ]; }
 # The oracle: all that was acknowledged is kept and came, nothing else is kept, nothing is on its way.
 nothing_is_lost() {
     until_quiet
@@ -64,6 +66,9 @@ test_a_full_disk_refuses_events_and_stops_nothing_else() {
     done
     [ "$refused" ] || die 'it was never full'
     says answer 'urn:lockstep:problem:' 'full'
+    until_true refused_with 507 POST /api/v1/settings/reload # its entry of the audit log may fit in for a while
+    is "$(jq -r .code answer)" full
+    says answer 'audit log' 'Make room'
     ask 200 GET /api/v1/events/before # reading goes on
     ask 200 GET /api/v1/events
     ask 200 GET /healthz
