@@ -212,24 +212,41 @@ static enum ls_code check_alerts(struct ls_config_reader *l, const struct yaml_n
     return LS_OK;
 }
 
+static enum ls_code check_place(const struct ls_config_reader *l, const struct ls_guard *guard,
+                                const char *what, const struct yaml_node *name, const char *url,
+                                struct ls_error *err)
+{
+    struct ls_guard_target target;
+    struct ls_error why;
+
+    if (ls_guard_url(guard, url, l->mem, &target, &why) == LS_OK)
+        return LS_OK;
+    return ls_yaml_error(err, l->path, name, "%s %s: %s (events.allow)", what, name->text,
+                         why.text);
+}
+
 /* What events.allow says is known only when the whole file has been read. No host is looked up: a name server that is down keeps no
- * daemon from its start, and each delivery looks at the address that it connects to. */
+ * daemon from its start, and each delivery and call looks at the address that it connects to. */
 enum ls_code ls_config_destinations(struct ls_config_reader *l, const struct yaml_node *root,
                                     struct ls_error *err)
 {
-    const struct ls_events_config *events = &l->config->events;
-    const struct yaml_node *map = ls_yaml_get(root, "endpoints");
-    struct ls_guard_target target;
+    const struct ls_config *c = l->config;
+    const struct ls_events_config *events = &c->events;
+    const struct yaml_node *endpoints = ls_yaml_get(root, "endpoints"),
+                           *schedules = ls_yaml_get(root, "schedules");
     struct ls_guard guard;
     struct ls_error why;
     enum ls_code rc = LS_OK;
 
     if (ls_guard_read(events->allow, events->allow_count, l->mem, &guard, &why) != LS_OK)
         return ls_yaml_error(err, l->path, ls_yaml_get(root, "events"), "%s", why.text);
-    for (size_t i = 0; map && i < events->endpoint_count && rc == LS_OK; i++)
-        if (ls_guard_url(&guard, events->endpoints[i].url, l->mem, &target, &why) != LS_OK)
-            rc = ls_yaml_error(err, l->path, map->items[2 * i], "endpoint %s: %s (events.allow)",
-                               events->endpoints[i].name, why.text);
+    for (size_t i = 0; endpoints && i < events->endpoint_count && rc == LS_OK; i++)
+        rc = check_place(l, &guard, "endpoint", endpoints->items[2 * i], events->endpoints[i].url,
+                         err);
+    for (size_t i = 0; schedules && i < c->schedule_count && rc == LS_OK; i++)
+        if (c->schedules[i].action == LS_ACTION_POST)
+            rc = check_place(l, &guard, "schedule", schedules->items[2 * i], c->schedules[i].target,
+                             err);
     return rc == LS_OK ? check_alerts(l, ls_yaml_get(root, "alerts"), &guard, err) : rc;
 }
 

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/events.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "schedule/decide.h"
 #include "schedule/manage.h"
 #include "schedule/scheduler.h"
 #include "schedule/sealed.h"
@@ -75,6 +77,18 @@ static enum ls_code is_ours(const struct ls_schedule *s, struct ls_error *err)
                         s->id, s->project);
 }
 
+/* Of what it does now: who fires it, and for a call whether it may go there; what is no URL at all is told first. */
+static enum ls_code check_target(const struct lockstep *ls, struct ls_arena *mem,
+                                 struct ls_schedule *s, struct ls_error *err)
+{
+    enum ls_code rc = find_project(ls, mem, s, err);
+
+    if (rc != LS_OK || s->action != LS_ACTION_POST)
+        return rc;
+    rc = as_usage(ls_schedule_check(s, err), err);
+    return rc == LS_OK ? ls_api_destination(ls, s->target, mem, err) : rc;
+}
+
 enum ls_code ls_api_schedule_create(struct lockstep *ls, const char *json, size_t size,
                                     const char *origin, bool replace, struct ls_arena *mem,
                                     struct ls_schedule *ret, struct ls_error *err)
@@ -83,7 +97,7 @@ enum ls_code ls_api_schedule_create(struct lockstep *ls, const char *json, size_
     enum ls_code rc = ls_api_schedule_read(ls, json, size, mem, &s, err);
 
     if (rc == LS_OK)
-        rc = find_project(ls, mem, &s, err);
+        rc = check_target(ls, mem, &s, err);
     if (rc == LS_OK)
         rc = ls_api_state(ls, true, err);
     if (rc == LS_OK && replace && ls_schedule_id_fits(s.id) &&
@@ -121,7 +135,7 @@ static enum ls_code change(struct lockstep *ls, const char *id, const char *json
         s.body_size = 0;
     }
     if (rc == LS_OK && (s.action != as_read.action || strcmp(s.target, as_read.target) != 0))
-        rc = find_project(ls, mem, &s, err);
+        rc = check_target(ls, mem, &s, err);
     return rc == LS_OK ? as_usage(ls_schedule_change(ls->state, &s, &as_read, ls_clock_now_us(),
                                                      ret_done, err),
                                   err)

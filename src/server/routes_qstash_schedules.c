@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/events.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "schedule/manage.h"
@@ -111,6 +112,8 @@ static enum ls_code post_schedule(struct ls_call *call, struct ls_response *ret,
         rc = ls_qstash_guard(call, &guard, err);
     if (rc == LS_OK)
         rc = ls_letter_read(&letter, &guard, call->mem, &mail, err);
+    if (rc == LS_OK && mail.message.url)
+        rc = ls_api_destination(call->ls, mail.message.url, call->mem, err);
     if (rc == LS_OK)
         rc = fill(call, &letter, &s, err);
     if (rc == LS_OK)
@@ -119,7 +122,7 @@ static enum ls_code post_schedule(struct ls_call *call, struct ls_response *ret,
         rc = may_replace(call, s.id, err);
     if (rc == LS_OK)
         rc = ls_schedule_make(call->ls->state, &s, true, ls_clock_now_us(), err);
-    if (rc == LS_USAGE || rc == LS_PERMISSION || rc == LS_CONFIG)
+    if (rc == LS_USAGE || rc == LS_PERMISSION || rc == LS_CONFIG || rc == LS_UNSUPPORTED)
         ret->status = 400;
     return rc == LS_OK ? answer_id(call, s.id, ret, err) : rc;
 }

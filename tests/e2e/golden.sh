@@ -365,7 +365,7 @@ test_user() {
     same user
 }
 test_schedule() {
-    printf 'syncs:\n  users: { source: "sqlite:a#users", target: "sqlite:b#users" }\n' >lockstep.yaml
+    printf 'syncs:\n  users: { source: "sqlite:a#users", target: "sqlite:b#users" }\nevents: { allow: [app.example.com] }\n' >lockstep.yaml
     show lockstep schedule
     show lockstep schedule create nightly --cron '30 2 * * mon-fri' --zone Europe/Berlin --sync users
     show lockstep schedule create drain --cron @hourly --queue --retries 0 --paused
@@ -382,6 +382,7 @@ test_schedule() {
     show lockstep schedule create
     show lockstep schedule create x --cron @daily --queue --body y
     show lockstep schedule create x --cron @daily --queue --timeout 5
+    show lockstep schedule create x --cron @daily --post https://169.254.169.254/latest
     show lockstep schedule pause nightly
     show lockstep schedule resume nightly --json
     show lockstep schedule trigger nightly

@@ -51,6 +51,54 @@ test_the_queue_is_worked_off_on_a_schedule() {
     finish
 }
 
+test_calls_do_not_go_where_they_may_not() {
+    local call=/api/v1/schedules place
+    ask_with=(-H 'Content-Type: application/json')
+    printf 'events: { allow: [192.168.7.0/24] }\n' >lockstep.yaml
+    serve
+    ask 201 POST $call -d '{"id":"there","cron":"@daily","post":"https://93.184.216.34/"}'
+    for place in https://10.0.0.1/ https://localhost/ https://169.254.169.254/latest https://[::1]/ http://8.8.8.8/; do
+        ask 422 POST $call -d "{\"id\":\"s\",\"cron\":\"@daily\",\"post\":\"$place\"}"
+        says answer events.allow
+        ask 422 PATCH $call/there -d "{\"post\":\"$place\"}"
+        ask 400 POST "/v2/schedules/$place" -H 'Upstash-Cron: @daily' -d x
+        status 2 lockstep schedule create s --cron @daily --post "$place"
+        says err events.allow
+    done
+    if getent hosts ip6-loopback >/dev/null; then # a name of this machine that is no "localhost"
+        place=https://ip6-loopback/
+        ask 422 POST $call -d "{\"id\":\"s\",\"cron\":\"@daily\",\"post\":\"$place\"}"
+        ask 422 PATCH $call/there -d "{\"post\":\"$place\"}"
+        ask 400 POST "/v2/schedules/$place" -H 'Upstash-Cron: @daily' -d x
+        says answer 'this machine'
+    fi
+    ask 200 GET $call
+    is "$(jq -r '[.items[] | .id, .post.url] | join(" ")' answer)" 'there https://93.184.216.34/'
+    ask 201 POST $call -d '{"id":"allowed","cron":"@daily","post":"http://192.168.7.7/"}'
+    ask 200 PATCH $call/there -d '{"post":"http://192.168.7.7/"}'
+    ask 200 PATCH $call/there -d '{"retries":1}' # where it goes stays as it is
+    finish
+    printf 'schedules:\n  s: { cron: "@daily", post: "https://10.0.0.1/" }\n' >lockstep.yaml
+    status 2 lockstep schedule list
+    says err lockstep.yaml:2 'schedule s: ' 'a private address' events.allow
+}
+
+# A name server says that there is none, or cannot be asked.
+test_a_host_that_cannot_be_found_is_told_to_whoever_names_it() {
+    local place=https://no-such-host.invalid/ path=/api/v1/schedules
+    local call="{\"id\":\"s\",\"cron\":\"@daily\",\"post\":\"$place\"}"
+    ask_with=(-H 'Content-Type: application/json')
+    serve
+    ask 422 POST $path -d "$call" || ask 503 POST $path -d "$call"
+    says answer no-such-host.invalid
+    ask 400 POST /v2/schedules/$place -H 'Upstash-Cron: @daily' -d x || ask 503 POST /v2/schedules/$place -H 'Upstash-Cron: @daily' -d x
+    says answer no-such-host.invalid
+    status 2 lockstep schedule create s --cron @daily --post $place || status 3 lockstep schedule create s --cron @daily --post $place
+    says err no-such-host.invalid
+    ask 200 GET $path
+    is "$(cat answer)" '{"items":[],"next":null}'
+}
+
 test_a_call_reaches_its_receiver() {
     configure "tell: { $yearly, post: { url: \"http://127.0.0.1:1/\", method: GET, headers: { Accept: text/plain } }, retries: 0 }" \
         "log: { $yearly, sync: users }" 'events: { allow: ["127.0.0.1"] }'

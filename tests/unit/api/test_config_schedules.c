@@ -118,6 +118,8 @@ static void what_would_never_fire_or_fire_something_else_is_refused(void **state
         {"{ cron: \"0 * * * *\", sync: users, retries: 21 }", "from 0 to 20"},
         {"{ cron: \"0 * * * *\", sync: users, retries: -1 }", "from 0 to 20"},
         {"{ cron: \"0 * * * *\", sync: users, timout: 1h }", "Did you mean \"timeout\""},
+        {"{ cron: \"0 * * * *\", post: \"https://10.0.0.1/\" }", "a private address"},
+        {"{ cron: \"0 * * * *\", post: \"http://8.8.8.8/\" }", "(events.allow)"},
         {"often", "name: value"},
     };
     (void)state;

@@ -15,7 +15,9 @@
 #include "server_fixture.h"
 #include "state/schedules.h"
 
-#define CONFIG "syncs:\n  users: { source: \"sqlite:a#users\", target: \"sqlite:b#users\" }\n"
+#define CONFIG                                                                      \
+    "syncs:\n  users: { source: \"sqlite:a#users\", target: \"sqlite:b#users\" }\n" \
+    "events: { allow: [a.example] }\n"
 #define DAY INT64_C(86400000000)
 
 struct world {
