@@ -496,6 +496,7 @@ const cases = {
         await assert.rejects(client.publish({ url: `${here}/`, retryDelay: 'system(1)' }), status(400));
         await assert.rejects(client.publish({ url: `${here}/`, timeout: '1y' }), status(400));
         await assert.rejects(client.publish({ urlGroup: 'nowhere' }), status(404));
+        await client.publish({ url: 'https://no-such-host.invalid/', delay: 1000 }); // names are looked up when it is sent
         await assert.rejects(client.publish({ url: `${here}/`, headers: { 'Transfer-Encoding': 'chunked' } }), status(400));
         const refused = await call('POST', '/v2/publish/a%20b');
         assert.equal(refused.status, 400);
