@@ -118,6 +118,14 @@ static int wrong_kind(struct reader *r, const char *kind)
     return refuse(r, "%s must be a text, not %s", names[r->member], kind);
 }
 
+/* An object or an array where none belongs. Refused also where anything else is ignored: nothing may open a level
+ * that is not counted, or its end is taken for the event's. */
+static int wrong_nest(struct reader *r, const char *kind)
+{
+    return refuse(r, "%s must be a %s, not %s", names[r->member],
+                  r->member == RETRY_COUNT ? "number" : "text", kind);
+}
+
 static int on_null(void *ctx)
 {
     return wrong_kind(ctx, "null");
@@ -258,7 +266,7 @@ static int on_map(void *ctx)
     struct reader *r = ctx;
 
     if (in_event(r) && r->member != DATA)
-        return wrong_kind(r, "an object");
+        return wrong_nest(r, "an object");
     if (++r->depth > LS_EVENT_MAX_DEPTH)
         return too_deep(r);
     if (in_event(r)) {
@@ -273,7 +281,7 @@ static int on_array(void *ctx)
     struct reader *r = ctx;
 
     if (in_event(r) && r->member != DATA)
-        return wrong_kind(r, "an array");
+        return wrong_nest(r, "an array");
     if (r->depth < r->base && !(r->array && r->depth == 0))
         return wrong_kind(r, "an array");
     return ++r->depth > LS_EVENT_MAX_DEPTH ? too_deep(r) : 1;

@@ -3,7 +3,7 @@
  *
  * An event is {"id", "type", "resourceId", "resourceType", "data", "timestamp", "retryCount", "status"}. Only type and resourceId have to be
  * there: id is made, resourceType is the type up to its first dot, data is null, timestamp is now; retryCount and
- * status are the sender's own and ignored. data is any JSON and is kept byte for byte. Pure but for the clock and chance. Any thread. */
+ * status are the sender's own and ignored (objects and arrays there are refused). data is any JSON and is kept byte for byte. Pure but for the clock and chance. Any thread. */
 #ifndef LS_EVENT_EVENT_H
 #define LS_EVENT_EVENT_H
 

@@ -234,6 +234,8 @@ static void run_events(const uint8_t *data, size_t size)
     ls_arena_init(&mem, 0);
     if (ls_events_read(text, size, size % 2, &rules, NOW * 1000000, &mem, &count, &events, NULL) ==
         LS_OK) {
+        /* an object is one event */
+        promise(size % 2 || text[strspn(text, " \t\r\n")] == '[' || count == 1);
         for (size_t i = 0; i < count; i++) {
             struct ls_buf out;
 
@@ -318,6 +320,9 @@ static const char *const events_seeds[] = {
     "{\"type\":\"c\",\"resourceId\":\"1\"}]",
     "{\"type\":\"a\",\"resourceId\":\"1\"}\n\n{\"type\":\"b\",\"resourceId\":\"2\",\"data\":\"x\"}"
     "\n",
+    "{\"type\":\"a.b\",\"resourceId\":\"1\",\"retryCount\":{},\"status\":[],\"data\":{\"type\":"
+    "\"c\","
+    "\"resourceId\":\"2\"}}",
     "{\"type\":\".b\",\"resourceId\":\"1\"}", /* whose kind of resource would be empty */
     NULL};
 static const char *const json_seeds[] = {

@@ -197,6 +197,65 @@ static void what_is_wrong_is_said(void **state)
     }
 }
 
+/* What is ignored may not end the event early: what stands behind it would be read as an event of its own. */
+static void what_is_ignored_makes_no_second_event(void **state)
+{
+    static const char *const nested[] = {"{}", "[]", "[[]]", "{\"a\":{}}", "[{}]", "{\"a\":[1]}"};
+    static const char *const ignored[] = {"retryCount", "status"};
+    static const struct {
+        const char *before, *behind;
+        bool lines;
+    } around[] = {{"", "", false},
+                  {"[", "]", false},
+                  {"[" OK_EVENT ",", "," OK_EVENT "]", false},
+                  {OK_EVENT "\n", "\n" OK_EVENT, true}};
+    static const char *const data[] = {
+        "", ",\"data\":{\"id\":\"forged\",\"type\":\"order.y\",\"resourceId\":\"2\",\"data\":1}",
+        ",\"data\":[{\"id\":\"forged\",\"type\":\"order.y\",\"resourceId\":\"2\"}]"};
+
+    (void)state;
+    for (size_t i = 0; i < 6 * 2 * 4 * 3; i++) {
+        const char *name = ignored[i / 6 % 2];
+        const size_t a = i / 12 % 4;
+        char text[500], said[60];
+        struct result *r;
+
+        snprintf(text, sizeof text, "%s{\"type\":\"order.x\",\"resourceId\":\"1\",\"%s\":%s%s}%s",
+                 around[a].before, name, nested[i % 6], data[i / 48], around[a].behind);
+        snprintf(said, sizeof said, "%s must be a %s, not an %s", name,
+                 *name == 'r' ? "number" : "text", *nested[i % 6] == '{' ? "object" : "array");
+        r = read_text(text, strlen(text), around[a].lines);
+        if (r->rc != LS_DATA || !strstr(r->err.text, said))
+            print_error("%s: %d %s\n", text, r->rc, r->err.text);
+        assert_int_equal(r->rc, LS_DATA);
+        assert_non_null(strstr(r->err.text, said));
+        done(r);
+    }
+}
+
+/* Anything else there is let in, and is the event's and nobody's. */
+static void ignored_members_may_be_any_plain_value(void **state)
+{
+    static const char *const plain[] = {"0", "-1.5e3", "null", "true", "\"x\"", "\"{\""};
+    char text[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        struct result *r;
+
+        snprintf(text, sizeof text,
+                 "{\"type\":\"order.x\",\"retryCount\":%s,\"status\":%s,\"resourceId\":\"1\","
+                 "\"data\":{\"a\":1}}",
+                 plain[i], plain[i]);
+        r = read_text(text, strlen(text), false);
+        assert_int_equal(r->rc, LS_OK);
+        assert_int_equal(r->count, 1);
+        assert_int_equal(r->events->data_size, strlen("{\"a\":1}"));
+        assert_memory_equal(r->events->data, "{\"a\":1}", r->events->data_size);
+        done(r);
+    }
+}
+
 static void json_that_is_too_deep_is_refused(void **state)
 {
     char text[400] = "{\"type\":\"order.x\",\"resourceId\":\"1\",\"data\":";
@@ -303,6 +362,8 @@ int main(void)
         cmocka_unit_test(any_json_is_data),
         cmocka_unit_test(json_lines_may_have_blank_ones_and_no_last_end),
         cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(what_is_ignored_makes_no_second_event),
+        cmocka_unit_test(ignored_members_may_be_any_plain_value),
         cmocka_unit_test(json_that_is_too_deep_is_refused),
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(a_pattern_is_the_type_or_its_beginning),
