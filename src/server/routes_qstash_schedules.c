@@ -284,6 +284,22 @@ static enum ls_code post_resume(struct ls_call *call, struct ls_response *ret, s
     return set_paused(call, false, err);
 }
 
+/* What /api/v1 lets admins remove, admins remove here. */
+static enum ls_code may_remove(const struct ls_call *call, const struct ls_schedule *s,
+                               struct ls_error *err)
+{
+    if (strcmp(s->origin, "config") == 0)
+        return ls_error_set(err, LS_CONFLICT,
+                            "the schedule %.100s stands in the configuration: remove it there, or "
+                            "pause it",
+                            s->id);
+    if (s->action != LS_ACTION_MESSAGE && !ls_role_may(call->caller->role, LS_ROLE_ADMIN))
+        return ls_error_set(err, LS_CONFLICT,
+                            "the schedule %.100s was not made over this API: an admin removes it",
+                            s->id);
+    return LS_OK;
+}
+
 static enum ls_code delete_schedule(struct ls_call *call, struct ls_response *ret,
                                     struct ls_error *err)
 {
@@ -294,11 +310,8 @@ static enum ls_code delete_schedule(struct ls_call *call, struct ls_response *re
     (void)ret;
     if (rc == LS_OK)
         rc = ls_state_schedule_find(call->ls->state, id, call->mem, &s, err);
-    if (rc == LS_OK && strcmp(s.origin, "config") == 0)
-        return ls_error_set(err, LS_CONFLICT,
-                            "the schedule %.100s stands in the configuration: remove it there, or "
-                            "pause it",
-                            id);
+    if (rc == LS_OK)
+        rc = may_remove(call, &s, err);
     return rc == LS_OK ? ls_state_schedule_drop(call->ls->state, id, err) : rc;
 }
 

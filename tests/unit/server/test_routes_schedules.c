@@ -149,6 +149,24 @@ static void who_may(void **state)
     done(&w);
 }
 
+/* Over /v2 an operator removes what an operator makes there, and nothing else. */
+static void operators_remove_schedules_of_messages_alone(void **state)
+{
+    struct world w;
+    (void)state;
+
+    begin(&w);
+    make(&w, "x");
+    ask(&w, "admin", "POST /api/v1/schedules",
+        "{\"id\":\"s\",\"cron\":\"@daily\",\"sync\":\"users\"}", 201);
+    says(ask(&w, "operator", "DELETE /v2/schedules/x", NULL, 409), "an admin removes it");
+    says(ask(&w, "operator", "DELETE /v2/schedules/s", NULL, 409), "an admin removes it");
+    ask(&w, "viewer", "GET /api/v1/schedules/s", NULL, 200);
+    ask(&w, "admin", "DELETE /v2/schedules/s", NULL, 200);
+    ask(&w, "viewer", "GET /api/v1/schedules/s", NULL, 404);
+    done(&w);
+}
+
 static void with_if_match(struct world *w, const char *method, const char *tag, int status)
 {
     char request[500];
@@ -346,6 +364,7 @@ int main(void)
         cmocka_unit_test(one_is_made_shown_changed_and_removed),
         cmocka_unit_test(what_is_wrong_is_a_problem_of_the_request),
         cmocka_unit_test(who_may),
+        cmocka_unit_test(operators_remove_schedules_of_messages_alone),
         cmocka_unit_test(two_who_edit_one_are_not_in_each_others_way_unseen),
         cmocka_unit_test(a_list_goes_on_behind_its_cursor),
         cmocka_unit_test(the_history_tells_what_became_of_each_time),
