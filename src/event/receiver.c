@@ -358,10 +358,10 @@ static enum ls_code check_body(const void *body, size_t size, struct ls_error *e
         return ls_error_set(err, LS_DATA, "the body is not UTF-8");
     if (!ls_json_valid(body, size))
         return ls_error_set(err, LS_DATA, "the body is no JSON, or is cut off");
-    rc = ls_json_load(body, size,
-                      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL |
-                          JSON_ALLOW_NUL,
-                      &json, err);
+    if (ls_json_has_nul(body, size)) /* its texts would end there, and name another record */
+        return ls_error_set(err, LS_DATA, "the body has \\u0000 in it, which no text may hold");
+    rc = ls_json_load(
+        body, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &json, err);
     if (rc == LS_OK && !json)
         rc = ls_error_set(err, LS_DATA,
                           "the body is JSON with a member that is there twice, or a number that "

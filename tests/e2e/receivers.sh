@@ -223,6 +223,8 @@ test_what_is_not_right_is_refused() {
     is "$(jq -r .detail answer)" 'its time is in the future'
     body '{"id":"x","type":"c.created","resourceId":"1","id":"y"}'
     documented 400 small
+    body '{"id":"x\u0000y","type":"c.created","resourceId":"1"}'
+    documented 400 small
     body '{"id":"x","type":"c.created","resour'
     documented 400 small
     printf '{"id":"x","type":"c.created","resourceId":"\xff"}' >body

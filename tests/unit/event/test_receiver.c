@@ -103,6 +103,10 @@ static void a_body_that_can_be_understood_in_two_ways_is_refused(void **state)
         {"{\"id\":\"\\ud800\"}", "no JSON"},
         {"{\"id\":\"e\",\"type\":\"a\"}", "resourceId"},
         {"{\"id\":\"e\",\"resourceId\":\"a\"}", "type"},
+        {"{\"id\":\"a\\u0000b\",\"type\":\"a\",\"resourceId\":\"r\"}", "\\u0000"},
+        {"{\"id\":\"e\",\"type\":\"a\",\"resourceId\":\"r\\u0000s\"}", "\\u0000"},
+        {"{\"id\":\"e\",\"type\":\"a\",\"resourceId\":\"r\",\"data\":{\"id\":\"a\\u0000b\"}}",
+         "\\u0000"},
         {"{\"id\":\"a\\nb\",\"type\":\"a\",\"resourceId\":\"r\"}", "more than a line"},
     };
     const struct ls_receiver r = {.name = "r"};
