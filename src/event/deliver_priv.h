@@ -114,6 +114,8 @@ struct ls_lane {
 
     bool ready; /* in the list of those to be looked at */
     struct ls_lane *next_ready;
+    bool lined_up; /* it waits for a place */
+    struct ls_lane *next_lined_up;
     int64_t timer_us;               /* when to be looked at; INT64_MAX */
     size_t heap_at;                 /* its place among the timers; 0: in none */
     struct ls_lane *next_same;      /* with the same number modulo 64 */
@@ -135,7 +137,8 @@ struct ls_deliver {
     struct ls_arena config;
     struct ls_lane *lanes[64]; /* by number modulo 64 */
     struct ls_lane *ready;
-    struct ls_lane **heap; /* by timer_us, from 1 on */
+    struct ls_lane *lined_up, *lined_up_last; /* who waits for a place, in order */
+    struct ls_lane **heap;                    /* by timer_us, from 1 on */
     size_t heap_count, heap_room;
     struct ls_transfer *spare, *in_transit; /* in_transit: being sent */
     struct ls_claim *spare_claims;

@@ -3,7 +3,7 @@
  *
  * An endpoint has a lane, and lanes share nothing but the places for deliveries in hand, which are many more than one lane may fill. A
  * lane is looked at when something happened to it (an outcome, a claim's answer, something to claim) or when its time has
- * come; all others cost nothing. Looked at, it begins what it may begin of what it has claimed, and claims as much again, so that the
+ * come; all others cost nothing. One that finds no place free lines up for the next. Looked at, it begins what it may begin of what it has claimed, and claims as much again, so that the
  * next deliveries are there when places become free: without that, each round would wait for a commit.
  *
  * What was claimed and may not begin any more (a breaker that opened, a pause, a hold) is handed back at once, so that it is due
@@ -448,18 +448,50 @@ static size_t room_of(struct ls_lane *lane, int64_t now_us, int64_t *timer)
     return room;
 }
 
+static size_t free_places(const struct ls_deliver *d)
+{
+    return d->options.max_in_flight - smaller(d->used, d->options.max_in_flight);
+}
+
 /* How many more to have in hand: as many again as may be sent at once, unless something holds it back or places become few. */
 static size_t wanted(const struct ls_lane *lane, size_t room)
 {
     const struct ls_deliver *d = lane->of;
-    size_t free = d->options.max_in_flight - smaller(d->used, d->options.max_in_flight);
     size_t most = room;
 
     if (lane->breaker.state == LS_BREAKER_CLOSED && !lane->breaker.ramp && !lane->rate_rule.count &&
-        free > d->options.max_in_flight / 2)
+        free_places(d) > d->options.max_in_flight / 2)
         most = 2 * (size_t)lane->e.concurrency -
                smaller(lane->sending, 2 * (size_t)lane->e.concurrency);
-    return smaller(most - smaller(most, lane->waiting), free);
+    return most - smaller(most, lane->waiting);
+}
+
+/* No place is free. It is looked at again when one is, after those that came before it. */
+static void line_up_for_places(struct ls_lane *lane)
+{
+    struct ls_deliver *d = lane->of;
+
+    if (lane->lined_up)
+        return;
+    lane->lined_up = true;
+    lane->next_lined_up = NULL;
+    if (d->lined_up)
+        d->lined_up_last->next_lined_up = lane;
+    else
+        d->lined_up = lane;
+    d->lined_up_last = lane;
+}
+
+/* As many of them as there are places: each takes one at least, or gives way. */
+static void call_lined_up(struct ls_deliver *d)
+{
+    for (size_t free = free_places(d); free && d->lined_up; free--) {
+        struct ls_lane *lane = d->lined_up;
+
+        d->lined_up = lane->next_lined_up;
+        lane->lined_up = false;
+        ls_lane_ready(lane);
+    }
 }
 
 /* What others may see of it. */
@@ -501,10 +533,12 @@ static void run(struct ls_lane *lane, int64_t now_us)
     }
     want = lane->hold_us > now_us ? 0 : wanted(lane, room);
     if (want && !lane->claiming) {
-        if (lane->woken || lane->next_us <= now_us)
-            claim(lane, want);
-        else
+        if (!lane->woken && lane->next_us > now_us)
             earlier(&timer, lane->next_us);
+        else if (free_places(lane->of))
+            claim(lane, smaller(want, free_places(lane->of)));
+        else
+            line_up_for_places(lane);
     }
     set_timer(lane, timer);
 }
@@ -539,6 +573,7 @@ int64_t ls_lanes_run(struct ls_deliver *d)
         set_timer(lane, INT64_MAX);
         ls_lane_ready(lane);
     }
+    call_lined_up(d);
     while (d->ready) {
         struct ls_lane *lane = d->ready;
 

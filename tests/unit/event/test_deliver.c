@@ -494,6 +494,22 @@ static void one_that_hangs_holds_up_nobody_else(void **state)
     assert_int_equal(ls_deliver_counts(w->d).failed, 0);
 }
 
+static void endpoints_for_which_there_was_no_place_have_their_turn(void **state)
+{
+    struct world *w = *state;
+    char name[8];
+
+    w->options.max_in_flight = 2;
+    for (int i = 0; i < 6; i++) {
+        snprintf(name, sizeof(name), "e%d", i);
+        world_accept(w, world_endpoint(w, name, "/status/200", NULL), name, "", "");
+    }
+    world_deliver(w);
+    world_wait(w, 6);
+    world_idle(w);
+    assert_int_equal(receiver_count(w->r, "/status/200"), 6);
+}
+
 static void as_many_are_sent_at_once_as_the_endpoint_takes(void **state)
 {
     const struct ls_endpoint e = {.timeout_ms = 60000, .concurrency = 3};
@@ -811,6 +827,7 @@ int main(void)
         IN_A_WORLD(answers_that_are_broken_slow_or_endless),
         IN_A_WORLD(nobody_there_is_a_failure_of_the_endpoint),
         IN_A_WORLD(one_that_hangs_holds_up_nobody_else),
+        IN_A_WORLD(endpoints_for_which_there_was_no_place_have_their_turn),
         IN_A_WORLD(as_many_are_sent_at_once_as_the_endpoint_takes),
         IN_A_WORLD(no_more_are_sent_than_the_rate_allows),
         IN_A_WORLD(a_breaker_parks_what_is_due_and_lets_it_go_when_the_receiver_is_back),
