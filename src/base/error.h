@@ -26,6 +26,7 @@
     X(PERMISSION, permission, "permission denied", 0, 3)                             \
     X(IO, io, "input or output failed", 0, 3)                                        \
     X(FULL, full, "no space left", 0, 3)                                             \
+    X(LIMIT, limit, "there are as many as there may be", 0, 3)                       \
     X(BUSY, busy, "store is busy", 1, 3)                                             \
     X(LOCKED, locked, "another run holds the lock", 0, 3)                            \
     X(DATA, data, "bad data", 0, 3)                                                  \

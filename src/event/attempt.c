@@ -438,16 +438,29 @@ static void count(struct ls_transfer *t)
     pthread_mutex_unlock(&d->lock);
 }
 
+/* It was not, and is tried again: until its lease ends and it is to be sent again; but as long as the state is out of reach or full nobody can
+ * claim it, so that an outage of any length costs no second request. */
+static bool may_be_recorded_yet(const struct ls_transfer *t)
+{
+    const enum ls_code rc = t->work.rc;
+
+    if (rc == LS_OK || ls_deliver_stopping(t->work.of))
+        return false;
+    return ls_code_retryable(rc) || rc == LS_FULL || ls_clock_now_us() < t->claim->until_us;
+}
+
 /* The queue has recorded it, or could not. */
 static void recorded(struct ls_work *work)
 {
     struct ls_transfer *t = (struct ls_transfer *)(void *)work;
     struct ls_lane *lane = t->lane;
 
-    if (work->rc != LS_OK && !ls_deliver_stopping(work->of)) {
+    if (may_be_recorded_yet(t)) {
         ls_deliver_retry(work); /* or it would be sent again when the lease ends */
         return;
     }
+    if (work->rc != LS_OK) /* it is due again, to be claimed by whoever comes first */
+        lane->next_us = 0;
     if (work->rc == LS_OK) {
         count(t);
         if (t->end.attempt.at_us || t->error[0])

@@ -3,13 +3,18 @@
  *
  * They are messages like any other, with their own retries, and are taken in the transaction that records the attempt: so there is one for
  * each recorded attempt, whatever is killed. Where the callback may go was looked at when the message was taken, and is again
- * when it is sent. */
+ * when it is sent.
+ *
+ * What has changed since (its URL group is gone, there are as many lanes as there may be) is the callback's loss alone: it is left out, the log
+ * says so, and the attempt is recorded all the same. Or the message would be sent again and again for the sake of its callback. What is wrong
+ * with the state fails the attempt's record with it: then both are tried again. */
 #include "event/callback.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "event/kept.h"
 
@@ -62,17 +67,25 @@ static void write_body(struct ls_buf *out, const struct ls_delivery *d,
     ls_buf_char(out, '}');
 }
 
+/* A callback to be taken. */
+struct posting {
+    const struct ls_callback *callback;
+    const struct ls_buf *body;
+    struct ls_arena *mem;
+};
+
 /* The callback was checked when its message was taken: what its headers say can be read. */
-static enum ls_code post(struct ls_queue_tx *tx, const struct ls_callback *callback,
-                         const struct ls_buf *body, struct ls_arena *mem, struct ls_error *err)
+static enum ls_code post(struct ls_queue_tx *tx, void *ctx, struct ls_error *err)
 {
     static const struct ls_header type = {"Content-Type", "application/json"};
-    struct ls_header *headers = ls_arena_array(mem, callback->header_count + 1, sizeof *headers);
+    const struct posting *p = ctx;
+    const struct ls_callback *callback = p->callback;
+    struct ls_header *headers = ls_arena_array(p->mem, callback->header_count + 1, sizeof *headers);
     const struct ls_letter letter = {.destination = callback->url,
                                      .header_count = callback->header_count + 1,
                                      .headers = headers,
-                                     .body = body->data,
-                                     .body_size = body->size};
+                                     .body = p->body->data,
+                                     .body_size = p->body->size};
     struct ls_posting_result result = {0};
     struct ls_mail mail;
     enum ls_code rc;
@@ -82,8 +95,29 @@ static enum ls_code post(struct ls_queue_tx *tx, const struct ls_callback *callb
     for (size_t i = 0; i < callback->header_count; i++)
         headers[i] = callback->headers[i];
     headers[callback->header_count] = type;
-    rc = ls_letter_read(&letter, NULL, mem, &mail, err);
-    return rc == LS_OK ? ls_mail_accept(tx, &mail, mem, &result, err) : rc;
+    rc = ls_letter_read(&letter, NULL, p->mem, &mail, err);
+    return rc == LS_OK ? ls_mail_accept(tx, &mail, p->mem, &result, err) : rc;
+}
+
+/* What is wrong with the callback, not with the state. */
+static bool is_its_own(enum ls_code rc)
+{
+    static const enum ls_code own[] = {LS_NOT_FOUND, LS_LIMIT,      LS_CONFIG, LS_USAGE,
+                                       LS_DATA,      LS_CONSTRAINT, LS_TYPE,   LS_UNSUPPORTED};
+
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (own[i] == rc)
+            return true;
+    return false;
+}
+
+static enum ls_code left_out(enum ls_code rc, const struct ls_delivery *d, const char *what,
+                             const struct ls_error *err)
+{
+    if (!is_its_own(rc))
+        return rc;
+    ls_log(LS_LOG_WARN, "message %s: its %s was left out: %s", d->e.id, what, err->text);
+    return LS_OK;
 }
 
 static enum ls_code call_back(struct ls_queue_tx *tx, const struct ls_delivery *d,
@@ -91,6 +125,11 @@ static enum ls_code call_back(struct ls_queue_tx *tx, const struct ls_delivery *
                               struct ls_arena *mem, struct ls_error *err)
 {
     const bool dead = end->next == LS_DELIVERY_DEAD;
+    const struct {
+        const struct ls_callback *callback;
+        const char *what;
+    } each[] = {{&kept->callback, "callback"},
+                {dead ? &kept->failure_callback : NULL, "failure callback"}};
     char dead_id[LS_DEAD_ID];
     struct ls_buf body;
     enum ls_code rc = LS_OK;
@@ -100,10 +139,15 @@ static enum ls_code call_back(struct ls_queue_tx *tx, const struct ls_delivery *
     write_body(&body, d, end, kept, dead ? dead_id : NULL);
     if (body.failed)
         rc = ls_error_nomem(err);
-    if (rc == LS_OK && kept->callback.url)
-        rc = post(tx, &kept->callback, &body, mem, err);
-    if (rc == LS_OK && dead && kept->failure_callback.url)
-        rc = post(tx, &kept->failure_callback, &body, mem, err);
+    for (size_t i = 0; i < 2 && rc == LS_OK; i++) {
+        struct posting p = {each[i].callback, &body, mem};
+
+        if (!p.callback || !p.callback->url)
+            continue;
+        rc = ls_queue_part(tx, post, &p, err);
+        if (rc != LS_OK)
+            rc = left_out(rc, d, each[i].what, err);
+    }
     ls_buf_done(&body);
     return rc;
 }
@@ -121,9 +165,8 @@ enum ls_code ls_callback_recorded(void *ctx, struct ls_queue_tx *tx,
         return LS_OK;
     ls_arena_init(&mem, 0);
     rc = ls_kept_read(delivery->e.options, &mem, &kept, err);
-    if (rc == LS_OK)
-        rc = call_back(tx, delivery, end, &kept, &mem, err);
+    rc = rc == LS_OK ? call_back(tx, delivery, end, &kept, &mem, err)
+                     : left_out(rc, delivery, "callback", err);
     ls_arena_done(&mem);
-    /* what cannot be read must not keep the attempt from being recorded, again and again */
-    return rc == LS_DATA || rc == LS_USAGE ? LS_OK : rc;
+    return rc;
 }

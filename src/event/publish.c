@@ -47,7 +47,7 @@ enum ls_code ls_lane_write(struct ls_queue_tx *tx, struct ls_endpoint *e, struct
 
     if (rc == LS_OK && count >= LANES_MAX)
         rc =
-            ls_error_set(err, LS_FULL,
+            ls_error_set(err, LS_LIMIT,
                          "there are %lld queues and flow-control keys, which is the most there may "
                          "be. Remove queues, or use fewer keys",
                          (long long)count);

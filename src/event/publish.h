@@ -121,7 +121,7 @@ LS_MUST_CHECK enum ls_code ls_lane_read(struct ls_state *state, const char *name
 /* Forgets flow-control keys that were not used for eight days, which is longer than the longest period. Queues stay until they are removed. */
 LS_MUST_CHECK enum ls_code ls_lanes_prune(struct ls_queue_tx *tx, int64_t *ret_count,
                                           struct ls_error *err);
-/* Writes it. LS_FULL: it would be one too many. */
+/* Writes it. LS_LIMIT: it would be one too many. */
 LS_MUST_CHECK enum ls_code ls_lane_write(struct ls_queue_tx *tx, struct ls_endpoint *lane,
                                          struct ls_arena *mem, struct ls_error *err);
 

@@ -22,7 +22,7 @@ static const int statuses[LS_CODE_COUNT] = {
     [LS_LOCKED] = 409,      [LS_DATA] = 422,    [LS_CONSTRAINT] = 409,  [LS_TYPE] = 422,
     [LS_CONFLICT] = 409,    [LS_HELD] = 409,    [LS_CORRUPT] = 500,     [LS_VERSION] = 500,
     [LS_CHANGED] = 409,     [LS_BRAKE] = 409,   [LS_CANCELLED] = 409,   [LS_INTERNAL] = 500,
-    [LS_UNDELIVERED] = 502, [LS_TIMEOUT] = 504,
+    [LS_UNDELIVERED] = 502, [LS_TIMEOUT] = 504, [LS_LIMIT] = 507,
 };
 
 int ls_problem_status(enum ls_code code)

@@ -89,6 +89,35 @@ enum ls_code ls_queue_end(struct ls_queue_tx *tx, enum ls_code rc, struct ls_err
     return ls_state_result(tx->state, ls_state_end(tx->state, rc, err), err);
 }
 
+/* What was noted of the transaction goes with what was written. */
+static enum ls_code take_part_back(struct ls_queue_tx *tx, const struct ls_queue_tx *before,
+                                   struct ls_error *err)
+{
+    *tx = *before;
+    return ls_sql_exec(tx->state->db, "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part", err);
+}
+
+enum ls_code ls_queue_part(struct ls_queue_tx *tx,
+                           enum ls_code (*run)(struct ls_queue_tx *tx, void *ctx,
+                                               struct ls_error *err),
+                           void *ctx, struct ls_error *err)
+{
+    const struct ls_queue_tx before = *tx;
+    enum ls_code rc = ls_sql_exec(tx->state->db, "SAVEPOINT part", err), back;
+    struct ls_error why = {0};
+
+    if (rc != LS_OK)
+        return ls_state_result(tx->state, rc, err);
+    rc = run(tx, ctx, err);
+    if (rc == LS_OK)
+        return ls_state_result(tx->state, ls_sql_exec(tx->state->db, "RELEASE SAVEPOINT part", err),
+                               err);
+    back = take_part_back(tx, &before, &why);
+    if (back != LS_OK && err)
+        *err = why;
+    return back == LS_OK ? rc : ls_state_result(tx->state, back, err);
+}
+
 enum ls_code ls_queue_audit(struct ls_queue_tx *tx, const char *actor, const char *action,
                             const char *subject, const char *detail_json, struct ls_error *err)
 {

@@ -52,6 +52,13 @@ LS_MUST_CHECK enum ls_code ls_queue_begin(struct ls_state *state, int64_t now_us
 LS_MUST_CHECK enum ls_code ls_queue_end(struct ls_queue_tx *tx, enum ls_code rc,
                                         struct ls_error *err);
 
+/* Does a part of a transaction that may fail for itself: what it wrote is taken back then, and the transaction is as it was before. Gives
+ * what run() gave, or why that could not be taken back. */
+LS_MUST_CHECK enum ls_code ls_queue_part(struct ls_queue_tx *tx,
+                                         enum ls_code (*run)(struct ls_queue_tx *tx, void *ctx,
+                                                             struct ls_error *err),
+                                         void *ctx, struct ls_error *err);
+
 /* Adds an entry to the audit log (as ls_state_audit_add() does), in the commit of what it tells. */
 LS_MUST_CHECK enum ls_code ls_queue_audit(struct ls_queue_tx *tx, const char *actor,
                                           const char *action, const char *subject,

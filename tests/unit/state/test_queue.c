@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "state/queue.h"
+#include "state/state_priv.h"
 #include "state_fixture.h"
 
 #define S 1000000 /* microseconds of a second */
@@ -226,6 +227,47 @@ static void what_was_rolled_back_never_was(void **state)
     assert_code(f, LS_CANCELLED, ls_queue_end(&tx, LS_CANCELLED, &f->err));
     assert_code(f, LS_NOT_FOUND, ls_queue_event(f->state, "a", &f->mem, &e, &f->err));
     assert_int_equal(accept(f, "b", "", 0), 1);
+}
+
+/* Accepts one, and what else its name asks for. */
+static enum ls_code run_part(struct ls_queue_tx *tx, void *ctx, struct ls_error *err)
+{
+    const char *id = ctx;
+    struct ls_event e = event(id, "");
+    bool known = false;
+    enum ls_code rc = ls_queue_accept(tx, &e, (const int64_t[]){3}, 1, 0, &known, err);
+
+    if (rc == LS_OK && strcmp(id, "refused") == 0)
+        return ls_error_set(err, LS_NOT_FOUND, "no");
+    if (rc == LS_OK && strcmp(id, "broken") == 0) /* the server itself refuses it */
+        rc = ls_state_change(tx->state,
+                             "INSERT INTO {schema}deliveries SELECT * FROM {schema}deliveries",
+                             NULL, 0, -1, err);
+    return rc;
+}
+
+static void a_part_that_fails_leaves_the_rest_of_its_transaction(void **state)
+{
+    char refused[] = "refused", broken[] = "broken", fine[] = "fine";
+    struct fixture *f = *state;
+    struct ls_event e = event("first", ""), last = event("last", "");
+    struct ls_queue_tx tx;
+    bool known = false;
+
+    assert_ok(f, ls_queue_begin(f->state, now, &tx, &f->err));
+    assert_int_equal(ls_queue_part(&tx, run_part, refused, &f->err), LS_NOT_FOUND);
+    assert_string_equal(f->err.text, "no");
+    assert_true(tx.woken == 0); /* nobody has to look for what is not there */
+    assert_ok(f, ls_queue_accept(&tx, &e, (const int64_t[]){1}, 1, 0, &known, &f->err));
+    assert_int_equal(ls_queue_part(&tx, run_part, broken, &f->err), LS_CONSTRAINT);
+    assert_ok(f, ls_queue_part(&tx, run_part, fine, &f->err));
+    assert_ok(f, ls_queue_accept(&tx, &last, (const int64_t[]){1}, 1, 0, &known, &f->err));
+    assert_ok(f, ls_queue_end(&tx, LS_OK, &f->err));
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}events"), 3);
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}events WHERE id IN ('first', "
+                                      "'fine', 'last')"),
+                     3);
+    assert_int_equal(number_behind(f, "SELECT max(seq) FROM {schema}events"), last.seq);
 }
 
 static void events_of_a_resource_go_one_after_the_other(void **state)
@@ -737,6 +779,7 @@ int main(void)
         ON_BOTH(how_far_a_resource_is_follows_its_newest_event),
         ON_BOTH(the_same_id_again_is_the_same_event),
         ON_BOTH(what_was_rolled_back_never_was),
+        ON_BOTH(a_part_that_fails_leaves_the_rest_of_its_transaction),
         ON_BOTH(events_of_a_resource_go_one_after_the_other),
         ON_BOTH(a_lease_that_ended_is_claimed_again_and_the_first_one_comes_too_late),
         ON_BOTH(a_clock_that_is_set_back_holds_nothing_up),
