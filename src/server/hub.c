@@ -30,6 +30,7 @@ struct message {
     int64_t number;
     char *event, *about, *text; /* text: as it is sent */
     size_t size;
+    bool last; /* of what it is about */
 };
 
 struct listener {
@@ -66,17 +67,27 @@ static void forget_oldest(struct ls_hub *hub)
     hub->count--;
 }
 
+/* As it is sent. */
+static void write_event(struct ls_buf *out, int64_t number, const char *event, const char *json)
+{
+    ls_buf_printf(out, "id: %" PRId64 "\nevent: %s\ndata: ", number, event);
+    ls_buf_text(out, json);
+    ls_buf_text(out, "\n\n");
+}
+
 static bool fill(struct message *m, int64_t number, const char *event, const char *about,
-                 const char *json)
+                 const char *json, bool last)
 {
     struct ls_buf text;
 
     ls_buf_init(&text, 0);
-    ls_buf_printf(&text, "id: %" PRId64 "\nevent: %s\ndata: ", number, event);
-    ls_buf_text(&text, json);
-    ls_buf_text(&text, "\n\n");
-    *m = (struct message){number, strdup(event), strdup(about),
-                          text.failed ? NULL : strdup(ls_buf_str(&text)), text.size};
+    write_event(&text, number, event, json);
+    *m = (struct message){.number = number,
+                          .event = strdup(event),
+                          .about = strdup(about),
+                          .text = text.failed ? NULL : strdup(ls_buf_str(&text)),
+                          .size = text.size,
+                          .last = last};
     ls_buf_done(&text);
     if (m->event && m->about && m->text)
         return true;
@@ -121,6 +132,22 @@ static void send_to_all(struct ls_hub *hub, const struct message *m, const char 
     }
 }
 
+/* Those whose readers have gone give their places to others. The lock is held. */
+static void let_go_of_who_left(struct ls_hub *hub)
+{
+    for (struct listener **at = &hub->listeners; *at;) {
+        struct listener *l = *at;
+
+        if (!ls_stream_left(l->stream)) {
+            at = &l->next;
+            continue;
+        }
+        *at = l->next;
+        hub->figures.listeners--;
+        let_go(l);
+    }
+}
+
 void ls_hub_publish(struct ls_hub *hub, const char *event, const char *about, const char *json,
                     bool last)
 {
@@ -130,11 +157,12 @@ void ls_hub_publish(struct ls_hub *hub, const char *event, const char *about, co
     if (hub->count == KEPT)
         forget_oldest(hub);
     m = &hub->kept[(hub->first + hub->count) % KEPT];
-    if (!hub->stopped && fill(m, hub->next_number, event, about, json)) {
+    if (!hub->stopped && fill(m, hub->next_number, event, about, json, last)) {
         hub->next_number++;
         hub->count++;
         hub->bytes += m->size;
         hub->figures.messages++;
+        let_go_of_who_left(hub);
         send_to_all(hub, m, m->text, m->size, last);
         while (hub->bytes > KEPT_BYTES && hub->count > 1)
             forget_oldest(hub);
@@ -144,28 +172,87 @@ void ls_hub_publish(struct ls_hub *hub, const char *event, const char *about, co
 
 /* ---- listeners ---- */
 
+/* The number behind which somebody is told who has heard of `after` last, and whether something before it is lost to them: it is not kept any more, or was
+ * a number of somebody else's. The lock is held. */
+static int64_t begins_behind(const struct ls_hub *hub, int64_t after, bool *ret_lost)
+{
+    const int64_t newest = hub->next_number - 1;
+    const int64_t before_oldest = hub->count ? hub->kept[hub->first].number - 1 : newest;
+
+    *ret_lost = after && (after < before_oldest || after > newest);
+    if (!after || after > newest)
+        return newest;
+    return after < before_oldest ? before_oldest : after;
+}
+
+static const struct message *kept(const struct ls_hub *hub, size_t i)
+{
+    return &hub->kept[(hub->first + i) % KEPT];
+}
+
+/* What comes before all else. Whoever is cut off right behind it comes back with its number, and is told what follows. */
+static void write_beginning(struct ls_buf *out, int64_t behind, bool lost,
+                            const struct ls_hub_wish *wish)
+{
+    ls_buf_text(out, "retry: 2000\n\n");
+    if (lost)
+        write_event(out, behind, "reset", "{}");
+    if (wish->first)
+        write_event(out, behind, wish->first, wish->first_json);
+}
+
 /* Everything that the listener gets before the first new message. */
 static bool catch_up(struct ls_hub *hub, const struct ls_hub_wish *wish, struct listener *l)
 {
-    const int64_t oldest = hub->count ? hub->kept[hub->first].number : hub->next_number;
+    bool lost, ok;
+    const int64_t behind = begins_behind(hub, wish->after, &lost);
     struct ls_buf text;
-    bool ok;
 
     ls_buf_init(&text, WAITING_BYTES);
-    ls_buf_text(&text, "retry: 2000\n\n");
-    if (wish->after && wish->after + 1 < oldest)
-        ls_buf_text(&text, "event: reset\ndata: {}\n\n");
-    if (wish->first)
-        ls_buf_printf(&text, "event: %s\ndata: %s\n\n", wish->first, wish->first_json);
-    for (size_t i = 0; wish->after && i < hub->count; i++) {
-        const struct message *m = &hub->kept[(hub->first + i) % KEPT];
+    write_beginning(&text, behind, lost, wish);
+    for (size_t i = 0; i < hub->count; i++) {
+        const struct message *m = kept(hub, i);
 
-        if (m->number > wish->after && wants(l, m))
+        if (m->number > behind && wants(l, m))
             ls_buf_add(&text, m->text, m->size);
     }
     ok = !text.failed && ls_stream_offer(l->stream, text.data, text.size);
     ls_buf_done(&text);
     return ok;
+}
+
+/* The lock is held. NULL: it is not kept any more, or has not been told. */
+static const struct message *last_of(const struct ls_hub *hub, const char *about)
+{
+    for (size_t i = hub->count; i-- > 0;)
+        if (kept(hub, i)->last && strcmp(kept(hub, i)->about, about) == 0)
+            return kept(hub, i);
+    return NULL;
+}
+
+bool ls_hub_over(struct ls_hub *hub, const struct ls_hub_wish *wish, struct ls_buf *out)
+{
+    const struct ls_hub_wish plain = {0};
+    const struct message *last;
+    int64_t behind;
+    bool lost, heard;
+
+    (void)pthread_mutex_lock(&hub->lock);
+    behind = begins_behind(hub, wish->after, &lost);
+    last = last_of(hub, wish->about);
+    heard = wish->after && !lost && last && last->number <= wish->after;
+    if (last && last->number <= behind)
+        behind = last->number - 1;
+    if (!heard)
+        write_beginning(out, behind, lost, last ? &plain : wish);
+    for (size_t i = 0; i < hub->count && !heard; i++) {
+        const struct message *m = kept(hub, i);
+
+        if (m->number > behind && strcmp(m->about, wish->about) == 0)
+            ls_buf_add(out, m->text, m->size);
+    }
+    (void)pthread_mutex_unlock(&hub->lock);
+    return !heard;
 }
 
 static struct listener *new_listener(const struct ls_hub_wish *wish)
@@ -193,6 +280,7 @@ struct ls_stream *ls_hub_join(struct ls_hub *hub, const struct ls_hub_wish *wish
     struct ls_stream *ret = NULL;
 
     (void)pthread_mutex_lock(&hub->lock);
+    let_go_of_who_left(hub);
     *ret_full = hub->stopped || hub->figures.listeners >= hub->most;
     if (!*ret_full)
         l = new_listener(wish);
@@ -229,6 +317,7 @@ static void keep_alive(void *arg)
             until = ls_clock_monotonic_us() + ALIVE_EVERY_US;
         if (ls_cond_wait(&hub->changed, &hub->lock, until))
             continue;
+        let_go_of_who_left(hub);
         send_to_all(hub, NULL, comment, sizeof comment - 1, false);
         until = 0;
     }
@@ -285,6 +374,7 @@ void ls_hub_close(struct ls_hub *hub)
 void ls_hub_figures(struct ls_hub *hub, struct ls_hub_figures *ret)
 {
     (void)pthread_mutex_lock(&hub->lock);
+    let_go_of_who_left(hub);
     *ret = hub->figures;
     (void)pthread_mutex_unlock(&hub->lock);
 }

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "server/stream.h"
 
@@ -27,12 +28,15 @@ struct ls_hub_wish {
     const char *about;  /* these messages alone; NULL: all */
     const char *prefix; /* events that begin so ("run."); NULL: all */
     int64_t
-        after; /* the number of the last message that was heard; 0: none, what was before is not told */
+        after; /* the number of the last message that was heard; 0: none, what was before is not told. One that is not known is answered with `reset` */
     const char *first; /* an event and JSON to begin with; NULL: nothing */
     const char *first_json;
 };
 /* A stream of what is told from now on, behind what was missed; NULL with *ret_full: there are too many listeners, or out of memory. */
 struct ls_stream *ls_hub_join(struct ls_hub *hub, const struct ls_hub_wish *wish, bool *ret_full);
+/* The same where wish->about is over and nothing will follow: what was missed of it, up to its last message, into out. Who has heard nothing gets the last
+ * message alone; where it is not kept any more, wish->first stands in for it. false: all of it has been heard, and out is as it was. */
+bool ls_hub_over(struct ls_hub *hub, const struct ls_hub_wish *wish, struct ls_buf *out);
 
 struct ls_hub_figures {
     size_t listeners;

@@ -271,12 +271,15 @@ static enum ls_code get_receipts(struct ls_call *call, struct ls_response *ret,
 
 /* ---- live ---- */
 
+/* A number that is none of ours is one that we do not know: the listener is told so. */
 static int64_t last_heard(const struct ls_call *call)
 {
     const char *text = ls_request_header(call->request, "Last-Event-ID");
     int64_t number = 0;
 
-    return text && ls_text_to_i64(text, strlen(text), &number) && number > 0 ? number : 0;
+    if (!text || !*text)
+        return 0;
+    return ls_text_to_i64(text, strlen(text), &number) && number > 0 ? number : INT64_MAX;
 }
 
 static enum ls_code stream(struct ls_stream *s, struct ls_response *ret)
@@ -292,27 +295,50 @@ static enum ls_code too_many(struct ls_response *ret, struct ls_error *err)
     return ls_refuse(ret, 503, err, LS_BUSY, "too many streams are open");
 }
 
-/* Of a run that is over there is one message: what became of it. */
+/* What there is to tell of a run that is not under way here, by what GET answers of it. One that another process carries out is shown as it is now: the
+ * listener comes again by itself, and at last hears the end. Nothing is left to be told: 204, which ends that. */
+static enum ls_code tell_over(struct ls_call *call, const struct ls_response *shown,
+                              struct ls_response *ret, struct ls_error *err)
+{
+    json_t *run = json_loadb(shown->body, shown->body_size, 0, NULL);
+    const char *id = json_string_value(json_object_get(run, "id"));
+    const char *status = json_string_value(json_object_get(run, "status"));
+    const bool over = status && strcmp(status, "running") != 0 && strcmp(status, "queued") != 0;
+    const struct ls_hub_wish wish = {.about = id,
+                                     .after = last_heard(call),
+                                     .first = over ? "run.finished" : "run",
+                                     .first_json =
+                                         ls_arena_text_n(call->mem, shown->body, shown->body_size)};
+    enum ls_code rc = LS_OK;
+    struct ls_buf out;
+
+    ls_buf_init(&out, 0);
+    if (!id || !wish.first_json)
+        rc = ls_error_nomem(err);
+    else if (ls_hub_over(call->server->hub, &wish, &out))
+        rc = ls_answer(call, &out, ret, err);
+    else
+        ret->status = 204;
+    ls_buf_done(&out);
+    json_decref(run);
+    return rc;
+}
+
 static enum ls_code get_run_events(struct ls_call *call, struct ls_response *ret,
                                    struct ls_error *err)
 {
     const char *which = ls_request_param(call->request, "run");
     bool full = false;
     struct ls_stream *s = ls_runs_listen(call->server->runs, which, last_heard(call), &full);
-    struct ls_response over = {0};
+    struct ls_response shown = {0};
     enum ls_code rc;
 
     if (s)
         return stream(s, ret);
     if (full)
         return too_many(ret, err);
-    rc = get_run(call, &over, err);
-    if (rc != LS_OK)
-        return rc;
-    ret->body = ls_arena_printf(call->mem, "event: run.finished\ndata: %.*s\n\n",
-                                (int)over.body_size, (const char *)over.body);
-    ret->body_size = ret->body ? strlen(ret->body) : 0;
-    return ret->body ? LS_OK : ls_error_nomem(err);
+    rc = get_run(call, &shown, err);
+    return rc == LS_OK ? tell_over(call, &shown, ret, err) : rc;
 }
 
 static enum ls_code get_stream(struct ls_call *call, struct ls_response *ret, struct ls_error *err)

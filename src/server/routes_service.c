@@ -153,8 +153,7 @@ static void write_hub_metrics(struct ls_server *server, struct ls_buf *out)
     ls_metric_one(out, "lockstep_stream_messages_total", "counter",
                   "Messages that were told to streams.", (double)f.messages);
     ls_metric_one(out, "lockstep_stream_dropped_total", "counter",
-                  "Streams that were ended because their reader was gone or too slow.",
-                  (double)f.dropped);
+                  "Streams that were ended because their reader was too slow.", (double)f.dropped);
 }
 
 static void write_http_metrics(struct ls_server *server, struct ls_buf *out)

@@ -98,6 +98,16 @@ bool ls_stream_offer(struct ls_stream *s, const void *data, size_t size)
     return ok;
 }
 
+bool ls_stream_left(struct ls_stream *s)
+{
+    bool left;
+
+    (void)pthread_mutex_lock(&s->lock);
+    left = s->left;
+    (void)pthread_mutex_unlock(&s->lock);
+    return left;
+}
+
 void ls_stream_end(struct ls_stream *s)
 {
     if (!s)

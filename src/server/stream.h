@@ -17,6 +17,8 @@ struct ls_stream *ls_stream_new(size_t max_bytes);
 bool ls_stream_write(struct ls_stream *stream, const void *data, size_t size);
 /* For one that cannot: false when the reader has gone, or is so slow that it would have to wait. */
 bool ls_stream_offer(struct ls_stream *stream, const void *data, size_t size);
+/* For a writer: the reader has gone. */
+bool ls_stream_left(struct ls_stream *stream);
 /* The writer is done; what waits is still sent. NULL is fine. */
 void ls_stream_end(struct ls_stream *stream);
 

@@ -95,6 +95,19 @@ pg_database() {
 pg_url() { sed -E "s#^(postgres(ql)?://[^/]*/)[^?]*#\1$1#" <<<"$LOCKSTEP_TEST_PG"; }
 pg() { psql -qXAt -v ON_ERROR_STOP=1 "$@"; }
 
+# hold DATABASE SQL: another session runs it in a transaction and keeps that open until `let_go`.
+hold() {
+    coproc HOLDER { exec env PGAPPNAME=somebody psql -qXAt "$1" 2>&1; }
+    printf 'BEGIN;\n%s;\n\\echo held\n' "$2" >&"${HOLDER[1]}"
+    local line
+    while read -r line <&"${HOLDER[0]}"; do [ "$line" != held ] || return 0; done
+    die "no lock was taken"
+}
+let_go() {
+    printf 'ROLLBACK;\n\\q\n' >&"${HOLDER[1]}"
+    wait "$HOLDER_PID" || true
+}
+
 run_tests() {
     local name failed=0
     for name in $(declare -F | sed -n 's/^declare -f \(test_.*\)/\1/p'); do

@@ -82,19 +82,6 @@ test_a_view_as_target_is_called_a_view() {
     is "$(sqlite3 b.db "SELECT * FROM t")" "1|x"
 }
 
-# hold DATABASE SQL: another session runs it in a transaction and keeps that open until `let_go`.
-hold() {
-    coproc HOLDER { exec env PGAPPNAME=somebody psql -qXAt "$1" 2>&1; }
-    printf 'BEGIN;\n%s;\n\\echo held\n' "$2" >&"${HOLDER[1]}"
-    local line
-    while read -r line <&"${HOLDER[0]}"; do [ "$line" != held ] || return 0; done
-    die "no lock was taken"
-}
-let_go() {
-    printf 'ROLLBACK;\n\\q\n' >&"${HOLDER[1]}"
-    wait "$HOLDER_PID" || true
-}
-
 # locked_table NAME: table a, most of it in b with other values, and the sync s from a to b, which waits for locks a short time.
 locked_table() {
     db=$(pg_database "$1")
