@@ -29,6 +29,8 @@ struct ls_letter {
     const char *caller_ip; /* NULL: not known */
     const char *schedule;  /* that it comes from; NULL: none */
     const char *id; /* of the message: the same id again is the same message. NULL: a new one */
+    int64_t
+        now_us; /* when it is handed in; 0: it was, and is not looked at whether its moment is too far away */
 };
 
 /* What its headers say. */

@@ -20,6 +20,8 @@
 #define PARALLELISM_MAX 1000
 #define RATE_MAX 1000000
 #define LABELS_MAX 1000 /* bytes */
+#define OURS_MAX 4 /* headers that we add: of a schedule, a group, the caller; and one to spare */
+#define FORWARDED_MAX (LS_MESSAGE_HEADERS_MAX - OURS_MAX)
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static bool starts_nocase(const char *text, const char *prefix)
@@ -115,8 +117,12 @@ static enum ls_code add_forwarded(const struct ls_header *h, struct ls_header *l
         return LS_OK;
     if (is_ours(name))
         return LS_OK;
-    if (!ls_message_header_fits(name, h->value) || *count == LS_MESSAGE_HEADERS_MAX)
+    if (!ls_message_header_fits(name, h->value))
         return ls_error_set(err, LS_USAGE, "the header %.100s cannot be forwarded", name);
+    if (*count == FORWARDED_MAX)
+        return ls_error_set(err, LS_USAGE,
+                            "over %d headers are to be forwarded (Content-Type is one): send fewer",
+                            FORWARDED_MAX);
     list[(*count)++] = (struct ls_header){name, h->value};
     return LS_OK;
 }
@@ -207,12 +213,15 @@ static enum ls_code read_time(const struct ls_letter *l, struct ls_mail *ret, st
     if (delay && *delay) {
         number = ls_letter_duration_s(delay, LS_MESSAGE_DELAY_MAX_S);
         if (number < 0)
-            return bad(err, "Upstash-Delay", delay, "a duration such as 10s or 1d10h30m");
+            return bad(err, "Upstash-Delay", delay,
+                       "a duration such as 10s or 1d10h30m, at most 366 days");
         ret->delay_us = number * 1000000;
     }
     if (at && *at) {
-        if (!read_count(at, INT64_C(253402300799), &number))
-            return bad(err, "Upstash-Not-Before", at, "a Unix time in seconds");
+        if (!read_count(at, INT64_C(253402300799), &number) ||
+            (l->now_us && number - l->now_us / 1000000 > LS_MESSAGE_DELAY_MAX_S))
+            return bad(err, "Upstash-Not-Before", at,
+                       "a Unix time in seconds, at most 366 days from now");
         ret->not_before_us = number * 1000000;
     }
     return LS_OK;
@@ -315,8 +324,9 @@ static enum ls_code check_callback(const struct ls_letter *l, const char *family
                                    const struct ls_guard *guard, struct ls_arena *mem,
                                    struct ls_error *err)
 {
-    struct ls_header *headers = ls_arena_array(mem, l->header_count, sizeof *headers);
-    struct ls_letter callback = {.destination = url, .headers = headers, .body = ""};
+    struct ls_header *headers = ls_arena_array(mem, l->header_count + 1, sizeof *headers);
+    struct ls_letter callback = {
+        .destination = url, .headers = headers, .body = "", .now_us = l->now_us};
     struct ls_mail mail;
 
     if (!headers)
@@ -334,6 +344,7 @@ static enum ls_code check_callback(const struct ls_letter *l, const char *family
     for (size_t i = 0; i < callback.header_count; i++)
         if (starts_nocase(headers[i].name, CALLBACK) || starts_nocase(headers[i].name, FAILURE))
             return ls_error_set(err, LS_USAGE, "a callback has no callbacks");
+    headers[callback.header_count++] = (struct ls_header){"Content-Type", "application/json"};
     return ls_letter_read(&callback, guard, mem, &mail, err);
 }
 

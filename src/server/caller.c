@@ -394,6 +394,7 @@ struct look {
 /* Which explicit credentials there are. NULL: none of that kind. */
 struct sent {
     const char *authorization, *cron, *signature, *apikey;
+    const char *token; /* of the query, where there is no Authorization */
     const char *twice; /* the name of one that stands there more than once */
 };
 
@@ -414,6 +415,11 @@ static void collect(const struct ls_request *request, struct sent *ret)
                     ret->twice = headers[i].name;
                 *headers[i].value = request->headers[h].value ? request->headers[h].value : "";
             }
+    if (ret->authorization || !request->token) /* beside a header it is the destination's own */
+        return;
+    ret->token = request->token;
+    if (request->token_twice)
+        ret->twice = "qstash_token";
 }
 
 static enum ls_code refuse(struct look *l, int status, const char *why)
@@ -798,12 +804,16 @@ static enum ls_code by_what_was_sent(struct look *l)
     signature = sent.signature && l->rules->qstash_count > 0;
     if (sent.twice)
         return refuse(l, 400, "credentials that stand there more than once are not believed");
+    if (sent.token && (sent.cron || signature))
+        return refuse(l, 400, "several kinds of credentials at once: send one");
     if (signature)
         return by_signature(l, &sent);
     if (sent.authorization && sent.cron)
         return refuse(l, 400, "several kinds of credentials at once: send one");
     if (sent.authorization)
         return by_authorization(l, sent.authorization);
+    if (sent.token)
+        return by_bearer(l, sent.token);
     if (sent.cron)
         return by_cron(l, sent.cron);
     if (sent.apikey)

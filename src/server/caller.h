@@ -67,7 +67,7 @@ bool ls_caller_from_elsewhere(struct ls_callers *callers, const struct ls_reques
  * longer (the hash of a password) is a route of its own, on a worker.
  *
  * One kind of credentials is taken: Authorization: Bearer (an API token, a JWT, LOCKSTEP_TOKEN, CRON_SECRET, a Supabase project's key), x-cron-secret,
- * Upstash-Signature; where none of them is sent, apikey; where that is not sent either, the cookie of a session of ours, then NextAuth's. Cookies come along unasked,
+ * Upstash-Signature; under /v2 qstash_token= of the query where no Authorization is sent; where none of them is sent, apikey; where that is not sent either, the cookie of a session of ours, then NextAuth's. Cookies come along unasked,
  * so they count only from pages of ours, or of auth.origins, for what changes something. Several kinds at once are refused, but for the cron secret in a request that
  * QStash signed, which forwards it.
  *

@@ -2,16 +2,17 @@
 /* qstash.c - messages over HTTP as QStash's clients send them.
  *
  * A destination is the rest of the path, as it was sent (syntax.c); the query behind it is the destination's, but for what is QStash's own:
- * upstash-... parameters stand for headers, and a token in a query is taken out and not looked at. */
+ * upstash-... parameters stand for headers, and a token in the query (caller.c) is taken out. */
 #include "server/qstash.h"
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "event/intake.h"
+#include "server/syntax.h"
 
 #define OURS "upstash-"
-#define TOKEN "qstash_token"
 
 enum ls_code ls_qstash_queue(const struct ls_call *call, struct ls_queue **ret,
                              struct ls_response *response, struct ls_error *err)
@@ -92,7 +93,7 @@ static bool sort_query(const char *query, struct ls_arena *mem, struct headers *
             if (!add_header(headers, decoded(query, name, mem),
                             decoded(query + value, length - value, mem)))
                 return false;
-        } else if (name != strlen(TOKEN) || strncmp(query, TOKEN, name) != 0) {
+        } else if (name != strlen(LS_TOKEN_PARAM) || strncmp(query, LS_TOKEN_PARAM, name) != 0) {
             ls_buf_text(out, separator);
             ls_buf_add(out, query, length);
             separator = "&";
@@ -145,7 +146,8 @@ enum ls_code ls_qstash_letter(const struct ls_call *call, struct ls_letter *ret,
                               .headers = headers.list,
                               .body = request->body,
                               .body_size = request->body_size,
-                              .caller_ip = request->peer};
+                              .caller_ip = request->peer,
+                              .now_us = ls_clock_now_us()};
     return rc;
 }
 

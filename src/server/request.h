@@ -38,6 +38,9 @@ struct ls_request {
     struct ls_pair params[LS_PATH_PARAMS];
     size_t query_count; /* in the order sent, decoded */
     const struct ls_pair *query;
+    const char
+        *token; /* under /v2: qstash_token of the query, which is not among the others; NULL */
+    bool token_twice;    /* it stands there more than once */
     size_t header_count; /* in the order sent; names as sent */
     const struct ls_pair *headers;
     const void *body; /* the bytes as sent; never NULL, and a NUL stands behind them */

@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "event/signing.h"
 #include "model/jsonload.h"
 #include "server/qstash.h"
@@ -83,7 +84,7 @@ static enum ls_code read_item(const struct ls_call *call, const json_t *item,
                               const struct ls_guard *guard, struct ls_mail *ret,
                               struct ls_error *err)
 {
-    struct ls_letter letter = {.caller_ip = call->request->peer};
+    struct ls_letter letter = {.caller_ip = call->request->peer, .now_us = ls_clock_now_us()};
     const char *body = NULL;
     size_t size;
     enum ls_code rc = read_text(item, "destination", call->mem, &letter.destination, &size, err);

@@ -188,11 +188,16 @@ static bool decode(const char *text, size_t size, bool plus, struct ls_arena *me
     return true;
 }
 
+static bool is_under_v2(const char *const *segments, size_t count)
+{
+    return count >= 1 && strcmp(segments[0], "v2") == 0;
+}
+
 /* Under /v2/ a URL may be the last part of a path (`/v2/publish/https://host/a//b`): it is one segment, as it stands there, and the
  * query behind it is its own. */
 static bool is_url(const char *const *segments, size_t count, const char *rest)
 {
-    return count >= 2 && strcmp(segments[0], "v2") == 0 &&
+    return count >= 2 && is_under_v2(segments, count) &&
            (strncasecmp(rest, "http://", 7) == 0 || strncasecmp(rest, "https://", 8) == 0);
 }
 
@@ -243,6 +248,32 @@ static const char *split_path(struct ls_request *request, const char *path, size
     return request->path ? NULL : "";
 }
 
+/* It is no parameter of the call, so that none can be mistaken for a filter, or shown. */
+static void note_token(struct ls_request *request, const char *value)
+{
+    request->token_twice = request->token_twice || request->token;
+    request->token = value;
+}
+
+/* In the query of a destination, which is not taken apart otherwise. What cannot be decoded is no token, and opens nothing. */
+static const char *find_token(struct ls_request *request, const char *query)
+{
+    const size_t name = strlen(LS_TOKEN_PARAM);
+
+    while (*query) {
+        const size_t length = strcspn(query, "&");
+        const char *value = NULL;
+
+        if (length > name && strncmp(query, LS_TOKEN_PARAM "=", name + 1) == 0) {
+            if (!decode(query + name + 1, length - name - 1, true, request->mem, &value))
+                return "";
+            note_token(request, value ? value : "");
+        }
+        query += length + (query[length] == '&');
+    }
+    return NULL;
+}
+
 static const char *split_query(struct ls_request *request, const char *query)
 {
     struct ls_pair *pairs;
@@ -267,7 +298,11 @@ static const char *split_query(struct ls_request *request, const char *query)
             return "";
         if (length && (!pairs[count].name || !pairs[count].value))
             return "the query is not well-formed UTF-8 in percent encoding";
-        count += length > 0;
+        if (length && is_under_v2(request->segments, request->segment_count) &&
+            strcmp(pairs[count].name, LS_TOKEN_PARAM) == 0)
+            note_token(request, pairs[count].value);
+        else
+            count += length > 0;
         query += length + (query[length] == '&');
     }
     request->query = pairs;
@@ -291,7 +326,8 @@ const char *ls_syntax_target(struct ls_request *request)
     if (*target != '/')
         return "the target is no path. This is not a proxy";
     why = split_path(request, target, size);
-    if (why || request->url_last)
+    if (why)
         return why;
-    return split_query(request, target + size + (target[size] == '?'));
+    target += size + (target[size] == '?');
+    return request->url_last ? find_token(request, target) : split_query(request, target);
 }

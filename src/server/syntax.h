@@ -5,10 +5,11 @@
 
 #include "server/request.h"
 
-#define LS_HEADERS_MAX 64   /* lines of a head */
-#define LS_HEAD_BYTES 10240 /* target and headers of a request together */
-#define LS_QUERY_MAX 64     /* parameters of a query */
-#define LS_SEGMENTS_MAX 32  /* of a path */
+#define LS_TOKEN_PARAM "qstash_token" /* of a query under /v2: a credential */
+#define LS_HEADERS_MAX 64             /* lines of a head */
+#define LS_HEAD_BYTES 10240           /* target and headers of a request together */
+#define LS_QUERY_MAX 64               /* parameters of a query */
+#define LS_SEGMENTS_MAX 32            /* of a path */
 
 /* A header as it was parsed, with sizes: a NUL inside is seen. */
 struct ls_raw_header {

@@ -142,7 +142,13 @@ drive() {
     token=$(jq -r .token answer)
     echo "$token" >>credentials
     auth="Authorization: Bearer $token" ask 200 GET $api/health
-    for path in /crm /broken /made /command /call /http /byhand /alert /api/7/envelope/; do until_true came $path; done
+    auth='' ask 200 POST "/v2/publish/http://127.0.0.1:$receiver/query?a=1&qstash_token=$LOCKSTEP_TOKEN&b=2" -d x
+    auth='' ask 404 POST "/v2/publish/no-group?qstash_token=$LOCKSTEP_TOKEN" -d x
+    auth='' ask 400 GET "/v2/queues?qstash_token=$LOCKSTEP_TOKEN&qstash_token=$LOCKSTEP_TOKEN"
+    auth='' ask 400 GET "/v2/queues?qstash_token=$LOCKSTEP_TOKEN" -H "x-cron-secret: $CRON_KEY"
+    auth='' ask 401 POST "/v2/publish/http://127.0.0.1:$receiver/query?qstash_token=credential-that-is-wrong" -d x
+    auth='' ask 400 GET "$api/health?qstash_token=$LOCKSTEP_TOKEN"
+    for path in '/query?a=1&b=2' /crm /broken /made /command /call /http /byhand /alert /api/7/envelope/; do until_true came $path; done
     until_true asked GET $api/schedules/closed '.last.state' failed
     until_true asked GET $api/schedules/users '.last.state' failed
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,66 @@ static void what_cannot_be_read_is_refused_with_its_name(void **state)
     assert_int_equal(read_one(f, "http://127.0.0.1/", NULL, NULL, &mail), LS_PERMISSION);
     assert_int_equal(read_one(f, "a b", NULL, NULL, &mail), LS_USAGE);
     assert_int_equal(read_one(f, "", NULL, NULL, &mail), LS_USAGE);
+}
+
+static void a_moment_is_at_most_a_year_away(void **state)
+{
+    struct fixture *f = *state;
+    const int64_t most = NOW / S + 366 * 86400;
+    struct ls_header h[] = {{"upstash-not-before", NULL}, {"upstash-callback", URL}};
+    struct ls_letter letter = {
+        .destination = URL, .header_count = 2, .headers = h, .body = "", .now_us = NOW};
+    struct ls_mail mail;
+
+    h[0].value = ls_arena_printf(&f->mem, "%" PRId64, most);
+    must(f, ls_letter_read(&letter, &f->guard, &f->mem, &mail, &f->err));
+    assert_int_equal(mail.not_before_us, most * S);
+    h[0].value = ls_arena_printf(&f->mem, "%" PRId64, most + 1);
+    assert_int_equal(ls_letter_read(&letter, &f->guard, &f->mem, &mail, &f->err), LS_USAGE);
+    assert_non_null(strstr(f->err.text, "at most 366 days from now"));
+    h[0].value = "1"; /* long ago: at once */
+    must(f, ls_letter_read(&letter, &f->guard, &f->mem, &mail, &f->err));
+    h[0].name = "upstash-callback-not-before";
+    h[0].value = ls_arena_printf(&f->mem, "%" PRId64, most + 1);
+    assert_int_equal(ls_letter_read(&letter, &f->guard, &f->mem, &mail, &f->err), LS_USAGE);
+    letter.now_us = 0; /* it was looked at before */
+    must(f, ls_letter_read(&letter, &f->guard, &f->mem, &mail, &f->err));
+}
+
+/* Whatever is added to them when they are sent: what is taken can be read again. */
+static void as_many_headers_are_taken_as_can_be_sent(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_header headers[200];
+    struct ls_letter letter = {.destination = "group",
+                               .headers = headers,
+                               .body = "",
+                               .caller_ip = "203.0.113.7",
+                               .schedule = "s"};
+    struct ls_message read;
+    struct ls_mail mail;
+
+    headers[0] = (struct ls_header){"Content-Type", "text/plain"};
+    for (int i = 1; i < 200; i++)
+        headers[i] =
+            (struct ls_header){ls_arena_printf(&f->mem, "Upstash-Forward-X-%d", i), "value"};
+    letter.header_count = 96;
+    must(f, ls_letter_read(&letter, &f->guard, &f->mem, &mail, &f->err));
+    must(f,
+         ls_message_read(ls_mail_options(&mail, URL, NULL, 0, &f->mem), &f->mem, &read, &f->err));
+    assert_int_equal(read.header_count, 99);
+    letter.header_count = 97;
+    assert_int_equal(ls_letter_read(&letter, &f->guard, &f->mem, &mail, &f->err), LS_USAGE);
+    assert_non_null(strstr(f->err.text, "over 96 headers"));
+    /* a callback has one of its own */
+    headers[0] = (struct ls_header){"Upstash-Callback", URL};
+    for (int i = 1; i < 200; i++)
+        headers[i].name = ls_arena_printf(&f->mem, "Upstash-Callback-Forward-X-%d", i);
+    letter.header_count = 96;
+    must(f, ls_letter_read(&letter, &f->guard, &f->mem, &mail, &f->err));
+    letter.header_count = 97;
+    assert_int_equal(ls_letter_read(&letter, &f->guard, &f->mem, &mail, &f->err), LS_USAGE);
+    assert_non_null(strstr(f->err.text, "upstash-callback: over 96 headers"));
 }
 
 static void a_message_says_again_what_it_was_told(void **state)
@@ -551,6 +612,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH(durations_are_read_as_they_are_written),
         WITH(what_cannot_be_read_is_refused_with_its_name),
+        WITH(a_moment_is_at_most_a_year_away),
+        WITH(as_many_headers_are_taken_as_can_be_sent),
         WITH(a_message_says_again_what_it_was_told),
         WITH(the_headers_of_a_letter_are_kept_and_read_again),
         WITH(what_is_to_be_hidden_is_told_by_its_fields),

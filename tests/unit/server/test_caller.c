@@ -304,6 +304,40 @@ static void two_kinds_at_once_are_refused(void **state)
     assert_refused(identify(&request, &c), &c, 400, "more than once");
 }
 
+/* Of a call under /v2. What stands in the URL of somebody's receiver must not count for more than the caller's own header. */
+static void a_token_in_the_query_counts_where_there_is_no_header(void **state)
+{
+    const char *token = made_token("ci", "operator", NULL, 0);
+    struct ls_pair header = {"Authorization", "Bearer wrong"};
+    struct ls_request request = request_of("GET", &header, 0);
+    struct ls_caller c;
+    (void)state;
+
+    request.token = token;
+    assert_int_equal(identify(&request, &c), LS_OK);
+    assert_caller(&c, LS_ROLE_OPERATOR, "token", "ci", NULL);
+    request.header_count = 1;
+    assert_int_equal(identify(&request, &c), LS_PERMISSION);
+    header.value = forge_text("Bearer %s", made_token("v", "viewer", NULL, 0));
+    request.token_twice = true;
+    assert_int_equal(identify(&request, &c), LS_OK);
+    assert_caller(&c, LS_ROLE_VIEWER, "token", "v", NULL);
+    request.header_count = 0;
+    assert_refused(identify(&request, &c), &c, 400, "more than once");
+    request.token_twice = false;
+    request.token = "wrong";
+    assert_int_equal(identify(&request, &c), LS_PERMISSION);
+    request.token = token;
+    request.header_count = 1;
+    header = (struct ls_pair){"x-cron-secret", CRON};
+    assert_refused(identify(&request, &c), &c, 400, "several kinds");
+    header = (struct ls_pair){"Upstash-Signature", "a.b.c"};
+    assert_refused(identify(&request, &c), &c, 400, "several kinds");
+    header = (struct ls_pair){"apikey", SERVICE_KEY};
+    assert_int_equal(identify(&request, &c), LS_OK);
+    assert_int_equal(c.role, LS_ROLE_OPERATOR);
+}
+
 static void cookies_beside_a_token_do_not_count(void **state)
 {
     struct ls_caller c;
@@ -535,6 +569,7 @@ int main(void)
         WITH(a_forged_jwt_says_why_and_opens_nothing),
         WITH(names_from_tokens_are_cut_and_cleaned),
         WITH(two_kinds_at_once_are_refused),
+        WITH(a_token_in_the_query_counts_where_there_is_no_header),
         WITH(cookies_beside_a_token_do_not_count),
         WITH(apikey_counts_only_where_there_is_nothing_else),
         WITH(qstash_signs_for_the_address_and_body),

@@ -153,6 +153,29 @@ static void other_methods_are_told_which_there_are(void **state)
     server_stop(&f);
 }
 
+/* Whatever path and method a client of QStash comes with. */
+static void under_v2_errors_are_those_of_qstash(void **state)
+{
+    static const char *const calls[] = {"GET /v2/nothing", "POST /v2/", "GET /v2/%ff",
+                                        "GET /v2/publish/ftp://x"};
+    struct client_answer a;
+    struct server_fixture f;
+    (void)state;
+
+    start(&f, NULL, (struct ls_server_options){0});
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        server_ask(&f, "admin", calls[i], NULL, &a);
+        assert_in_range(a.status, 400, 404);
+        assert_string_equal(client_header(&a, "Content-Type"), "application/json");
+        assert_memory_equal(a.body, "{\"error\":\"", 10);
+        client_free(&a);
+    }
+    server_expect(&f, "admin", "GET /nothing/v2", NULL, 404, &a);
+    assert_string_equal(client_header(&a, "Content-Type"), "application/problem+json");
+    client_free(&a);
+    server_stop(&f);
+}
+
 static void what_does_not_fit_the_route_is_refused(void **state)
 {
     struct client_answer a;
@@ -470,6 +493,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_path_finds_its_route),
         cmocka_unit_test(other_methods_are_told_which_there_are),
+        cmocka_unit_test(under_v2_errors_are_those_of_qstash),
         cmocka_unit_test(what_does_not_fit_the_route_is_refused),
         cmocka_unit_test(a_host_that_is_not_ours_is_misdirected),
         cmocka_unit_test(an_unchanged_answer_is_not_sent_again),

@@ -130,6 +130,9 @@ static void assert_target(const char *target, const char *expected)
         for (size_t i = 0; i < request.query_count; i++)
             n += (size_t)snprintf(got + n, sizeof got - n, " %s=%s", request.query[i].name,
                                   request.query[i].value);
+        if (request.token)
+            snprintf(got + n, sizeof got - n, " token %s%s", request.token,
+                     request.token_twice ? " twice" : "");
     }
     ls_arena_done(&mem);
     assert_string_equal(got, expected);
@@ -166,6 +169,23 @@ static void under_v2_a_url_is_one_segment_as_it_was_sent(void **state)
     assert_target("/v2/publish/ftp://ex.com", "refused");
 }
 
+/* Wherever it stands, and so that nothing else takes it for a parameter. */
+static void under_v2_a_token_may_stand_in_the_query(void **state)
+{
+    (void)state;
+
+    assert_target("/v2/queues?qstash_token=a%20b&x=1", "/v2/queues <v2> <queues> x=1 token a b");
+    assert_target("/v2/publish/https://ex.com/?x=1&qstash_token=a%2B&y",
+                  "/v2/publish/URL <v2> <publish> <https://ex.com/> token a+");
+    assert_target("/v2/queues?qstash_token=a&qstash_token=",
+                  "/v2/queues <v2> <queues> token  twice");
+    assert_target("/v2/publish/https://ex.com?qstash_token=%ff&qstash_token=a",
+                  "/v2/publish/URL <v2> <publish> <https://ex.com> token a twice");
+    assert_target("/v2/publish/https://ex.com?qstash_tokens=a&xqstash_token=b&qstash_token",
+                  "/v2/publish/URL <v2> <publish> <https://ex.com>");
+    assert_target("/v1/queues?qstash_token=a", "/v1/queues <v1> <queues> qstash_token=a");
+}
+
 static void targets_that_are_none_are_refused(void **state)
 {
     static const char *const bad[] = {
@@ -197,6 +217,7 @@ int main(void)
         cmocka_unit_test(long_heads_are_refused),
         cmocka_unit_test(a_target_is_taken_apart_before_it_is_decoded),
         cmocka_unit_test(under_v2_a_url_is_one_segment_as_it_was_sent),
+        cmocka_unit_test(under_v2_a_token_may_stand_in_the_query),
         cmocka_unit_test(targets_that_are_none_are_refused),
     };
 
