@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -41,6 +42,8 @@ void ls_session_init(struct session *s, struct lockstep *ls)
 {
     memset(s, 0, sizeof *s);
     s->ls = ls;
+    s->began_us = ls_clock_monotonic_us();
+    s->cpu_us = ls_clock_process_us();
     ls_arena_init(&s->mem, 0);
     s->hooks = (struct ls_hooks){
         .ctx = s,
@@ -308,6 +311,20 @@ static enum ls_code write_audit(struct session *s, struct ls_error *err)
     return ls_api_audit(s->ls, run->kind, run->sync, detail, err);
 }
 
+/* What the run took. Threads of other runs in this process count too: nobody tells them apart. */
+static void log_use(const struct session *s)
+{
+    struct rusage use = {0};
+
+    (void)getrusage(RUSAGE_SELF, &use);
+    ls_api_log(s->ls, 1,
+               "run %" PRId64 " (%s): took %" PRId64 " ms, %" PRId64
+               " ms of the process's time on processors; the process has used up to %ld KiB of "
+               "memory",
+               s->run.number, s->run.sync, (ls_clock_monotonic_us() - s->began_us) / 1000,
+               (ls_clock_process_us() - s->cpu_us) / 1000, use.ru_maxrss);
+}
+
 static enum ls_code record_end(struct session *s, enum ls_code outcome, const struct ls_error *why,
                                struct ls_error *err)
 {
@@ -322,6 +339,7 @@ static enum ls_code record_end(struct session *s, enum ls_code outcome, const st
                    " failed, %" PRIu64 " conflicts%s%s",
                    ls_run_status_word(run->status), run->created, run->updated, run->deleted,
                    run->failed, run->conflicts, *run->error ? ": " : "", run->error);
+    log_use(s);
     rc = ls_state_run_save(s->ls->state, run, err);
     if (rc == LS_OK && s->writer)
         ls_store_forget(s->writer, run->id); /* every batch's end is on disk now */

@@ -16,9 +16,10 @@ struct session {
     struct ls_hooks hooks;
     struct ls_journal journal;
     struct ls_run run;
-    bool begun;           /* the run is in the state */
-    bool refused;         /* the target refused the whole repair, as an atomic run asks for */
-    struct ls_error kept; /* a failure to note a failed record */
+    int64_t began_us, cpu_us; /* of the steady clock, and of the process, when it began */
+    bool begun;               /* the run is in the state */
+    bool refused;             /* the target refused the whole repair, as an atomic run asks for */
+    struct ls_error kept;     /* a failure to note a failed record */
     struct ls_apply_result applied;
     struct ls_compare_result verified;
     const char *scope; /* of the verification: touched, all; NULL: none was made */

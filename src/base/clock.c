@@ -18,7 +18,7 @@
 #define YEAR_9999_S INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 #define ENTROPY_MAX ((size_t)256)         /* what getentropy() gives at once */
 
-/* Neither clock can fail on a system that has them, and Linux has. */
+/* No clock can fail on a system that has it, and Linux has these. */
 static int64_t read_clock(clockid_t id)
 {
     struct timespec ts = {0};
@@ -35,6 +35,11 @@ int64_t ls_clock_now_us(void)
 int64_t ls_clock_monotonic_us(void)
 {
     return read_clock(CLOCK_MONOTONIC);
+}
+
+int64_t ls_clock_process_us(void)
+{
+    return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 /* Writes v with exactly `width` digits, and `end` behind them; returns what follows. */

@@ -9,6 +9,7 @@
 
 int64_t ls_clock_now_us(void);       /* Unix time, UTC, microseconds */
 int64_t ls_clock_monotonic_us(void); /* for durations */
+int64_t ls_clock_process_us(void);   /* processor time of all threads of this process so far */
 /* Writes `YYYY-MM-DDTHH:MM:SS.mmmZ` and a NUL: 25 bytes. Rounds down; times outside the
  * years 0000 to 9999 are shown as the nearest one inside. */
 void ls_clock_iso(int64_t unix_us, char out[25]);

@@ -217,6 +217,29 @@ static void check_flags(struct findings *f)
             "is a view: its key is checked by reading.");
 }
 
+/* false: it has been said which rights the role lacks, or that this cannot be told. */
+static bool has_rights(struct findings *f, enum ls_side_name name, struct ls_store *store,
+                       const struct ls_schema *schema, bool writes)
+{
+    const struct ls_side *side = ls_job_side(f->job, name);
+    const char *grants = "";
+    struct ls_error err = {0};
+
+    if (ls_store_lacking(store, schema, side->field_count, side->fields, writes, f->mem, &grants,
+                         &err) != LS_OK)
+        add(f, LS_FINDING_WARN, side_what(f, name),
+            ls_arena_printf(f->mem, "its rights cannot be told: %s.", err.text));
+    else if (*grants)
+        add(f, LS_FINDING_ERROR, side_what(f, name),
+            ls_arena_printf(f->mem,
+                            "%s, so that a sync will fail: the role lacks rights. As the owner "
+                            "run: %s",
+                            writes ? "may not be written" : "may not be read", grants));
+    else
+        return true;
+    return false;
+}
+
 /* A session that only reads cannot tell whether another may write. */
 static void check_access(struct findings *f)
 {
@@ -228,17 +251,19 @@ static void check_access(struct findings *f)
     struct ls_error err = {0};
     enum ls_code rc;
 
+    (void)has_rights(f, LS_SIDE_SOURCE, f->job->source.store, f->job->source.schema, false);
     options.writable = true;
     rc = ls_store_open(&side->url, &options, &writer, &err);
     if (rc == LS_OK)
         rc = ls_store_describe(writer, side->url.collection, f->mem, &schema, &err);
     if (rc != LS_OK)
-        add(f, LS_FINDING_WARN, what,
+        add(f, LS_FINDING_ERROR, what,
             ls_arena_printf(f->mem, "cannot be opened for writing: %s.", err.text));
-    else if (schema->flags & LS_SCHEMA_READ_ONLY)
-        add(f, LS_FINDING_WARN, what,
-            "may not be written, so that a sync to it will fail. Grant the rights to insert, "
-            "update and delete (or make the file writable).");
+    else if (has_rights(f, LS_SIDE_TARGET, writer, schema, true) &&
+             schema->flags & LS_SCHEMA_READ_ONLY)
+        add(f, LS_FINDING_ERROR, what,
+            "may not be written, so that a sync to it will fail: it is a view, a file without the "
+            "right to write it, or on a server that takes no changes.");
     ls_store_close(writer);
 }
 

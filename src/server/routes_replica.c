@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/digest.h"
@@ -40,16 +39,10 @@ struct replica_call {
 
 static void log_end(const struct replica_call *c, const char *how)
 {
-    struct rusage use = {0};
-
-    (void)getrusage(RUSAGE_SELF, &use);
     ls_log(LS_LOG_INFO,
            "replica sync %s (type=%s, syncs=%zu, total_records=%" PRId64 ", duration_ms=%" PRId64
-           ", process_cpu_ms=%" PRId64 ", process_memory_kib=%ld)",
-           how, c->type, c->count, c->total, (ls_clock_monotonic_us() - c->began_us) / 1000,
-           (int64_t)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000 +
-               (use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1000,
-           use.ru_maxrss);
+           ")",
+           how, c->type, c->count, c->total, (ls_clock_monotonic_us() - c->began_us) / 1000);
 }
 
 static void send_answer(struct replica_call *c, struct ls_buf *out, int status)

@@ -164,6 +164,16 @@ static enum ls_code check_scan(struct ls_store *store, const char *call, const s
     return fault ? misuse(store, call, fault, err) : need_idle(store, call, err);
 }
 
+enum ls_code ls_store_lacking(struct ls_store *store, const struct ls_schema *schema,
+                              size_t field_count, const size_t *fields, bool writes,
+                              struct ls_arena *mem, const char **ret, struct ls_error *err)
+{
+    *ret = "";
+    if (!store->ops->lacking)
+        return LS_OK;
+    return store->ops->lacking(store, schema, field_count, fields, writes, mem, ret, err);
+}
+
 enum ls_code ls_store_scan(struct ls_store *store, const struct ls_scan *scan,
                            struct ls_cursor **ret, struct ls_error *err)
 {

@@ -142,6 +142,10 @@ struct ls_store_ops {
                          const char *const **ret, struct ls_error *err);
     enum ls_code (*describe)(struct ls_store *store, const char *collection, struct ls_arena *mem,
                              struct ls_schema **ret, struct ls_error *err);
+    /* NULL: it has no rights of its own. */
+    enum ls_code (*lacking)(struct ls_store *store, const struct ls_schema *schema,
+                            size_t field_count, const size_t *fields, bool writes,
+                            struct ls_arena *mem, const char **ret, struct ls_error *err);
     enum ls_code (*scan)(struct ls_store *store, const struct ls_scan *scan, struct ls_cursor **ret,
                          struct ls_error *err);
     enum ls_code (*next)(struct ls_cursor *cursor, struct ls_arena *mem, struct ls_rows *ret,
@@ -239,6 +243,12 @@ LS_MUST_CHECK enum ls_code ls_store_list(struct ls_store *store, struct ls_arena
 LS_MUST_CHECK enum ls_code ls_store_describe(struct ls_store *store, const char *collection,
                                              struct ls_arena *mem, struct ls_schema **ret,
                                              struct ls_error *err);
+/* Which rights this session's role lacks to read those fields (indexes into schema->fields), and to write them and delete when it shall: the
+ * statements that grant them, "" when it lacks none. Reads no record. In mem. */
+LS_MUST_CHECK enum ls_code ls_store_lacking(struct ls_store *store, const struct ls_schema *schema,
+                                            size_t field_count, const size_t *fields, bool writes,
+                                            struct ls_arena *mem, const char **ret,
+                                            struct ls_error *err);
 /* Reads records. One snapshot a scan where the store has snapshots. One cursor a session at a time, and no other
  * call on the session while it is open. The scan struct and what it points to must outlive the cursor. */
 LS_MUST_CHECK enum ls_code ls_store_scan(struct ls_store *store, const struct ls_scan *scan,

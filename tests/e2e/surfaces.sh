@@ -536,6 +536,8 @@ test_P7_P10_a_failed_sync_is_answered_with_its_reason_and_logged() {
     holds '.success == false' '.error | contains("skills")' '.runs[0].status == "completed"'
     finish
     says log 'replica sync failed'
+    # P9: what each run took
+    grep -q 'run 1 (jobs): took [0-9]* ms, [0-9]* ms of .* on processors; .* up to [0-9]* KiB of memory' log || die "$(grep 'run 1' log)"
 }
 
 test_P2_P3_the_schedule_is_made_paused_resumed_triggered_and_deleted() {
@@ -616,6 +618,39 @@ test_P5_setup_checks_makes_the_schedule_tries_it_and_says_how_to_manage_it() {
     says err https
     NEXT_PUBLIC_APP_URL=http://localhost.example.com status 2 lockstep setup
     says err https
+}
+
+# as_role ROLE PASSWORD URL
+as_role() { sed "s#//[^@]*@#//$1:$2@#" <<<"$3"; }
+
+test_P5_setup_names_rights_that_are_missing_and_makes_nothing() {
+    local role=narrow_$$ owner source
+    replica
+    owner=$DATABASE_URL source=$REPLICA_DATABASE_URL
+    pg "$owner" -c "CREATE ROLE $role LOGIN PASSWORD 'narrow'" -c "GRANT SELECT, INSERT ON jobs TO $role" -c "GRANT SELECT, INSERT, UPDATE, DELETE ON skills TO $role"
+    DATABASE_URL=$(as_role "$role" narrow "$owner")
+    status 2 lockstep setup
+    says out "GRANT UPDATE, DELETE ON public.jobs TO $role"
+    lacks out 'public.skills TO'
+    lacks out 'manual run'
+    is "$(titles)" old,same,ours
+    status 0 lockstep schedule list --json
+    is "$(cat out)" ''
+    pg "$owner" -c "GRANT UPDATE, DELETE ON jobs TO $role"
+    status 0 lockstep setup --dry-run
+    pg "$owner" -c "REVOKE SELECT ON jobs FROM $role"
+    pg "$owner" -c "REVOKE TEMPORARY ON DATABASE $(pg "$owner" -c 'SELECT current_database()') FROM PUBLIC"
+    status 2 lockstep setup
+    says out 'GRANT TEMPORARY ON DATABASE' "may not be written" "GRANT SELECT ON public.jobs TO $role"
+    # of the source, reading is enough, and of some columns as well
+    DATABASE_URL=$owner
+    pg "$source" -c "GRANT SELECT (id, title) ON jobs TO $role"
+    REPLICA_DATABASE_URL=$(as_role "$role" narrow "$source")
+    status 2 lockstep setup
+    says out 'may not be read' "GRANT SELECT ON public.skills TO $role"
+    lacks out 'public.jobs TO'
+    pg "$owner" -c "DROP OWNED BY $role"
+    pg "$source" -c "DROP OWNED BY $role" -c "DROP ROLE $role"
 }
 
 test_U17_one_command_names_what_cannot_be_reached() {

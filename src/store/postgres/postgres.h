@@ -8,7 +8,8 @@
  *   scan.c     reading records                         digest.c  checksums on the server
  *   bounds.c   where to cut a table into segments      write.c   a set of changes
  *   park.c     unique values that change places        held.c    records that others have locked
- *   waits.c    changes that wait for others            create.c  a missing table */
+ *   waits.c    changes that wait for others            create.c  a missing table
+ *   rights.c   what the role may not do */
 #ifndef LS_STORE_POSTGRES_POSTGRES_H
 #define LS_STORE_POSTGRES_POSTGRES_H
 
@@ -140,6 +141,12 @@ LS_MUST_CHECK enum ls_code ls_pgs_table(struct ls_pgs *pg, const struct ls_schem
 LS_MUST_CHECK enum ls_code ls_pgs_locate(struct ls_pgs *pg, const char *collection,
                                          struct ls_arena *mem, const char **ret_schema,
                                          const char **ret_table, struct ls_error *err);
+
+/* rights.c */
+LS_MUST_CHECK enum ls_code ls_pgs_lacking(struct ls_store *store, const struct ls_schema *schema,
+                                          size_t field_count, const size_t *fields, bool writes,
+                                          struct ls_arena *mem, const char **ret,
+                                          struct ls_error *err);
 
 /* select.c: they append to `sql`, whose failure sticks; a code is returned where a value may be impossible. */
 void ls_pgs_column_ref(struct ls_buf *sql, const struct ls_pgs_table *table,

@@ -447,6 +447,7 @@ const struct ls_store_ops ls_postgres_ops = {
     .identity = identity,
     .list = ls_pgs_list,
     .describe = ls_pgs_describe,
+    .lacking = ls_pgs_lacking,
     .scan = ls_pgs_scan,
     .next = ls_pgs_next,
     .end = ls_pgs_end,

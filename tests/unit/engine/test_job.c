@@ -746,7 +746,9 @@ static void a_missing_right_is_said_before_anything_is_read(void **state)
            "target: ", "may not write it");
     job = fixture_job(fixture_url(url, "t"), fixture_url(reader, "u"), NULL);
     assert_ok(ls_job_check(job, &mem, &count, &list, &err), &err);
-    assert_true(finds(list, count, "target public.u", "may not be written"));
+    assert_true(
+        finds(list, count, "target public.u", "GRANT INSERT, UPDATE, DELETE ON public.u TO r_"));
+    assert_false(finds(list, count, "source public.t", "may not be read"));
     assert_true(finds(list, count, "target public.u", "nothing but records"));
     assert_null(strstr(job->name, "pw"));
     ls_job_close(job);
