@@ -446,6 +446,43 @@ static void answers_that_are_broken_slow_or_endless(void **state)
     }
 }
 
+/* Its first 20 KiB to the byte, and shorter ones whole. */
+static void of_an_answer_20_kib_are_kept(void **state)
+{
+    static const size_t sizes[] = {20479, 20480, 20481, 65536};
+    struct odd_server *servers[COUNT(sizes)];
+    struct world *w = *state;
+    char id[8], url[64], *answer = malloc(70000);
+
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        const int head =
+            snprintf(answer, 200, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", sizes[i]);
+
+        for (size_t at = 0; at < sizes[i]; at++)
+            answer[(size_t)head + at] = (char)('a' + at % 23);
+        servers[i] = odd_start(answer, (size_t)head + sizes[i], 70000, false);
+        snprintf(id, sizeof(id), "e%zu", i);
+        snprintf(url, sizeof(url), "http://127.0.0.1:%u/", odd_port(servers[i]));
+        world_accept(w, world_endpoint(w, id, url, NULL), id, "", "");
+    }
+    world_deliver(w);
+    world_wait(w, COUNT(sizes));
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        const size_t kept = sizes[i] < 20480 ? sizes[i] : 20480;
+        struct ls_attempt *attempts = NULL;
+
+        snprintf(id, sizeof(id), "e%zu", i);
+        assert_int_equal(world_attempts(w, id, &attempts), 1);
+        assert_int_equal(attempts[0].status, 200);
+        assert_string_equal(attempts[0].error, "");
+        assert_int_equal(attempts[0].answer_size, kept);
+        for (size_t at = 0; at < kept; at++)
+            assert_int_equal(((const char *)attempts[0].answer)[at], 'a' + at % 23);
+        odd_stop(servers[i]);
+    }
+    free(answer);
+}
+
 static void nobody_there_is_a_failure_of_the_endpoint(void **state)
 {
     struct odd_server *s = odd_start("", 0, 1, false);
@@ -825,6 +862,7 @@ int main(void)
         cmocka_unit_test(a_name_that_leads_to_a_closed_address_is_not_connected_to),
         cmocka_unit_test(an_endpoint_that_may_not_be_reached_fails_with_the_reason),
         IN_A_WORLD(answers_that_are_broken_slow_or_endless),
+        IN_A_WORLD(of_an_answer_20_kib_are_kept),
         IN_A_WORLD(nobody_there_is_a_failure_of_the_endpoint),
         IN_A_WORLD(one_that_hangs_holds_up_nobody_else),
         IN_A_WORLD(endpoints_for_which_there_was_no_place_have_their_turn),
