@@ -146,13 +146,6 @@ LS_MUST_CHECK enum ls_code ls_config_auth_with_environment(const struct ls_confi
                                                            struct ls_auth_config *ret,
                                                            struct ls_error *err);
 
-/* "500ms", "10 s", "2min", "1h", "3d": milliseconds; false when it is none, or not from min_ms to max_ms. A number alone is none. */
-bool ls_duration_read(const char *text, int64_t min_ms, int64_t max_ms, int64_t *ret);
-/* Milliseconds as people write them. */
-void ls_duration_write(int64_t ms, char out[32]);
-/* What is to be said when it is none. */
-void ls_duration_expected(int64_t min_ms, int64_t max_ms, char out[160]);
-
 /* "${VAR}" and "${VAR:-default}" replaced from the environment, "$${" by "${"; LS_CONFIG names a variable that is not set. */
 LS_MUST_CHECK enum ls_code ls_config_expand(const char *text, struct ls_arena *mem,
                                             const char **ret, struct ls_error *err);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "event/event.h"
 #include "event/guard.h"
+#include "event/retry.h"
 #include "model/decimal.h"
 
 /* ---- events ---- */
@@ -95,12 +96,32 @@ static enum ls_code read_secrets(struct ls_config_reader *l, const struct yaml_n
 static enum ls_code read_policy(struct ls_config_reader *l, const struct yaml_node *node,
                                 struct ls_error *err)
 {
-    static const char *const words[] = {"documented", "standard", "fast", "long"};
-    size_t word = 0;
-    const enum ls_code rc = ls_config_word(l, node, words, COUNT(words), &word, err);
+    struct ls_retry policy;
+    struct ls_error why;
+    enum ls_code rc = LS_OK;
 
-    l->endpoint->policy = words[word];
-    return rc;
+    if (node->kind == YAML_LIST)
+        return ls_yaml_error(err, l->path, node, "a name of a policy is expected here, or a map");
+    if (node->kind == YAML_TEXT)
+        rc = ls_retry_read(node->text, &policy, &why);
+    else
+        ls_retry_begin(&policy);
+    for (size_t i = 0; node->kind == YAML_MAP && i < node->count && rc == LS_OK; i++) {
+        const struct yaml_node *name = node->items[2 * i], *value = node->items[2 * i + 1];
+        const char *text = "";
+
+        rc = ls_config_text(l, value, &text, err);
+        if (rc != LS_OK)
+            return rc;
+        if (ls_retry_set(&policy, name->text, text, &why) != LS_OK)
+            return ls_yaml_error(err, l->path, name, "%s", why.text);
+    }
+    if (rc == LS_OK && node->kind == YAML_MAP)
+        rc = ls_retry_end(&policy, &why);
+    if (rc != LS_OK)
+        return ls_yaml_error(err, l->path, node, "%s", why.text);
+    l->endpoint->policy = ls_retry_text(&policy, l->mem);
+    return l->endpoint->policy ? LS_OK : ls_error_nomem(err);
 }
 
 static enum ls_code read_rate(struct ls_config_reader *l, const struct yaml_node *node,

@@ -67,14 +67,47 @@ static enum ls_code read_types(struct reader *r, json_t *value, struct ls_error 
     return rc;
 }
 
+/* A policy by its numbers: {"attempts":5,"delay":"2s"}. */
+static enum ls_code read_settings(json_t *object, struct ls_retry *ret, struct ls_error *err)
+{
+    const char *name;
+    json_t *value;
+    enum ls_code rc = LS_OK;
+
+    ls_retry_begin(ret);
+    json_object_foreach(object, name, value)
+    {
+        char *number = json_is_number(value)
+                           ? json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))
+                           : NULL;
+        const char *text = number ? number : json_string_value(value);
+
+        rc = text ? ls_retry_set(ret, name, text, err)
+                  : ls_error_set(err, LS_CONFIG, "policy: %.40s is no number and no text", name);
+        free(number);
+        if (rc != LS_OK)
+            return rc;
+    }
+    return ls_retry_end(ret, err);
+}
+
 static enum ls_code read_policy(struct reader *r, json_t *value, struct ls_error *err)
 {
+    struct ls_retry policy;
+    enum ls_code rc;
+
     r->e->policy = NULL;
     if (!value)
         return LS_OK;
-    if (!json_is_string(value) || !ls_retry_find(json_string_value(value)))
-        return expected(r, "documented, standard, fast or long", err);
-    return copy_text(r, value, &r->e->policy, err);
+    if (!json_is_string(value) && !json_is_object(value))
+        return expected(r, "the name of a policy, or an object of its settings", err);
+    rc = json_is_string(value) ? ls_retry_read(json_string_value(value), &policy, err)
+                               : read_settings(value, &policy, err);
+    if (rc == LS_OK)
+        r->e->policy = ls_retry_text(&policy, r->mem);
+    if (rc == LS_OK && !r->e->policy)
+        return ls_error_nomem(err);
+    return rc == LS_CONFIG ? ls_error_set(err, LS_USAGE, "%s", err->text) : rc;
 }
 
 static enum ls_code read_rate(struct reader *r, json_t *value, struct ls_error *err)

@@ -10,6 +10,7 @@
 #include "api/json.h"
 #include "api/schedules.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/text.h"
 #include "model/jsonload.h"
 #include "schedule/cron.h"

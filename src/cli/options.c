@@ -48,7 +48,9 @@ const struct option_spec option_specs[] = {
      false, TAKES_EVENTS},
     {"until", "WHEN", "events accepted before", 0, false, TAKES_EVENTS},
     {"rate", "N", "so many deliveries a second", 0, false, TAKES_EVENTS | TAKES_ENDPOINT},
-    {"policy", "NAME", "when a failed delivery is tried again: documented, standard, fast or long",
+    {"policy", "NAME",
+     "when a failed delivery is tried again: documented, standard, fast or long, or by its "
+     "numbers: attempts=5,delay=2s,factor=2,max_delay=1min,jitter=20%",
      0, false, TAKES_ENDPOINT},
     {"keep", "TIME",
      "how long the secret before goes on signing: a time such as 12h or 7d, or 0 (default: 1d)", 0,

@@ -15,7 +15,7 @@
 #include "event/event.h"
 #include "model/jsonload.h"
 
-#define CONCURRENCY 8
+#define CONCURRENCY 10
 #define TIMEOUT_MS 10000
 #define TIMEOUT_MAX_MS 120000
 

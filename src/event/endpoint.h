@@ -32,12 +32,12 @@ struct ls_endpoint {
     size_t type_count; /* 0: every type */
     const char *const *types;
     const char *
-        policy; /* a name of retry.h; "documented" where SYNC_WEBHOOK_URLS names it, else "standard" */
+        policy; /* a text of ls_retry_text(); "documented" where SYNC_WEBHOOK_URLS names it, else "standard" */
     double rate;         /* deliveries a second, or in period_s; 0: no bound */
     int64_t period_s;    /* 0: a second */
     unsigned pinned;     /* of messages: LS_PINNED_...; what messages do not change */
     int64_t rate_resets; /* how often the rate was begun anew; another number begins it anew */
-    int64_t concurrency; /* at once; default 8 */
+    int64_t concurrency; /* at once; default 10 */
     int64_t timeout_ms;  /* of an attempt; default 10 000 */
     size_t header_count; /* sent besides */
     const struct ls_endpoint_header *headers;

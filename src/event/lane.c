@@ -213,25 +213,24 @@ static enum ls_code configure(struct ls_deliver *d, const struct ls_endpoint_row
 {
     struct ls_lane *lane = ls_lane_find(d, row->number);
     const struct ls_secret *secrets = NULL;
-    const struct ls_retry *policy;
+    struct ls_retry policy;
     bool first = lane == NULL;
     struct ls_endpoint e;
     enum ls_code rc = ls_endpoint_from_row(row, &d->key, mem, &e, err);
 
     if (rc == LS_OK)
         rc = read_secrets(&e, mem, &secrets, err);
+    if (rc == LS_OK)
+        rc = ls_retry_read(e.policy, &policy, err);
     if (rc != LS_OK)
         return rc;
-    policy = ls_retry_find(e.policy);
-    if (!policy)
-        return ls_error_set(err, LS_CONFIG, "there is no retry policy %s", e.policy);
     if (first && !(lane = lane_new(d, row->number)))
         return ls_error_nomem(err);
     if (!first && has_other_rate(&lane->e, &e))
         lane->rate = (struct ls_rate){0};
     take_over(lane, &e, first);
     lane->secrets = secrets;
-    lane->policy = *policy;
+    lane->policy = policy;
     lane->breaker_rule = d->breaker_rule;
     lane->rate_rule = rate_of(e.rate, e.period_s);
     find_target(lane, mem);

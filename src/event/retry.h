@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "event/sign.h"
 
@@ -41,6 +43,20 @@ extern const size_t ls_retry_policy_count;
 LS_MUST_CHECK enum ls_code ls_retry_check(const struct ls_retry *policy, struct ls_error *err);
 /* The pause behind attempt number `attempt` (1, 2, ...), without chance. */
 int64_t ls_retry_pause_ms(const struct ls_retry *policy, unsigned attempt);
+
+/* By its numbers: begin, set each that is said, end. What is not said is as in `documented`. Names: attempts, delay, factor, max_delay, jitter; values
+ * as people write them. LS_CONFIG says what is wrong. */
+void ls_retry_begin(struct ls_retry *ret);
+LS_MUST_CHECK enum ls_code ls_retry_set(struct ls_retry *policy, const char *name,
+                                        const char *value, struct ls_error *err);
+LS_MUST_CHECK enum ls_code ls_retry_end(struct ls_retry *policy, struct ls_error *err);
+/* A policy as one text: its name, or "attempts=5, delay=2s". LS_CONFIG: it is none. */
+LS_MUST_CHECK enum ls_code ls_retry_read(const char *text, struct ls_retry *ret,
+                                         struct ls_error *err);
+/* That text, with all that it is, the same for the same policy. Of policies that were named or read. */
+void ls_retry_write(struct ls_buf *out, const struct ls_retry *policy);
+const char *ls_retry_text(const struct ls_retry *policy,
+                          struct ls_arena *mem); /* NULL: no memory */
 
 enum ls_retry_verdict {
     LS_RETRY_DONE,    /* delivered */

@@ -37,7 +37,7 @@
     "total?:i totalPages?:i}}}"
 
 #define ENDPOINT_SETTINGS \
-    " types?:[s] policy?:s rate?:n| concurrency?:i| timeout_ms?:i| headers?:*s paused?:b"
+    " types?:[s] policy?:<s o> rate?:n| concurrency?:i| timeout_ms?:i| headers?:*s paused?:b"
 
 #define QSTASH_SENDING                                                                           \
     "body?:s bodyBase64?:s callback?:s failureCallback?:s queueName?:s callerIP?:s callerIp?:s " \

@@ -192,6 +192,49 @@ test_E2_the_documented_policy_tries_three_times() {
     says out profile.updated
 }
 
+# The document calls these numbers configurable: each way to say them.
+test_E2_a_policy_may_be_said_by_its_numbers() {
+    cat >lockstep.yaml <<'YAML'
+state: sqlite:state.db
+events: { allow: [127.0.0.1] }
+endpoints:
+  a: { url: "http://127.0.0.1:9/", secret: s, types: [profile.updated], policy: { attempts: 2, delay: 10ms, factor: 1.5, max_delay: 20ms, jitter: 0% } }
+YAML
+    serve
+    ask 202 POST /api/v1/events -d '{"id":"a","type":"profile.updated","resourceId":"1"}'
+    until_state a dead
+    is "$(jq -c '.to[0] | [.attempts, (.tries | length)]' answer)" '[2,2]'
+    ask 200 GET /api/v1/endpoints/a
+    is "$(jq -r .settings.policy answer)" 'attempts=2, delay=10ms, factor=1.5, max_delay=20ms, jitter=0%'
+    is "$(jq -r .settings.concurrency answer)" 10
+    ask 201 POST /api/v1/endpoints -H 'Content-Type: application/json' -d '{"name":"b","url":"http://127.0.0.1:9/","types":["user.updated"],"policy":{"attempts":4,"delay":"1ms","jitter":0.5}}'
+    is "$(jq -r .settings.policy answer)" 'attempts=4, delay=1ms, factor=2, max_delay=30s, jitter=50%'
+    ask 202 POST /api/v1/events -d '{"id":"b","type":"user.updated","resourceId":"1"}'
+    until_state b dead
+    is "$(jq .to[0].attempts answer)" 4
+    status 0 lockstep endpoints change b --policy attempts=1
+    status 0 lockstep endpoints list
+    says out 'policy attempts=1, delay=1s'
+    ask 202 POST /api/v1/events -d '{"id":"c","type":"user.updated","resourceId":"1"}'
+    until_state c dead
+    is "$(jq .to[0].attempts answer)" 1
+    for bad in '{"attempts":0}' '{"delay":2}' '{"atempts":1}' '{"attempts":[1]}' '{"concurrency":3}' '"attempts=x"' 7; do
+        ask 400 PATCH /api/v1/endpoints/b -H 'Content-Type: application/json' -d "{\"policy\":$bad}"
+    done
+    status 2 lockstep endpoints change b --policy attempts=1,delay=2
+    says err 'with its unit'
+    finish
+    sed -i 's/factor: 1.5/fcator: 1.5/' lockstep.yaml
+    status 2 lockstep endpoints list
+    says err lockstep.yaml:4 'did you mean factor?'
+    sed -i 's/fcator: 1.5/factor: [1]/' lockstep.yaml
+    status 2 lockstep endpoints list
+    says err lockstep.yaml:4 'a text is expected here'
+    sed -i 's/policy: {.*}/policy: soon }/' lockstep.yaml
+    status 2 lockstep endpoints list
+    says err lockstep.yaml:4 'no retry policy "soon"'
+}
+
 test_E3_webhooks_go_to_every_url_of_the_environment() {
     receive
     printf 'state: sqlite:state.db\nevents: { allow: [127.0.0.1] }\n' >lockstep.yaml

@@ -150,7 +150,7 @@ static void a_row_and_back_is_the_same(void **state)
     (void)state;
     assert_int_equal(ls_endpoint_check(&e, &err), LS_OK);
     assert_string_equal(e.policy, "standard");
-    assert_int_equal(e.concurrency, 8);
+    assert_int_equal(e.concurrency, 10);
     assert_int_equal(e.timeout_ms, 10000);
     assert_int_equal(ls_endpoint_to_row(&e, &key, &mem, &row, &err), LS_OK);
     assert_null(memmem(row.secrets, row.secrets_size, "whsec_new", 9));

@@ -326,6 +326,94 @@ static void a_policy_that_makes_no_sense_is_refused(void **state)
     assert_int_equal(ls_retry_pause_ms(&p, 1000), 100);
 }
 
+static const char *read_and_written(const char *text)
+{
+    static char out[1200];
+    struct ls_retry p;
+    struct ls_error err;
+    struct ls_buf buf;
+
+    ls_buf_init(&buf, 0);
+    if (ls_retry_read(text, &p, &err) == LS_OK)
+        ls_retry_write(&buf, &p);
+    snprintf(out, sizeof out, "%s", buf.size ? ls_buf_str(&buf) : err.text);
+    ls_buf_done(&buf);
+    return out;
+}
+
+static void a_policy_is_written_by_its_numbers(void **state)
+{
+    static const struct {
+        const char *text, *written;
+    } cases[] = {
+        {"standard", "standard"},
+        {"attempts=5", "attempts=5, delay=1s, factor=2, max_delay=30s, jitter=20%"},
+        {" delay = 250 ms ,factor=1.5, jitter=0.05",
+         "attempts=3, delay=250ms, factor=1.5, max_delay=30s, jitter=5%"},
+        {"delay=2min", "attempts=3, delay=2min, factor=2, max_delay=2min, jitter=20%"},
+        {"max_delay=1d,factor=1.25,attempts=1000,jitter=0%",
+         "attempts=1000, delay=1s, factor=1.25, max_delay=1d, jitter=0%"},
+        {"factor=100,delay=30d,max_delay=30d,jitter=1",
+         "attempts=3, delay=30d, factor=100, max_delay=30d, jitter=100%"},
+        /* and what is none */
+        {"slow", "there is no retry policy \"slow\""},
+        {"", "there is no retry policy"},
+        {"attempts=5,", "attempts=5, delay"},
+        {"attempts=5,,", "there is no retry policy \"\""},
+        {"attempts=0", "attempts is \"0\": a number from 1 to 1000"},
+        {"attempts=1001", "attempts is"},
+        {"attempts=5x", "attempts is"},
+        {"delay=2", "delay is \"2\": a time from 1ms to 30d is expected here, with its unit"},
+        {"delay=0s", "delay is"},
+        {"delay=31d", "delay is"},
+        {"delay=-1s", "delay is"},
+        {"delay=1min,max_delay=1s", "delay is longer than its max_delay"},
+        {"factor=0.9", "factor is"},
+        {"factor=101", "factor is"},
+        {"factor=nan", "factor is"},
+        {"factor=", "factor is"},
+        {"jitter=20", "jitter is \"20\": a share is expected here: 20% or 0.2"},
+        {"jitter=101%", "jitter is"},
+        {"atempts=5", "did you mean attempts?"},
+        {"concurrency=5", "concurrency is a setting of the endpoint"},
+        {"=5", "a policy has no \"\""},
+    };
+    (void)state;
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const char *got = read_and_written(cases[i].text);
+        char again[1200];
+
+        if (!strstr(got, cases[i].written))
+            fail_msg("%s: %s", cases[i].text, got);
+        snprintf(again, sizeof again, "%s", got);
+        if (i < 6 &&
+            (strcmp(again, cases[i].written) != 0 || strcmp(read_and_written(again), again) != 0))
+            fail_msg("%s: %s", cases[i].text, again);
+    }
+}
+
+/* What the document says, said by its numbers, is the documented policy. */
+static void the_documented_numbers_make_the_documented_policy(void **state)
+{
+    const struct ls_retry_answer bad = {.status = 500, .asked_ms = LS_RETRY_DAY_MS};
+    const struct ls_retry *documented = policy("documented");
+    struct ls_retry p;
+    struct ls_error err;
+    (void)state;
+
+    assert_int_equal(
+        ls_retry_read("attempts=3,delay=1s,factor=2,max_delay=30s,jitter=20%", &p, &err), LS_OK);
+    for (unsigned n = 1; n <= 3; n++) {
+        const struct ls_retry_decision a = ls_retry_decide(&p, n, &bad, 7),
+                                       b = ls_retry_decide(documented, n, &bad, 7);
+
+        assert_int_equal(a.verdict, b.verdict);
+        assert_int_equal(a.pause_ms, b.pause_ms);
+        assert_int_equal(ls_retry_pause_ms(&p, n), ls_retry_pause_ms(documented, n));
+    }
+}
+
 /* A seeded walk: whatever the settings, a pause lies between the smallest and the largest one, and the last attempt ends. */
 static void any_policy_ends_and_keeps_its_limits(void **state)
 {
@@ -469,6 +557,8 @@ int main(void)
         cmocka_unit_test(retry_after_counts_before_the_headers_of_rate_limits),
         cmocka_unit_test(only_the_documented_pair_says_never_again),
         cmocka_unit_test(a_policy_that_makes_no_sense_is_refused),
+        cmocka_unit_test(a_policy_is_written_by_its_numbers),
+        cmocka_unit_test(the_documented_numbers_make_the_documented_policy),
         cmocka_unit_test(any_policy_ends_and_keeps_its_limits),
         cmocka_unit_test(a_formula_gives_a_pause),
         cmocka_unit_test(a_policy_with_a_formula_falls_back_where_it_has_no_value),
