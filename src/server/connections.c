@@ -10,7 +10,7 @@
  * The thread looks at most once a second and only when a deadline is near; with no connections it sleeps for good. A scan walks the
  * list: ten thousand connections are some tens of microseconds.
  *
- * Addresses are counted in a table of chains; one that has no connection left is freed. An IPv6 caller is counted by its /64, which is what one
+ * Addresses are counted in a table of chains; one that has no connection left, and for which nothing is held, is freed. An IPv6 caller is counted by its /64, which is what one
  * subscriber gets. */
 #include "server/connections.h"
 
@@ -28,7 +28,7 @@
 struct count {
     struct count *next;
     struct ls_address address;
-    size_t open;
+    size_t open, held; /* connections, bytes */
 };
 
 /* Admitted, and not begun: the HTTP library has it, on its way to one of its threads. */
@@ -75,30 +75,73 @@ static struct count **find_count(struct ls_connections *all, const struct ls_add
     return at;
 }
 
-static bool count_up(struct ls_connections *all, const struct ls_address *address)
+/* That of the address, made where there is none. NULL: out of memory. */
+static struct count *need_count(struct ls_connections *all, const struct ls_address *address)
 {
     const struct ls_address as = counted_as(address);
     struct count **at = find_count(all, &as);
 
     if (!*at) {
         *at = calloc(1, sizeof **at);
-        if (!*at)
-            return false;
-        (*at)->address = as;
+        if (*at)
+            (*at)->address = as;
     }
-    (*at)->open++;
+    return *at;
+}
+
+static bool count_up(struct ls_connections *all, const struct ls_address *address)
+{
+    struct count *count = need_count(all, address);
+
+    if (!count)
+        return false;
+    count->open++;
     return true;
 }
 
-static void count_down(struct ls_connections *all, const struct ls_address *address)
+static void count_down(struct ls_connections *all, const struct ls_address *address,
+                       size_t connections, size_t bytes)
 {
     const struct ls_address as = counted_as(address);
     struct count **at = find_count(all, &as), *gone = *at;
 
-    if (gone && --gone->open == 0) {
+    if (!gone)
+        return;
+    gone->open -= connections;
+    gone->held -= bytes;
+    if (gone->open == 0 && gone->held == 0) {
         *at = gone->next;
         free(gone);
     }
+}
+
+bool ls_connections_hold(struct ls_connections *all, const struct ls_address *address, size_t bytes,
+                         size_t most)
+{
+    struct count *count;
+    bool ok;
+
+    if (ls_network_has(all->exempt, all->exempt_count, address))
+        return true;
+    (void)pthread_mutex_lock(&all->lock);
+    count = need_count(all, address);
+    ok = count && count->held <= most && bytes <= most - count->held;
+    if (ok)
+        count->held += bytes;
+    else if (count)
+        count_down(all, address, 0, 0); /* it may be new */
+    (void)pthread_mutex_unlock(&all->lock);
+    return ok;
+}
+
+void ls_connections_let_go(struct ls_connections *all, const struct ls_address *address,
+                           size_t bytes)
+{
+    if (ls_network_has(all->exempt, all->exempt_count, address))
+        return;
+    (void)pthread_mutex_lock(&all->lock);
+    count_down(all, address, 0, bytes);
+    (void)pthread_mutex_unlock(&all->lock);
 }
 
 static struct arrival **find_arrival(struct ls_connections *all, int fd)
@@ -128,7 +171,7 @@ static void drop(struct ls_connections *all, int fd)
     struct arrival *gone = take_arrival(all, fd);
 
     if (gone && gone->counted)
-        count_down(all, &gone->address);
+        count_down(all, &gone->address, 1, 0);
     free(gone);
 }
 
@@ -231,7 +274,7 @@ void ls_connections_remove(struct ls_connection *c)
         c->next->prev = c->prev;
     all->open--;
     if (c->counted)
-        count_down(all, &c->address);
+        count_down(all, &c->address, 1, 0);
     (void)pthread_mutex_unlock(&all->lock);
     free(c);
 }

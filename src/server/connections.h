@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* connections.h - the open connections: how many there are of one address, and until when each has to get on.
+/* connections.h - the open connections: how many there are of one address, what is held for it, and until when each has to get on.
  *
  * Deadlines are what slow clients meet: whoever is late has its socket shut down, which the HTTP library then sees as the end. Any
  * thread may call everything here. */
@@ -39,6 +39,13 @@ struct ls_connection *ls_connections_add(struct ls_connections *all, int fd,
                                          const struct ls_address *address, int64_t until_us);
 void ls_connections_remove(struct ls_connection *connection);
 void ls_connection_deadline(struct ls_connection *connection, int64_t until_us);
+
+/* Counts bytes that are held for an address, as long as they are `most` at the most with what is held for it already; false: they would be more. Given back by
+ * let_go, which may come after its last connection has ended. Of exempt addresses nothing is counted. */
+LS_MUST_CHECK bool ls_connections_hold(struct ls_connections *all, const struct ls_address *address,
+                                       size_t bytes, size_t most);
+void ls_connections_let_go(struct ls_connections *all, const struct ls_address *address,
+                           size_t bytes);
 
 /* With those that are admitted and have not begun. */
 size_t ls_connections_count(struct ls_connections *all);

@@ -7,7 +7,8 @@
  *
  *   first line      on_uri()      the target, as sent, is copied: the library cuts and decodes it in place
  *   head            on_head()     syntax.c judges it, the layer above may answer at once
- *   body            on_body()     gathered, up to the route's maximum and a maximum for all bodies together
+ *   body            on_body()     gathered, up to the route's maximum and maxima for all bodies together and for those of an address; that of
+ *                                 a caller who is not let in is thrown away
  *   whole           on_whole()    the layer above answers, or puts it off: then the connection is suspended
  *   answer          send_answer() from memory that the exchange keeps, or as a stream that sleeps while there is nothing to send
  *   over            on_over()
@@ -44,6 +45,9 @@
 #define THREADS_MAX 16
 /* Connections that we have seen the end of and the library has not. */
 #define CLOSING 1000
+/* Bodies up to here are not counted for their address: as many as it may have connections are no more than its part. */
+#define BODY_SMALL ((size_t)64 << 10)
+#define BODY_PARTS 4 /* the part of all bodies that one address may have */
 #define REQUEST_MEMORY ((size_t)96 << 20)
 
 struct exchange {
@@ -54,7 +58,8 @@ struct exchange {
     struct ls_arena mem;
     const char *behind_target; /* in the library's buffer: where the version has to stand */
     struct ls_buf body;
-    size_t body_max, body_counted;
+    size_t body_max, body_counted, body_held; /* held: for the address */
+    struct ls_address address; /* the direct one: the connection may end before the exchange */
     uint64_t received;
     int64_t body_from_us;
     int refused; /* a status that the body brought about; 0: none */
@@ -130,14 +135,22 @@ static struct exchange *new_exchange(struct ls_http *http, const char *target)
     return x;
 }
 
+static void drop_body(struct exchange *x)
+{
+    ls_buf_done(&x->body);
+    atomic_fetch_sub(&x->http->body_bytes, x->body_counted);
+    if (x->body_held)
+        ls_connections_let_go(x->http->connections, &x->address, x->body_held);
+    x->body_counted = x->body_held = 0;
+}
+
 static void free_exchange(struct exchange *x)
 {
     if (!x)
         return;
-    atomic_fetch_sub(&x->http->body_bytes, x->body_counted);
+    drop_body(x);
     if (x->counted)
         atomic_fetch_sub(&x->http->busy, 1);
-    ls_buf_done(&x->body);
     ls_arena_done(&x->mem);
     (void)pthread_mutex_destroy(&x->lock);
     free(x);
@@ -458,7 +471,7 @@ static enum MHD_Result check_body(struct exchange *x)
 
     if (size > x->body_max)
         return refuse(x, 413, "the body is too long", true);
-    if (size + atomic_load(&http->body_bytes) > http->options.body_total)
+    if (!x->request.discard && size + atomic_load(&http->body_bytes) > http->options.body_total)
         return refuse(x, 503, "too many bodies are on their way", true);
     x->body_from_us = ls_clock_monotonic_us();
     ls_connection_deadline(x->connection, at_rate(x->body_from_us, http->options.times.body, 0));
@@ -498,11 +511,28 @@ static enum MHD_Result on_head(struct exchange *x, const char *method, const cha
 
 /* ---- the body ---- */
 
+/* A large one counts against what its address may have, too. */
+static bool hold_body(struct exchange *x)
+{
+    const size_t more = x->body.capacity - x->body_held;
+
+    if (x->body.capacity <= BODY_SMALL || more == 0)
+        return true;
+    if (!ls_connections_hold(x->http->connections, &x->address, more,
+                             x->http->options.body_total / BODY_PARTS))
+        return false;
+    x->body_held += more;
+    return true;
+}
+
 /* Counts the buffer's memory against what all bodies may take. */
 static bool count_body(struct exchange *x)
 {
     struct ls_http *http = x->http;
     const size_t more = x->body.capacity - x->body_counted;
+
+    if (!hold_body(x))
+        return false;
 
     if (atomic_fetch_add(&http->body_bytes, more) + more > http->options.body_total) {
         atomic_fetch_sub(&http->body_bytes, more);
@@ -512,25 +542,31 @@ static bool count_body(struct exchange *x)
     return true;
 }
 
+/* Until when the next bytes have to come. */
+static int64_t body_deadline(const struct exchange *x)
+{
+    const struct ls_http_times *times = &x->http->options.times;
+    const int64_t all = at_rate(x->body_from_us, times->body, x->received);
+    const int64_t next = in_seconds(times->silent);
+
+    return all < next ? all : next;
+}
+
 static enum MHD_Result on_body(struct exchange *x, const char *data, size_t size)
 {
     x->received += size;
-    ls_connection_deadline(x->connection,
-                           at_rate(x->body_from_us, x->http->options.times.body, x->received));
+    ls_connection_deadline(x->connection, body_deadline(x));
     if (x->received > x->body_max + DISCARD_BYTES)
         return MHD_NO;
     if (x->received > x->body_max)
         x->refused = 413;
-    if (!x->refused) {
+    if (!x->refused && !x->request.discard) {
         ls_buf_add(&x->body, data, size);
         if (x->body.failed || !count_body(x))
             x->refused = 503;
     }
-    if (x->refused) {
-        ls_buf_done(&x->body);
-        atomic_fetch_sub(&x->http->body_bytes, x->body_counted);
-        x->body_counted = 0;
-    }
+    if (x->refused)
+        drop_body(x);
     return MHD_YES;
 }
 
@@ -618,6 +654,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
         c->pending = NULL;
         x->mhd = mhd;
         x->connection = c;
+        x->address = c->address;
         return x->request.target ? on_head(x, method, version) : MHD_NO;
     }
     *size = 0;
@@ -716,6 +753,7 @@ static void fill_defaults(struct ls_http_options *o)
     o->times.idle = o->times.idle ? o->times.idle : 60;
     o->times.body = o->times.body ? o->times.body : 10;
     o->times.send = o->times.send ? o->times.send : 30;
+    o->times.silent = o->times.silent ? o->times.silent : 30;
 }
 
 static struct MHD_Daemon *start_one(struct ls_http *http)

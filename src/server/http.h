@@ -12,10 +12,11 @@ struct ls_http;
 
 /* Seconds until a connection that does not get on is closed. 0: as said behind. */
 struct ls_http_times {
-    int head; /* from the connection, or the first line, to the end of the head: 10 */
-    int idle; /* between two requests: 60 */
-    int body; /* grace of the body, before its rate is looked at: 10 */
-    int send; /* likewise of the answer; and for a reader of a stream to take anything: 30 */
+    int head;   /* from the connection, or the first line, to the end of the head: 10 */
+    int idle;   /* between two requests: 60 */
+    int body;   /* grace of the body, before its rate is looked at: 10 */
+    int send;   /* likewise of the answer; and for a reader of a stream to take anything: 30 */
+    int silent; /* without a byte of a body that has begun: 30 */
 };
 #define LS_HTTP_RATE 8192 /* bytes a second that body and answer move on average at least */
 
@@ -24,9 +25,9 @@ struct ls_http_options {
     const char *cert,
         *key;         /* PEM texts, used at the start only; NULL: plain HTTP. See certificate.h */
     unsigned threads; /* 0: 2 */
-    unsigned connections;             /* in all; 0: 1000 */
-    unsigned per_address;             /* 0: 256 */
-    size_t body_total;                /* bytes of bodies in memory at once; 0: 64 MiB */
+    unsigned connections; /* in all; 0: 1000 */
+    unsigned per_address; /* 0: 256 */
+    size_t body_total; /* bytes of bodies in memory at once; 0: 64 MiB. Of one address a quarter */
     const struct ls_network *proxies; /* whose X-Forwarded-For and -Proto are believed; borrowed */
     size_t proxy_count;
     struct ls_http_times times;
@@ -35,7 +36,8 @@ struct ls_http_options {
 /* The layer above. Called on HTTP's threads, several at once. */
 struct ls_http_owner {
     void *ctx;
-    /* The head is there. false: *early is the answer, the body is not read. Else *ret_body_max is how long the body may be. */
+    /* The head is there. false: *early is the answer, the body is not read. Else *ret_body_max is how long the body may be; one
+     * that nobody will look at (request->discard) takes no memory. */
     bool (*head)(void *ctx, struct ls_request *request, size_t *ret_body_max,
                  struct ls_response *early);
     /* The whole request is there: fills *ret, or sets ret->later and sees to it that ls_request_answer() is called. */

@@ -14,9 +14,10 @@
 #include "base/arena.h"
 #include "base/error.h"
 
-struct ls_route;  /* route.h */
-struct ls_caller; /* caller.h */
-struct ls_stream; /* stream.h */
+struct ls_route;     /* route.h */
+struct ls_caller;    /* caller.h */
+struct ls_admission; /* server.c */
+struct ls_stream;    /* stream.h */
 
 struct ls_pair {
     const char *name, *value;
@@ -51,6 +52,9 @@ struct ls_request {
     int64_t began_us;               /* ls_clock_monotonic_us() */
     const struct ls_route *route;   /* NULL until it is found */
     const struct ls_caller *caller; /* NULL until it is known */
+    struct ls_admission
+        *admission; /* the server's: whether the caller is let in; NULL until it is asked */
+    bool discard;   /* its body is read and not kept: it is refused whatever it says */
 };
 
 /* The value of a header by its name in any case, of a parameter of path or query; NULL when there is none. Of a query

@@ -31,6 +31,8 @@
 #include "server/watch.h"
 
 #define BODY_MAX ((size_t)1 << 20)
+/* Of a call that is signed over its body: who sends it is known only when all of it is there. */
+#define SIGNED_MAX ((size_t)1 << 20)
 #define LISTENERS 1000 /* of Server-Sent Events at once */
 #define WAITS 200      /* requests at once that wait for their events to arrive */
 
@@ -253,8 +255,8 @@ static void unauthorized(struct ls_request *request, const char *why, struct ls_
 }
 
 /* Fills *ret when the caller is not known or not let in. */
-static bool may_call(struct ls_server *server, struct ls_request *request, struct ls_caller *caller,
-                     struct ls_response *ret)
+static bool is_let_in(struct ls_server *server, struct ls_request *request,
+                      struct ls_caller *caller, struct ls_response *ret)
 {
     struct ls_error err = {0};
     const enum ls_role need = request->route->role;
@@ -284,8 +286,26 @@ static bool may_call(struct ls_server *server, struct ls_request *request, struc
         ls_problem(request, 503, ls_code_name(rc), err.text, ret);
     }
     ls_response_header(ret, "Cache-Control", "no-store");
-    refuse_caller(server, request, caller, ret);
     return false;
+}
+
+/* Whether a caller is let in. In the request's arena. */
+struct ls_admission {
+    struct ls_caller caller;
+    bool let_in;
+    struct ls_response refusal; /* when not */
+};
+
+/* NULL: out of memory. */
+static struct ls_admission *admit(struct ls_server *server, struct ls_request *request)
+{
+    struct ls_admission *a = ls_arena_alloc(request->mem, sizeof *a);
+
+    if (!a)
+        return NULL;
+    *a = (struct ls_admission){.caller = {.role = LS_ROLE_NONE, .kind = "anonymous", .name = ""}};
+    a->let_in = is_let_in(server, request, &a->caller, &a->refusal);
+    return a;
 }
 
 static bool is_public(struct ls_server *server, const struct ls_route *route)
@@ -303,20 +323,30 @@ static bool is_public(struct ls_server *server, const struct ls_route *route)
 
 static void on_call(void *ctx, struct ls_request *request, struct ls_response *ret)
 {
+    static const struct ls_caller anonymous = {
+        .role = LS_ROLE_NONE, .kind = "anonymous", .name = ""};
     struct ls_server *server = ctx;
     const struct ls_route *route = request->route;
-    struct ls_caller caller = {.role = LS_ROLE_NONE, .kind = "anonymous", .name = ""};
+    struct ls_admission *admission = request->admission;
+    const struct ls_caller *caller;
     struct job *job;
 
-    /* What is open to all is not asked who calls: it answers also when that cannot be told. */
-    if (!is_public(server, route) && !may_call(server, request, &caller, ret))
+    if (!admission && !is_public(server, route) && !(admission = admit(server, request))) {
+        ls_problem(request, 503, "nomem", "out of memory", ret);
         return;
+    }
+    caller = admission ? &admission->caller : &anonymous;
+    if (admission && !admission->let_in) {
+        *ret = admission->refusal;
+        refuse_caller(server, request, caller, ret);
+        return;
+    }
     if (atomic_load(&server->draining) && (route->flags & (LS_ROUTE_LONG | LS_ROUTE_CHANGES))) {
         ls_response_header(ret, "Retry-After", "10");
         ls_problem(request, 503, "stopping", "lockstep is being stopped", ret);
         return;
     }
-    job = new_job(server, request, &caller);
+    job = new_job(server, request, caller);
     if (!job)
         ls_problem(request, 503, "nomem", "out of memory", ret);
     else if (route->flags & LS_ROUTE_DESK)
@@ -391,6 +421,24 @@ static bool check_body(struct ls_request *request, struct ls_response *ret)
     return true;
 }
 
+/* At the end of the head, so that no body is kept of somebody who is not let in. What is open to all is not asked who calls: it answers also
+ * when that cannot be told. A signature of QStash is about the body as well, so it is looked at behind that, which is short then. */
+static bool check_caller(struct ls_server *server, struct ls_request *request, size_t *ret_body_max,
+                         struct ls_response *ret)
+{
+    if (is_public(server, request->route))
+        return true;
+    if (ls_request_header(request, "Upstash-Signature")) {
+        *ret_body_max = *ret_body_max < SIGNED_MAX ? *ret_body_max : SIGNED_MAX;
+        return true;
+    }
+    request->admission = admit(server, request);
+    if (!request->admission)
+        return refuse(request, 503, "nomem", "out of memory", ret);
+    request->discard = !request->admission->let_in;
+    return true;
+}
+
 static bool no_route(struct ls_request *request, const char *allow, struct ls_response *ret)
 {
     const bool options = strcmp(request->method, "OPTIONS") == 0;
@@ -427,7 +475,8 @@ static bool on_head(void *ctx, struct ls_request *request, size_t *ret_body_max,
         return refuse(request, 406, "not_acceptable",
                       "the answer has none of the types that Accept asks for", early);
     *ret_body_max = route->body_max ? route->body_max : BODY_MAX;
-    return check_query(request, early) && check_body(request, early);
+    return check_query(request, early) && check_body(request, early) &&
+           check_caller(server, request, ret_body_max, early);
 }
 
 static void on_refuse(void *ctx, struct ls_request *request, int status, const char *why,

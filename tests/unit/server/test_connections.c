@@ -99,6 +99,32 @@ static void proxies_have_no_limit_of_their_own(void **state)
     assert_int_equal(ls_connections_count(all), 10 * MOST - 1);
 }
 
+static void what_is_held_for_an_address_has_a_bound(void **state)
+{
+    struct ls_connections *all = *state;
+    const struct ls_address a = address("10.0.0.1"), b = address("10.0.0.2");
+    const struct ls_address proxy = address("10.0.0.9");
+    struct ls_connection *c;
+
+    assert_true(ls_connections_admit(all, 1000, &a));
+    c = ls_connections_add(all, 1000, &a, LATER);
+    assert_non_null(c);
+    assert_true(ls_connections_hold(all, &a, 60, 100));
+    assert_true(ls_connections_hold(all, &a, 40, 100));
+    assert_false(ls_connections_hold(all, &a, 1, 100));
+    assert_false(ls_connections_hold(all, &a, SIZE_MAX, 100));
+    assert_true(ls_connections_hold(all, &b, 100, 100));
+    ls_connections_let_go(all, &a, 40);
+    ls_connections_remove(c);
+    assert_false(ls_connections_hold(all, &a, 41, 100)); /* what it sent outlives the connection */
+    assert_true(ls_connections_hold(all, &a, 40, 100));
+    ls_connections_let_go(all, &a, 100);
+    ls_connections_let_go(all, &b, 100);
+    assert_true(ls_connections_hold(all, &proxy, 1000, 100));
+    ls_connections_let_go(all, &proxy, 1000);
+    assert_false(ls_connections_hold(all, &a, 101, 100)); /* and leaves nothing behind */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +133,8 @@ int main(void)
                                         open_them, close_them),
         cmocka_unit_test_setup_teardown(a_descriptor_that_comes_again_ends_the_one_before,
                                         open_them, close_them),
+        cmocka_unit_test_setup_teardown(what_is_held_for_an_address_has_a_bound, open_them,
+                                        close_them),
         cmocka_unit_test_setup_teardown(proxies_have_no_limit_of_their_own, open_them, close_them),
     };
 

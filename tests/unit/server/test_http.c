@@ -78,6 +78,7 @@ static bool on_head(void *ctx, struct ls_request *request, size_t *ret_body_max,
     if (strstr(request->path, "smuggled"))
         atomic_fetch_add(&f->smuggled, 1);
     *ret_body_max = BODY_MAX;
+    request->discard = strcmp(request->path, "/discard") == 0;
     if (strcmp(request->path, "/early") != 0)
         return true;
     answer_text(early, request, 403, "early");
@@ -90,7 +91,7 @@ static void on_call(void *ctx, struct ls_request *request, struct ls_response *r
 
     atomic_fetch_add(&f->calls, 1);
     f->request = request;
-    if (strcmp(request->path, "/echo") == 0) {
+    if (strcmp(request->path, "/echo") == 0 || strcmp(request->path, "/discard") == 0) {
         ret->type = "text/plain";
         ret->body = request->body;
         ret->body_size = request->body_size;
@@ -557,6 +558,96 @@ static void a_request_that_waits_for_us_is_not_cut_off(void **state)
     stop(&f);
 }
 
+/* Its pace is fine for hours to come. */
+static void a_body_that_stops_is_cut_off(void **state)
+{
+    char *bytes = calloc(1, BODY_MAX);
+    struct fixture f;
+    int fd;
+    (void)state;
+
+    assert_non_null(bytes);
+    start_with(&f, (struct ls_http_options){.times = {.body = 3600, .silent = 1}});
+    fd = client_connect(f.url);
+    assert_true(client_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"));
+    assert_true(client_send(fd, bytes, 90000));
+    assert_true(client_closed(fd));
+    close(fd);
+    stop(&f);
+    assert_int_equal(f.calls, 0);
+    free(bytes);
+}
+
+/* ---- what bodies take ---- */
+
+/* Sends a body of that size, of which `sent` bytes, on a connection of its own. */
+static int send_body(const struct fixture *f, const char *path, size_t size, size_t sent)
+{
+    char *bytes = calloc(1, sent), head[200];
+    const int fd = client_connect(f->url);
+
+    assert_non_null(bytes);
+    snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", path,
+             size);
+    assert_true(client_say(fd, head));
+    assert_true(client_send(fd, bytes, sent));
+    free(bytes);
+    return fd;
+}
+
+static void assert_status(int fd, int status, size_t body_size)
+{
+    struct client_answer a;
+
+    client_read(fd, false, &a);
+    assert_int_equal(a.status, status);
+    if (status == 200)
+        assert_int_equal(a.body_size, body_size);
+    client_free(&a);
+    close(fd);
+}
+
+static void until_bodies_take(const struct fixture *f, size_t least, size_t most)
+{
+    struct ls_http_figures figures;
+
+    do {
+        ls_http_figures(f->http, &figures);
+        sched_yield();
+    } while (figures.body_bytes < least || figures.body_bytes > most);
+}
+
+static void a_body_that_nobody_looks_at_takes_no_memory(void **state)
+{
+    struct fixture f;
+    int fd;
+    (void)state;
+
+    start_with(&f, (struct ls_http_options){.body_total = 1000});
+    assert_status(send_body(&f, "/echo", BODY_MAX, 0), 503, 0);
+    assert_status(send_body(&f, "/discard", BODY_MAX, BODY_MAX), 200, 0);
+    fd = send_body(&f, "/discard", BODY_MAX + 1, 0);
+    assert_status(fd, 413, 0);
+    stop(&f);
+}
+
+static void one_address_has_a_quarter_of_all_bodies(void **state)
+{
+    struct fixture f;
+    int fd;
+    (void)state;
+
+    start_with(&f, (struct ls_http_options){.body_total = 4 * 150000});
+    fd = send_body(&f, "/echo", BODY_MAX, BODY_MAX - 1);
+    until_bodies_take(&f, BODY_MAX - 1, SIZE_MAX);
+    assert_status(send_body(&f, "/echo", BODY_MAX, BODY_MAX), 503, 0);
+    assert_status(send_body(&f, "/echo", 1000, 1000), 200, 1000); /* small ones do no harm */
+    close(fd);
+    until_bodies_take(&f, 0, 0);
+    assert_status(send_body(&f, "/echo", BODY_MAX, BODY_MAX), 200, BODY_MAX);
+    stop(&f);
+}
+
 /* ---- addresses to listen at ---- */
 
 static void addresses_to_listen_at_are_understood_or_refused(void **state)
@@ -603,6 +694,9 @@ int main(void)
         cmocka_unit_test(who_drips_is_cut_off),
         cmocka_unit_test(who_does_not_read_is_cut_off),
         cmocka_unit_test(a_request_that_waits_for_us_is_not_cut_off),
+        cmocka_unit_test(a_body_that_stops_is_cut_off),
+        cmocka_unit_test(a_body_that_nobody_looks_at_takes_no_memory),
+        cmocka_unit_test(one_address_has_a_quarter_of_all_bodies),
         cmocka_unit_test(addresses_to_listen_at_are_understood_or_refused),
     };
 

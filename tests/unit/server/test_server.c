@@ -321,6 +321,23 @@ static void who_may_not_is_told_why(void **state)
     server_stop(&f);
 }
 
+/* Who sends is asked at the end of the head: here no body finds memory at all. */
+static void the_body_of_who_may_not_is_not_kept(void **state)
+{
+    struct server_fixture f;
+    (void)state;
+
+    start(&f, NULL, (struct ls_server_options){.http.body_total = 1});
+    expect(&f, NULL, "POST /things", "{\"a\":1}", 401);
+    assert_non_null(strstr(server_audit(&f), "anonymous|POST /things|/things|{\"outcome\":"
+                                             "\"refused\",\"status\":401"));
+    expect(&f, "viewer", "POST /things", "{\"a\":1}", 403);
+    expect(&f, "throttled", "POST /things", "{\"a\":1}", 429);
+    expect(&f, "operator", "POST /things", "{\"a\":1}", 503);
+    assert_int_equal(changes, 0);
+    server_stop(&f);
+}
+
 /* ---- the audit log ---- */
 
 static void calls_that_change_are_in_the_audit_log(void **state)
@@ -499,6 +516,7 @@ int main(void)
         cmocka_unit_test(an_unchanged_answer_is_not_sent_again),
         cmocka_unit_test(errors_are_problems),
         cmocka_unit_test(who_may_not_is_told_why),
+        cmocka_unit_test(the_body_of_who_may_not_is_not_kept),
         cmocka_unit_test(calls_that_change_are_in_the_audit_log),
         cmocka_unit_test(what_cannot_be_written_down_is_not_done),
         cmocka_unit_test(a_flood_of_refusals_does_not_fill_the_log),
