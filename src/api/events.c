@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "model/jsontext.h"
 #include "model/value.h"
+#include "state/reserve.h"
 
 #define LIMIT_DEFAULT 50
 #define CHANGE_STEP 1000 /* deliveries of a transaction, of many */
@@ -43,7 +44,9 @@ static enum ls_code accept_all(struct lockstep *ls, struct ls_event *events, boo
     to = ls_arena_array(mem, endpoint_count, sizeof *to);
     if (!to)
         return ls_error_nomem(err);
-    rc = ls_queue_begin(ls->state, ls_clock_now_us(), &tx, err);
+    rc = ls_state_room(ls->state, err);
+    if (rc == LS_OK)
+        rc = ls_queue_begin(ls->state, ls_clock_now_us(), &tx, err);
     if (rc != LS_OK)
         return rc;
     for (size_t i = 0; i < count && rc == LS_OK; i++) {

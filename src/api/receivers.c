@@ -22,6 +22,7 @@
 #include "api/json.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "state/reserve.h"
 
 #define BUSY_US (120 * (int64_t)1000000) /* how long one that is at work has a message to itself */
 #define AGAIN_US (5 * (int64_t)1000000)  /* until one that could not be done is tried again */
@@ -199,6 +200,8 @@ static enum ls_code receive(struct lockstep *ls, const struct ls_receiver *r,
     row.resource = m->resource;
     row.at_us = m->at_us;
     row.headers = m->headers;
+    if (rc == LS_OK)
+        rc = ls_state_room(ls->state, err);
     if (rc == LS_OK)
         rc = ls_received_take(ls->state, &row, ls_clock_now_us(), BUSY_US, mem, &taken, err);
     if (rc == LS_OK && taken == LS_TAKEN_BUSY)

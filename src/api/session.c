@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "model/json.h"
+#include "state/reserve.h"
 
 static void on_failed(void *ctx, const char *key_json, enum ls_code code, const char *text)
 {
@@ -191,6 +192,8 @@ enum ls_code ls_session_begin(struct session *s, const char *kind, bool writes,
 {
     enum ls_code rc = ls_api_state(s->ls, true, err);
 
+    if (rc == LS_OK && writes) /* its journal may take any room */
+        rc = ls_state_room(s->ls->state, err);
     if (rc == LS_OK)
         rc = ls_state_lock(s->ls->state, s->job->name, &s->lock, err);
     if (rc == LS_OK && writes)

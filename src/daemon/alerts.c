@@ -16,7 +16,9 @@
 #include "daemon/alert.h"
 #include "daemon/service.h"
 #include "event/breaker.h"
+#include "event/queue.h"
 #include "state/alerts.h"
+#include "state/reserve.h"
 
 #define EVERY_MS 30000
 #define REPEAT_MS (INT64_C(4) * 3600000)
@@ -163,6 +165,29 @@ static enum ls_code look_at_endpoints(struct look *k, struct ls_error *err)
     return rc;
 }
 
+/* What it runs out of is told before it is away. */
+static enum ls_code look_at_room(struct look *k, struct ls_error *err)
+{
+    struct ls_alert alert = {.kind = LS_ALERT_STATE, .critical = true};
+    struct ls_error why;
+    enum ls_code rc = LS_OK;
+
+    if (ls_state_room(k->ls->state, &why) != LS_OK) {
+        snprintf(alert.key, sizeof alert.key, "state_full");
+        snprintf(alert.text, sizeof alert.text,
+                 "the disk of the state is full: new events, messages and runs are refused until "
+                 "there is room again. What was taken on is carried out");
+        rc = found(k, &alert, err);
+    } else if (k->a->daemon->queue && !ls_queue_healthy(k->a->daemon->queue, why.text)) {
+        snprintf(alert.key, sizeof alert.key, "state_unwritten");
+        snprintf(alert.text, sizeof alert.text,
+                 "the state cannot be written: events and deliveries wait for it. /api/v1/health "
+                 "says why");
+        rc = found(k, &alert, err);
+    }
+    return rc;
+}
+
 /* ---- what was told, in the state ---- */
 
 /* false: of a newer program's. */
@@ -271,6 +296,8 @@ static enum ls_code look_into(struct look *k, struct ls_config *config, struct l
         rc = ls_api_state(k->ls, true, err);
     if (rc == LS_OK && !k->a->remembers)
         rc = remember(k, err);
+    if (rc == LS_OK)
+        rc = look_at_room(k, err);
     if (rc == LS_OK)
         rc = look_at_runs(k, err);
     if (rc == LS_OK)

@@ -20,6 +20,7 @@
 #include "event/seal.h"
 #include "server/metrics.h"
 #include "state/messages.h"
+#include "state/reserve.h"
 
 #define PRUNE_EVERY_US (60 * (int64_t)1000000)
 #define GRACE_MS 5000                      /* for deliveries that are being sent, at the end */
@@ -283,7 +284,8 @@ static bool shared(const struct ls_daemon *daemon)
 static enum ls_code start(struct ls_daemon *daemon, void **ret, struct ls_error *err)
 {
     struct events *e = calloc(1, sizeof *e);
-    const struct ls_queue_options options = {.woken = on_woken, .fatal = on_fatal, .ctx = e};
+    const struct ls_queue_options options = {
+        .woken = on_woken, .fatal = on_fatal, .ctx = e, .reserve = true};
     struct ls_queue_task take_back = {.run = run_take_back};
     enum ls_code rc;
 
@@ -342,6 +344,13 @@ static enum ls_code reload(void *service, struct ls_daemon *daemon, struct ls_er
         rc = open_deliver(e, err);
     }
     return rc;
+}
+
+static bool healthy(void *service, char why[200])
+{
+    const struct events *e = service;
+
+    return ls_queue_healthy(e->queue, why);
 }
 
 /* ---- figures ---- */
@@ -433,6 +442,20 @@ static void looked_up(struct ls_state *state, struct ls_arena *mem, struct ls_bu
     }
 }
 
+static void disk(const struct ls_state *state, struct ls_buf *out)
+{
+    const int64_t bytes = ls_state_free_bytes(state);
+    struct ls_error err;
+
+    if (bytes < 0)
+        return;
+    ls_metric_one(out, "lockstep_state_free_bytes", "gauge", "Room on the disk of an SQLite state.",
+                  (double)bytes);
+    ls_metric_one(out, "lockstep_state_full", "gauge",
+                  "1 while that disk is full and nothing new is taken on.",
+                  ls_state_room(state, &err) == LS_FULL);
+}
+
 /* On a worker: with a connection of its own to the state, so that the queue does not wait for it. A state that is away has no figures. */
 static void figures(void *service, struct ls_buf *out)
 {
@@ -445,10 +468,15 @@ static void figures(void *service, struct ls_buf *out)
     if (ls_state_open(e->daemon->state_url, false, &state, &err) != LS_OK)
         return;
     ls_arena_init(&mem, 0);
+    disk(state, out);
     looked_up(state, &mem, out);
     ls_arena_done(&mem);
     ls_state_close(state);
 }
 
-const struct ls_service ls_service_events = {
-    .name = "events", .start = start, .reload = reload, .stop = stop, .figures = figures};
+const struct ls_service ls_service_events = {.name = "events",
+                                             .start = start,
+                                             .reload = reload,
+                                             .stop = stop,
+                                             .healthy = healthy,
+                                             .figures = figures};

@@ -180,7 +180,7 @@ enum ls_code ls_intake_read(struct ls_intake *in, const char *text, size_t size,
 
     if (!b)
         return ls_error_nomem(err);
-    *b = (struct batch){.task = {.run = accept_batch, .done = tell},
+    *b = (struct batch){.task = {.run = accept_batch, .done = tell, .adds = true},
                         .intake = in,
                         .accepted = {.ctx = ctx},
                         .hasten = hasten,

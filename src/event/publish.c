@@ -423,6 +423,6 @@ static void over(struct ls_queue_task *task, enum ls_code rc, const struct ls_er
 
 void ls_posting_submit(struct ls_queue *queue, struct ls_posting *posting)
 {
-    posting->task = (struct ls_queue_task){.run = run, .done = over};
+    posting->task = (struct ls_queue_task){.run = run, .done = over, .adds = posting->adds};
     ls_queue_submit(queue, &posting->task);
 }

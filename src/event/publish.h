@@ -86,6 +86,7 @@ struct ls_posting {
     struct ls_arena *mem; /* the caller's; the queue's thread has it until done() */
     size_t count;
     const struct ls_mail *mail;
+    bool adds; /* of a caller's; what a schedule sends is part of what was taken on before */
     /* rc LS_OK: they are on disk. LS_NOT_FOUND, LS_USAGE: one cannot be taken, and none was. On the queue's thread. */
     void (*done)(struct ls_posting *posting, enum ls_code rc, const struct ls_error *err);
     void *ctx;

@@ -8,26 +8,35 @@
  * Other processes (the command line, other nodes) write to the same state; what they accepted is noticed by a number that changes
  * (ls_queue_version()). On PostgreSQL each such commit is heard (listener.c) and the number looked at then, and now and then all the same, as a
  * connection that is silently dead hears nothing; where nothing is heard it is looked at a few times a second. A connection that was lost is opened again, with growing pauses; tasks fail meanwhile with
- * what the state said, and whoever handed them in decides. */
+ * what the state said, and whoever handed them in decides.
+ *
+ * A commit that finds no room on the disk is the moment of the reserve. It is given back, SQLite's log is moved into its file and cut, and what was to be
+ * committed is tried again without what is new. While room is short the log is kept short as well: it may grow to the size of the reserve else. */
 #include "event/queue.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/thread.h"
 #include "event/listener.h"
+#include "state/reserve.h"
 
 #define BATCH_MAX 2048
-#define POLL_US 250000         /* between looks for what others have accepted */
-#define HEARD_POLL_US 10000000 /* the same while their commits are heard */
-#define REOPEN_MAX_US 5000000  /* between tries to open a lost state */
+#define POLL_US 250000                     /* between looks for what others have accepted */
+#define HEARD_POLL_US 10000000             /* the same while their commits are heard */
+#define REOPEN_MAX_US 5000000              /* between tries to open a lost state */
+#define SHORT_LOG_BYTES ((int64_t)1 << 20) /* of SQLite's log, while room is short */
+#define TROUBLE_US ((int64_t)60 * 1000000) /* so long a write that failed is told */
 
 struct ls_queue {
     struct ls_queue_options options;
     char *url, *where;
-    struct ls_state *state; /* the thread's; NULL while it is lost */
+    struct ls_state *state;     /* the thread's; NULL while it is lost */
+    struct ls_reserve *reserve; /* the thread's; NULL: there is none */
     int64_t version;
     int64_t reopen_us, pause_us; /* monotonic; when to try again */
     bool fatal;
@@ -36,8 +45,10 @@ struct ls_queue {
     pthread_cond_t changed;
     struct ls_queue_task *first, **end;
     struct ls_queue_counts counts;
-    int writer; /* by which the listener knows our own commits */
-    bool look;  /* others have committed */
+    char trouble[200];  /* why the last write failed; "" */
+    int64_t trouble_us; /* and when; monotonic */
+    int writer;         /* by which the listener knows our own commits */
+    bool look;          /* others have committed */
     bool hears;
     bool stop;
     struct ls_thread thread;
@@ -135,6 +146,7 @@ static void look_around(struct ls_queue *q)
     int64_t version = q->version;
     enum ls_code rc;
 
+    ls_reserve_look(q->reserve, ls_clock_monotonic_us());
     if (!q->state && (ls_clock_monotonic_us() < q->reopen_us || need_state(q, &err) != LS_OK))
         return;
     rc = ls_queue_version(q->state, &version, &err);
@@ -147,7 +159,49 @@ static void look_around(struct ls_queue *q)
     q->version = version;
 }
 
+/* ---- room ---- */
+
+/* Whether it is worth another try. */
+static bool find_room(struct ls_queue *q, const struct ls_error *why)
+{
+    if (!ls_reserve_give(q->reserve, why))
+        return false;
+    if (q->state)
+        ls_state_shrink(q->state, 0);
+    return true;
+}
+
+static enum ls_code refuse(struct ls_queue *q, struct ls_error *err)
+{
+    enum ls_code rc = q->state ? ls_state_room(q->state, err) : LS_OK;
+
+    if (rc == LS_OK) /* there is room, and the reserve is about to be made again */
+        rc = ls_error_set(err, LS_FULL,
+                          "the disk of the state was full a moment ago: nothing new is taken on. "
+                          "Try again in a second");
+    return rc;
+}
+
+static bool is_unwanted(const struct ls_queue *q, const struct ls_queue_task *task)
+{
+    return task->adds && ls_reserve_short(q->reserve);
+}
+
 /* ---- tasks ---- */
+
+/* What a look at the health is told. A task's own failure is none of the state's, and who has changed nothing has proved nothing. */
+static void note_outcome(struct ls_queue *q, enum ls_code rc, bool changed,
+                         const struct ls_error *err)
+{
+    const bool failed = (rc == LS_IO || rc == LS_PERMISSION || rc == LS_FULL) && *err->native;
+
+    if (!failed && (rc != LS_OK || !changed))
+        return;
+    pthread_mutex_lock(&q->lock);
+    snprintf(q->trouble, sizeof q->trouble, "%.199s", failed ? err->text : "");
+    q->trouble_us = ls_clock_monotonic_us();
+    pthread_mutex_unlock(&q->lock);
+}
 
 /* Runs tasks from `first` up to and without `end` in one transaction. */
 static enum ls_code attempt(struct ls_queue *q, struct ls_queue_task *first,
@@ -155,8 +209,11 @@ static enum ls_code attempt(struct ls_queue *q, struct ls_queue_task *first,
 {
     struct ls_queue_tx tx = {0};
     const int64_t now_us = q->options.now_us ? q->options.now_us() : ls_clock_now_us();
+    uint64_t changes = 0;
     enum ls_code rc = need_state(q, err);
 
+    if (rc == LS_OK)
+        changes = ls_state_changes(q->state);
     if (rc == LS_OK)
         rc = ls_queue_begin(q->state, now_us, &tx, err);
     if (rc == LS_OK) {
@@ -164,6 +221,9 @@ static enum ls_code attempt(struct ls_queue *q, struct ls_queue_task *first,
             rc = t->run(t, &tx, err);
         rc = ls_queue_end(&tx, rc, err);
     }
+    note_outcome(q, rc, rc == LS_OK && ls_state_changes(q->state) != changes, err);
+    if (rc == LS_OK && ls_reserve_short(q->reserve))
+        ls_state_shrink(q->state, SHORT_LOG_BYTES);
     if (rc == LS_OK && tx.woken && q->options.woken)
         q->options.woken(q->options.ctx, tx.woken);
     if (rc != LS_OK)
@@ -181,24 +241,63 @@ static void tell(struct ls_queue_task *first, const struct ls_queue_task *end, e
     }
 }
 
+/* Tells those that are unwanted, and takes them off the list. */
+static struct ls_queue_task *turn_away(struct ls_queue *q, struct ls_queue_task *first,
+                                       struct ls_queue_counts *more)
+{
+    struct ls_queue_task *kept = NULL, **end = &kept;
+    struct ls_error err;
+
+    for (struct ls_queue_task *t = first, *next; t; t = next) {
+        next = t->next;
+        if (is_unwanted(q, t)) {
+            t->next = NULL;
+            tell(t, NULL, refuse(q, &err), &err);
+            more->failed++;
+        } else {
+            *end = t;
+            end = &t->next;
+        }
+    }
+    *end = NULL;
+    return kept;
+}
+
+static void run_one_by_one(struct ls_queue *q, struct ls_queue_task *first,
+                           struct ls_queue_counts *more)
+{
+    for (struct ls_queue_task *t = first, *next; t; t = next) {
+        struct ls_error err;
+        enum ls_code rc;
+
+        next = t->next;
+        rc = is_unwanted(q, t) ? refuse(q, &err) : attempt(q, t, next, &err);
+        more->commits += rc == LS_OK;
+        more->failed += rc != LS_OK;
+        tell(t, next, rc, &err);
+    }
+}
+
 static void run_tasks(struct ls_queue *q, struct ls_queue_task *first, size_t count)
 {
     struct ls_error err;
     struct ls_queue_counts more = {.tasks = count};
-    enum ls_code rc = attempt(q, first, NULL, &err);
+    enum ls_code rc = LS_OK;
 
-    more.commits += rc == LS_OK;
-    if (rc == LS_OK || count == 1) {
+    first = turn_away(q, first, &more);
+    if (first)
+        rc = attempt(q, first, NULL, &err);
+    if (rc == LS_FULL && find_room(q, &err)) {
+        first = turn_away(q, first, &more);
+        if (first)
+            rc = attempt(q, first, NULL, &err);
+    }
+    if (first && rc != LS_OK && first->next) {
+        run_one_by_one(q, first, &more);
+    } else if (first) {
+        more.commits += rc == LS_OK;
         more.failed += rc != LS_OK;
         tell(first, NULL, rc, &err);
-    } else {
-        for (struct ls_queue_task *t = first, *next; t; t = next) {
-            next = t->next;
-            rc = attempt(q, t, next, &err);
-            more.commits += rc == LS_OK;
-            more.failed += rc != LS_OK;
-            tell(t, next, rc, &err);
-        }
     }
     pthread_mutex_lock(&q->lock);
     q->counts.tasks += more.tasks;
@@ -337,6 +436,8 @@ enum ls_code ls_queue_open(const char *state_url, const struct ls_queue_options 
     rc = state_url && !q->url ? ls_error_nomem(err) : open_state(q, err);
     if (rc == LS_OK)
         rc = ls_queue_version(q->state, &q->version, err);
+    if (rc == LS_OK && q->options.reserve)
+        rc = ls_reserve_open(q->state, &q->reserve, err);
     if (rc == LS_CONNECT) { /* it is tried again */
         ls_log(LS_LOG_WARN, "queue: the state cannot be reached: %s", err->text);
         q->pause_us = POLL_US;
@@ -367,6 +468,7 @@ void ls_queue_close(struct ls_queue *q)
     pthread_cond_signal(&q->changed);
     pthread_mutex_unlock(&q->lock);
     ls_thread_join(&q->thread);
+    ls_reserve_close(q->reserve);
     ls_state_close(q->state);
     pthread_cond_destroy(&q->changed);
     pthread_mutex_destroy(&q->lock);
@@ -388,4 +490,15 @@ struct ls_queue_counts ls_queue_counts(struct ls_queue *q)
     counts = q->counts;
     pthread_mutex_unlock(&q->lock);
     return counts;
+}
+
+bool ls_queue_healthy(struct ls_queue *q, char why[200])
+{
+    bool well;
+
+    pthread_mutex_lock(&q->lock);
+    well = !*q->trouble || ls_clock_monotonic_us() - q->trouble_us > TROUBLE_US;
+    snprintf(why, 200, "%s", well ? "" : q->trouble);
+    pthread_mutex_unlock(&q->lock);
+    return well;
 }

@@ -3,7 +3,10 @@
  *
  * Whatever changes the queue is a task. All tasks that wait go into one transaction and one commit, and only then is everybody
  * told: commits are shared by whoever comes at the same time, and nobody waits for a timer. When the transaction fails, its tasks are tried again one by
- * one, each in a transaction of its own, so that one bad task fails alone. */
+ * one, each in a transaction of its own, so that one bad task fails alone.
+ *
+ * When the disk of the state is full, tasks that bring something new are refused (LS_FULL), and the others go on with the room that was kept for
+ * them (state/reserve.h). */
 #ifndef LS_EVENT_QUEUE_H
 #define LS_EVENT_QUEUE_H
 
@@ -17,6 +20,7 @@ struct ls_queue_task {
     enum ls_code (*run)(struct ls_queue_task *task, struct ls_queue_tx *tx, struct ls_error *err);
     /* rc LS_OK: what run() did is durable. Called on the queue's thread: short, and it may submit more. err only when rc is not LS_OK. */
     void (*done)(struct ls_queue_task *task, enum ls_code rc, const struct ls_error *err);
+    bool adds; /* it brings something new, which is refused while the disk is full */
     struct ls_queue_task *next; /* the queue's */
 };
 
@@ -26,6 +30,7 @@ struct ls_queue_options {
     /* The state cannot be written any more (a failed fsync, damage): the process should end. Called once. */
     void (*fatal)(void *ctx, const struct ls_error *err);
     void *ctx;
+    bool reserve;            /* room is kept for it: the daemon's */
     int64_t (*now_us)(void); /* NULL: ls_clock_now_us */
     int64_t
         poll_us; /* between looks for what others have accepted; 0: a few times a second, seldom while their commits are heard */
@@ -51,5 +56,7 @@ struct ls_queue_counts {
     uint64_t tasks, commits, failed;
 };
 struct ls_queue_counts ls_queue_counts(struct ls_queue *queue);
+/* false: something could not be written within the last minute, and nothing since. why tells, else it is "". Any thread. */
+bool ls_queue_healthy(struct ls_queue *queue, char why[200]);
 
 #endif

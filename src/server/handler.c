@@ -14,6 +14,7 @@
 
 #include "base/text.h"
 #include "lockstep.h"
+#include "state/reserve.h"
 
 #define DEPTH_MAX 64
 #define LIMIT_DEFAULT 50
@@ -395,6 +396,18 @@ static void answer_waiting(void *ctx, const struct ls_run_end *end)
     ls_server_answer(request, &response);
 }
 
+static bool makes_journal(const struct ls_run_wish *wish)
+{
+    return !wish->dry_run && strcmp(wish->kind, "verify") != 0;
+}
+
+static enum ls_code has_room(struct lockstep *ls, struct ls_error *err)
+{
+    const enum ls_code rc = ls_api_state(ls, true, err);
+
+    return rc == LS_OK ? ls_state_room(ls->state, err) : rc;
+}
+
 /* Queues it and answers 202, or puts the request off until it is over. */
 enum ls_code ls_call_run(struct ls_call *call, struct ls_run_wish *wish, bool wait,
                          struct ls_response *ret, struct ls_error *err)
@@ -406,6 +419,9 @@ enum ls_code ls_call_run(struct ls_call *call, struct ls_run_wish *wish, bool wa
     wish->about = ls_audit_about(call->request, NULL);
     if (!wish->actor || !wish->about)
         return ls_error_nomem(err);
+    rc = makes_journal(wish) ? has_room(call->ls, err) : LS_OK;
+    if (rc != LS_OK)
+        return rc;
     if (wait) {
         wish->done = answer_waiting;
         wish->ctx = call->request;

@@ -226,10 +226,14 @@ enum ls_code ls_qstash_post(struct ls_call *call, const struct ls_mail *mail, si
 
     if (rc != LS_OK)
         return rc;
-    *post = (struct post){
-        .posting = {.mem = call->mem, .count = count, .mail = mail, .done = posted, .ctx = post},
-        .request = call->request,
-        .list = list};
+    *post = (struct post){.posting = {.mem = call->mem,
+                                      .count = count,
+                                      .mail = mail,
+                                      .adds = true,
+                                      .done = posted,
+                                      .ctx = post},
+                          .request = call->request,
+                          .list = list};
     ret->later = true;
     ls_posting_submit(queue, &post->posting);
     return LS_OK; /* the request may be answered already */

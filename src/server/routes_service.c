@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "lockstep.h"
 #include "server/handler.h"
+#include "state/reserve.h"
 
 /* /readyz is open to all, so it answers from the last look at the state and has the next one made at most this often. */
 #define PROBE_AGAIN_US 1000000
@@ -33,6 +34,8 @@ static enum ls_code get_ready(struct ls_call *call, struct ls_response *ret, str
         ret->status = 503;
         ret->body =
             atomic_load(&server->probed_us) ? "the state cannot be reached\n" : "starting\n";
+    } else if (atomic_load(&server->state_full)) {
+        ret->body = "ready, but the disk of the state is full: nothing new is taken on\n";
     } else {
         ret->body = "ready\n";
     }
@@ -56,7 +59,8 @@ static enum ls_code get_health(struct ls_call *call, struct ls_response *ret, st
 {
     struct ls_server *server = call->server;
     struct ls_error why = {0};
-    const bool state = ls_api_state(call->ls, true, &why) == LS_OK;
+    const bool state = ls_api_state(call->ls, true, &why) == LS_OK &&
+                       ls_state_room(call->ls->state, &why) == LS_OK;
     bool well = state;
     struct ls_buf out, services;
 

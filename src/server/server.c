@@ -29,6 +29,7 @@
 #include "server/problem.h"
 #include "server/waits.h"
 #include "server/watch.h"
+#include "state/reserve.h"
 
 #define BODY_MAX ((size_t)1 << 20)
 /* Of a call that is signed over its body: who sends it is known only when all of it is there. */
@@ -621,6 +622,7 @@ static void probe(struct ls_work *work, struct lockstep *ls, const struct ls_err
         ls_log(LS_LOG_ERROR, "the state cannot be reached: %s", ls ? err.text : why->text);
     if (well && !atomic_exchange(&server->state_well, true))
         ls_log(LS_LOG_INFO, "the state is there (state=%s)", ls_state_where(ls->state));
+    atomic_store(&server->state_full, well && ls_state_room(ls->state, &err) != LS_OK);
     if (well)
         offer_first(server, ls);
     atomic_store(&server->probed_us, ls_clock_monotonic_us());

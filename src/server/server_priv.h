@@ -46,7 +46,7 @@ struct ls_server {
 
     /* Whether the state can be reached, as of the last look (server.c). */
     struct ls_work probe;
-    atomic_bool probing, state_well;
+    atomic_bool probing, state_well, state_full;
     _Atomic int64_t probed_us;
     bool offered; /* the link of the first start; the probe's */
 };

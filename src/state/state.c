@@ -238,6 +238,8 @@ enum ls_code ls_state_count_change(struct ls_state *state, const char *sql,
 
     if (rc == LS_OK)
         rc = ls_sql_change(kept->stmt, params, count, ret, err);
+    if (rc == LS_OK)
+        state->changes += (uint64_t)*ret;
     return rc;
 }
 
@@ -454,6 +456,11 @@ void ls_state_close(struct ls_state *state)
     ls_sql_close(state->db);
     ls_arena_done(&state->mem);
     free(state);
+}
+
+uint64_t ls_state_changes(const struct ls_state *state)
+{
+    return state->changes;
 }
 
 bool ls_state_alive(const struct ls_state *state)

@@ -21,6 +21,8 @@ LS_MUST_CHECK enum ls_code ls_state_open(const char *url, bool create, struct ls
 void ls_state_close(struct ls_state *state);
 /* false once its connection was lost, or can be trusted no more: close it and open it again. */
 bool ls_state_alive(const struct ls_state *state);
+/* How many records this handle has changed. */
+uint64_t ls_state_changes(const struct ls_state *state);
 /* Asks it something small: whether it can be reached now. */
 LS_MUST_CHECK enum ls_code ls_state_ping(struct ls_state *state, struct ls_error *err);
 /* The clock that all who share this state have: the server's, in Unix time; for an SQLite state this machine's. */

@@ -31,6 +31,7 @@ struct ls_state {
     struct ls_state_writer *writer; /* NULL until a journal is written */
     const char *about;              /* of audit entries: ls_state_audit_about() */
     bool wrote;
+    uint64_t changes; /* records changed so far */
 };
 
 /* ---- state.c ---- */

@@ -16,6 +16,7 @@
 #include "base/thread.h"
 #include "event/queue.h"
 #include "lib/testdir.h"
+#include "lib/testdisk.h"
 #include "lib/testpg.h"
 
 struct accept {
@@ -104,6 +105,14 @@ static struct ls_queue *open_queue(const char *dir, char *path, size_t size)
     if (ls_queue_open(path, &options, &queue, &err) != LS_OK)
         fail_msg("%s", err.text);
     return queue;
+}
+
+static void let_go(void)
+{
+    pthread_mutex_lock(&seen.lock);
+    seen.hold = false;
+    pthread_cond_broadcast(&seen.changed);
+    pthread_mutex_unlock(&seen.lock);
 }
 
 static int64_t count_events(const char *path)
@@ -368,6 +377,151 @@ static void the_queue_does_not_hear_itself(void **state)
     free(url);
 }
 
+/* ---- a full disk ---- */
+
+static bool may_mount;
+
+static struct ls_queue *open_reserved(const char *dir, char *path, size_t size)
+{
+    const struct ls_queue_options options = {.woken = woken, .reserve = true};
+    struct ls_queue *queue = NULL;
+    struct ls_error err;
+
+    snprintf(path, size, "%s/state.db", dir);
+    seen.done = seen.failed = 0;
+    seen.hold = seen.held = false;
+    assert_int_equal(ls_queue_open(path, &options, &queue, &err), LS_OK);
+    return queue;
+}
+
+static void submit(struct ls_queue *queue, struct accept *task, const char *id, bool adds)
+{
+    *task = (struct accept){.task = {.run = run_accept, .done = done, .adds = adds}};
+    snprintf(task->id, sizeof task->id, "%s", id);
+    ls_queue_submit(queue, &task->task);
+}
+
+/* The n-th one that is told. */
+static enum ls_code take(struct ls_queue *queue, struct accept *task, const char *name, size_t n)
+{
+    char id[24];
+
+    snprintf(id, sizeof id, "%s%zu", name, n);
+    submit(queue, task, id, true);
+    wait_for(n);
+    return task->rc;
+}
+
+/* The first one is held at work and fails for a reason of its own, so that the others are a transaction that finds no room. */
+static void on_a_full_disk_what_is_new_is_refused_and_the_rest_is_done(void **state)
+{
+    static struct accept first, tasks[20];
+    char *dir, path[200], id[24];
+    struct ls_queue *queue;
+
+    (void)state;
+    if (!may_mount)
+        skip();
+    dir = testdisk_new("64m");
+    queue = open_reserved(dir, path, sizeof path);
+    seen.hold = true;
+    submit(queue, &first, "first", false);
+    first.fail = true;
+    pthread_mutex_lock(&seen.lock);
+    while (!seen.held)
+        pthread_cond_wait(&seen.changed, &seen.lock);
+    pthread_mutex_unlock(&seen.lock);
+    for (int i = 0; i < 20; i++) {
+        snprintf(id, sizeof id, "e%d", i);
+        submit(queue, &tasks[i], id, i % 2);
+    }
+    testdisk_fill(dir, 0);
+    let_go();
+    wait_for(21);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(tasks[i].rc, i % 2 ? LS_FULL : LS_OK);
+    submit(queue, &tasks[0], "later", true);
+    wait_for(22);
+    assert_int_equal(tasks[0].rc, LS_FULL);
+    ls_queue_close(queue);
+    assert_int_equal(count_events(path), 10);
+    testdisk_remove(dir);
+    free(dir);
+}
+
+static void with_room_again_what_is_new_is_taken(void **state)
+{
+    static struct accept task;
+    const int64_t until_us = ls_clock_monotonic_us() + (int64_t)120 * 1000000;
+    char *dir, path[200];
+    struct ls_queue *queue;
+    size_t count = 0;
+    int64_t taken = 0;
+
+    (void)state;
+    if (!may_mount)
+        skip();
+    dir = testdisk_new("64m");
+    queue = open_reserved(dir, path, sizeof path);
+    testdisk_fill(dir, 0);
+    while (take(queue, &task, "a", ++count) == LS_OK) /* there may be room in a page */
+        taken++;
+    assert_int_equal(task.rc, LS_FULL);
+    testdisk_clear(dir);
+    while (take(queue, &task, "b", ++count) == LS_FULL && ls_clock_monotonic_us() < until_us)
+        usleep(50000); /* the pace of asking */
+    assert_int_equal(task.rc, LS_OK);
+    ls_queue_close(queue);
+    assert_int_equal(count_events(path), taken + 1);
+    testdisk_remove(dir);
+    free(dir);
+}
+
+static enum ls_code run_nothing(struct ls_queue_task *task, struct ls_queue_tx *tx,
+                                struct ls_error *err)
+{
+    (void)task;
+    (void)tx;
+    (void)err;
+    return LS_OK;
+}
+
+/* What changes nothing proves nothing: the trouble is told until something was written. */
+static void a_write_that_failed_is_told_until_one_succeeds(void **state)
+{
+    static struct accept task;
+    const struct ls_queue_options no_reserve = {.woken = woken};
+    struct ls_queue_task nothing = {.run = run_nothing};
+    char *dir, path[200], why[200];
+    struct ls_queue *queue = NULL;
+    struct ls_error err;
+    size_t count = 0;
+
+    (void)state;
+    if (!may_mount)
+        skip();
+    dir = testdisk_new("64m");
+    snprintf(path, sizeof path, "%s/state.db", dir);
+    seen.done = 0;
+    assert_int_equal(ls_queue_open(path, &no_reserve, &queue, &err), LS_OK);
+    assert_true(ls_queue_healthy(queue, why));
+    assert_string_equal(why, "");
+    testdisk_fill(dir, 0);
+    while (take(queue, &task, "e", ++count) == LS_OK) {
+    }
+    assert_int_equal(task.rc, LS_FULL);
+    assert_false(ls_queue_healthy(queue, why));
+    assert_non_null(strstr(why, "full"));
+    testdisk_clear(dir);
+    assert_int_equal(ls_queue_do(queue, &nothing, &err), LS_OK);
+    assert_false(ls_queue_healthy(queue, why));
+    assert_int_equal(take(queue, &task, "e", ++count), LS_OK);
+    assert_true(ls_queue_healthy(queue, why));
+    ls_queue_close(queue);
+    testdisk_remove(dir);
+    free(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,7 +533,11 @@ int main(void)
         cmocka_unit_test(what_another_process_accepts_is_heard),
         cmocka_unit_test(a_listener_that_lost_its_connection_listens_again_and_looks_first),
         cmocka_unit_test(the_queue_does_not_hear_itself),
+        cmocka_unit_test(on_a_full_disk_what_is_new_is_refused_and_the_rest_is_done),
+        cmocka_unit_test(with_room_again_what_is_new_is_taken),
+        cmocka_unit_test(a_write_that_failed_is_told_until_one_succeeds),
     };
 
+    may_mount = testdisk_begin();
     return cmocka_run_group_tests_name("event/queue", tests, NULL, NULL);
 }
