@@ -3,18 +3,25 @@
  *
  * yajl reads the text and tells where it stands after each token, so that the bytes of `data` are cut out of what
  * came instead of being written anew: a receiver checks a signature over bytes, and a number or an order of
- * members that a parser has changed is another text. For the same reason duplicate names inside of data are the sender's
- * affair; on the level of the event they are refused, because one of them would be lost. */
+ * members that a parser has changed is another text.
+ *
+ * A name that is twice in one object is refused, at every level: of two readers one takes the first and the other the last, and our own receivers refuse
+ * it. The names of the objects that are open are kept as hashes on a stack. A short object is looked through for each name, a long one is sorted
+ * at its end: so no text costs more than n log n, and the usual one next to nothing. */
 #include "event/event.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <yajl/yajl_parse.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/text.h"
 #include "model/value.h"
+
+#define SHORT 24 /* names of an object that are looked through */
 
 const char *const ls_event_types[] = {
     "enrollment.created", "enrollment.updated", "enrollment.deleted",
@@ -50,8 +57,15 @@ enum member { MEMBERS(X) MEMBER_COUNT };
 static const char *const names[] = {MEMBERS(X)};
 #undef X
 
+/* A name of an object that is open. */
+struct known {
+    struct ls_hash128 hash;
+    size_t at; /* behind it, in the piece */
+};
+
 struct reader {
-    const char *text; /* of the piece that is parsed */
+    const char *whole; /* all that came */
+    const char *text;  /* of the piece that is parsed */
     yajl_handle parser;
     const struct ls_event_rules *rules;
     int64_t now_us;
@@ -67,6 +81,10 @@ struct reader {
     unsigned seen;     /* members, as bits */
     enum member member;
     size_t start; /* of data */
+
+    struct known *known; /* of all levels, the innermost last; freed at the end */
+    size_t known_count, known_room;
+    size_t first[LS_EVENT_MAX_DEPTH + 1]; /* of each level */
 };
 
 /* Sets the error, with which event it is about; gives what stops the parser. */
@@ -89,6 +107,12 @@ static int no_memory(struct reader *r)
     return 0;
 }
 
+/* A place in the piece, as it is told: from 1, of all that came. */
+static size_t place(const struct reader *r, size_t at)
+{
+    return (size_t)(r->text - r->whole) + at + 1;
+}
+
 static bool in_event(const struct reader *r)
 {
     return r->depth == r->base;
@@ -98,6 +122,87 @@ static size_t here(const struct reader *r)
 {
     return yajl_get_bytes_consumed(r->parser);
 }
+
+/* ---- names inside of data ---- */
+
+/* The name that ends at `at`, as it was written. */
+static int refuse_twice(struct reader *r, size_t at)
+{
+    size_t begin = at - 1; /* of its closing quote */
+    size_t escapes;
+
+    do {
+        begin--;
+        for (escapes = 0; begin > escapes && r->text[begin - escapes - 1] == '\\'; escapes++) {
+        }
+    } while (begin > 0 && (r->text[begin] != '"' || escapes % 2));
+    return refuse(r, "%.*s is twice in an object of data (byte %zu)",
+                  (int)(at - begin < 100 ? at - begin : 100), r->text + begin, place(r, begin));
+}
+
+static bool same_name(const struct known *a, const struct known *b)
+{
+    return a->hash.high == b->hash.high && a->hash.low == b->hash.low;
+}
+
+static int by_hash(const void *x, const void *y)
+{
+    const struct known *a = x, *b = y;
+
+    if (a->hash.high != b->hash.high)
+        return a->hash.high < b->hash.high ? -1 : 1;
+    if (a->hash.low != b->hash.low)
+        return a->hash.low < b->hash.low ? -1 : 1;
+    return a->at < b->at ? -1 : 1;
+}
+
+static bool known_room(struct reader *r)
+{
+    const size_t room = r->known_room ? 2 * r->known_room : 64;
+    struct known *more;
+
+    if (r->known_count < r->known_room)
+        return true;
+    more = reallocarray(r->known, room, sizeof *more);
+    if (!more)
+        return false;
+    r->known = more;
+    r->known_room = room;
+    return true;
+}
+
+static int on_inner_name(struct reader *r, const char *name, size_t size)
+{
+    const struct known new = {ls_hash128(name, size, 0), here(r)};
+    const size_t first = r->first[r->depth];
+
+    for (size_t i = first; r->known_count - first <= SHORT && i < r->known_count; i++)
+        if (same_name(&r->known[i], &new))
+            return refuse_twice(r, new.at);
+    if (!known_room(r))
+        return no_memory(r);
+    r->known[r->known_count++] = new;
+    return 1;
+}
+
+static int end_of_names(struct reader *r)
+{
+    const size_t first = r->first[r->depth], count = r->known_count - first;
+    struct known *names_of_it = r->known + first;
+    size_t twice = 0;
+
+    r->known_count = first;
+    if (count <= SHORT)
+        return 1;
+    qsort(names_of_it, count, sizeof *names_of_it, by_hash);
+    for (size_t i = 1; i < count; i++)
+        if (same_name(&names_of_it[i - 1], &names_of_it[i]) &&
+            (!twice || names_of_it[i].at < twice))
+            twice = names_of_it[i].at;
+    return twice ? refuse_twice(r, twice) : 1;
+}
+
+/* ---- values ---- */
 
 /* A value has ended that is no map and no array, or one that is. */
 static int value_ended(struct reader *r)
@@ -242,7 +347,7 @@ static int on_name(void *ctx, const unsigned char *bytes, size_t size)
     unsigned m = 0;
 
     if (!in_event(r))
-        return 1;
+        return on_inner_name(r, name, size);
     while (m < MEMBER_COUNT && (strlen(names[m]) != size || memcmp(names[m], name, size) != 0))
         m++;
     if (m == MEMBER_COUNT)
@@ -269,6 +374,7 @@ static int on_map(void *ctx)
         return wrong_nest(r, "an object");
     if (++r->depth > LS_EVENT_MAX_DEPTH)
         return too_deep(r);
+    r->first[r->depth] = r->known_count;
     if (in_event(r)) {
         r->e = (struct ls_event){.options = ""};
         r->seen = 0;
@@ -284,7 +390,10 @@ static int on_array(void *ctx)
         return wrong_nest(r, "an array");
     if (r->depth < r->base && !(r->array && r->depth == 0))
         return wrong_kind(r, "an array");
-    return ++r->depth > LS_EVENT_MAX_DEPTH ? too_deep(r) : 1;
+    if (++r->depth > LS_EVENT_MAX_DEPTH)
+        return too_deep(r);
+    r->first[r->depth] = r->known_count;
+    return 1;
 }
 
 static bool type_is_known(const struct reader *r, const char *type)
@@ -360,6 +469,8 @@ static int on_end(void *ctx)
     struct reader *r = ctx;
     const bool event = in_event(r);
 
+    if (!end_of_names(r))
+        return 0;
     r->depth--;
     return event ? add_event(r) : value_ended(r);
 }
@@ -377,12 +488,15 @@ static const yajl_callbacks callbacks = {
 };
 
 /* What yajl says, without the picture that it draws of the place. */
-static void syntax_error(struct reader *r, size_t size)
+static void syntax_error(struct reader *r, size_t size, bool ended)
 {
     unsigned char *text = yajl_get_error(r->parser, 0, (const unsigned char *)r->text, size);
     const char *why = text ? (const char *)text : "it is no JSON";
 
-    refuse(r, "%.*s (byte %zu of it)", (int)strcspn(why, "\n"), why, here(r) + 1);
+    refuse(r, "%.*s (byte %zu)", (int)strcspn(why, "\n"), why,
+           place(r, ended     ? size
+                    : here(r) ? here(r) - 1
+                              : 0));
     if (text)
         yajl_free_error(r->parser, text);
 }
@@ -391,18 +505,22 @@ static void syntax_error(struct reader *r, size_t size)
 static enum ls_code read_piece(struct reader *r, const char *text, size_t size)
 {
     yajl_status status;
+    bool ended = false;
 
     r->text = text;
     r->depth = 0;
+    r->known_count = 0;
     r->base = r->array ? 2 : 1;
     r->parser = yajl_alloc(&callbacks, NULL, r);
     if (!r->parser)
         return ls_error_nomem(r->err);
     status = yajl_parse(r->parser, (const unsigned char *)text, size);
-    if (status == yajl_status_ok)
+    if (status == yajl_status_ok) {
+        ended = true; /* what is wrong from here on is that there is no more */
         status = yajl_complete_parse(r->parser);
+    }
     if (status != yajl_status_ok && r->rc == LS_OK)
-        syntax_error(r, size);
+        syntax_error(r, size, ended);
     yajl_free(r->parser);
     return r->rc;
 }
@@ -441,10 +559,12 @@ enum ls_code ls_events_read(const char *text, size_t size, bool lines,
     *ret = NULL;
     if (!copy)
         return ls_error_nomem(err);
+    r.whole = copy;
     r.array = copy[strspn(copy, " \t\r\n")] == '[';
     if (strspn(copy, " \t\r\n") == size)
         return ls_error_set(err, LS_DATA, "there is no event in it");
     rc = lines && !r.array ? read_lines(&r, copy, size) : read_piece(&r, copy, size);
+    free(r.known);
     if (rc == LS_OK && *ret_count == 0)
         rc = ls_error_set(err, LS_DATA, "there is no event in it");
     return rc;

@@ -37,3 +37,21 @@ enum ls_code ls_json_load(const char *text, size_t size, size_t flags, json_t **
     *ret = NULL;
     return ls_error_nomem(err);
 }
+
+const char *ls_json_why(const json_error_t *why)
+{
+    static const struct {
+        enum json_error_code code;
+        const char *text;
+    } ours[] = {
+        {json_error_null_character, "a text holds \\u0000, which is not taken"},
+        {json_error_null_byte_in_key, "a name holds \\u0000, which is not taken"},
+        {json_error_premature_end_of_input, "it ends too early"},
+        {json_error_stack_overflow, "it has too many levels"},
+    };
+
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (json_error_code(why) == ours[i].code)
+            return ours[i].text;
+    return why->text;
+}

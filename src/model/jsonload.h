@@ -14,4 +14,7 @@
 LS_MUST_CHECK enum ls_code ls_json_load(const char *text, size_t size, size_t flags, json_t **ret,
                                         struct ls_error *err);
 
+/* What is wrong with a text that json_loads() and the like refused, in words that do not speak of the library. Borrowed from why, or static. */
+const char *ls_json_why(const json_error_t *why);
+
 #endif

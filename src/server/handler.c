@@ -14,6 +14,7 @@
 
 #include "base/text.h"
 #include "lockstep.h"
+#include "model/jsonload.h"
 #include "state/reserve.h"
 
 #define DEPTH_MAX 64
@@ -334,7 +335,7 @@ enum ls_code ls_body_object(const struct ls_call *call, json_t **ret, struct ls_
                       JSON_REJECT_DUPLICATES, &why);
     if (!*ret)
         return ls_error_set(err, LS_USAGE, "the body is not JSON: %s (line %d, column %d)",
-                            why.text, why.line, why.column);
+                            ls_json_why(&why), why.line, why.column);
     if (json_is_object(*ret))
         return LS_OK;
     json_decref(*ret);

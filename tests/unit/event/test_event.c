@@ -51,7 +51,7 @@ static void the_documented_event_is_read(void **state)
     static const char text[] =
         "{\"id\": \"event-123\", \"type\": \"enrollment.created\", \"resourceId\": "
         "\"enrollment-123\",\n"
-        "\"resourceType\": \"enrollment\", \"data\" :  {\"b\":1.10, \"a\": [1,  2], \"b\": "
+        "\"resourceType\": \"enrollment\", \"data\" :  {\"b\":1.10, \"a\": [1,  2], \"c\": "
         "\"\\u00e9\"} ,"
         "\"timestamp\": \"2024-01-31T12:00:00.000Z\", \"retryCount\": 0, \"status\": \"pending\"}";
     struct result *r = read_text(text, sizeof text - 1, false);
@@ -65,8 +65,8 @@ static void the_documented_event_is_read(void **state)
     assert_string_equal(r->events->resource_type, "enrollment");
     assert_true(r->events->at_us == 1706702400 * (int64_t)1000000);
     assert_int_equal(r->events->data_size,
-                     strlen("{\"b\":1.10, \"a\": [1,  2], \"b\": \"\\u00e9\"}"));
-    assert_memory_equal(r->events->data, "{\"b\":1.10, \"a\": [1,  2], \"b\": \"\\u00e9\"}",
+                     strlen("{\"b\":1.10, \"a\": [1,  2], \"c\": \"\\u00e9\"}"));
+    assert_memory_equal(r->events->data, "{\"b\":1.10, \"a\": [1,  2], \"c\": \"\\u00e9\"}",
                         r->events->data_size);
     done(r);
 }
@@ -177,9 +177,12 @@ static void what_is_wrong_is_said(void **state)
          "timestamp is not a time", false},
         {"{\"type\":\"order.x\",\"resourceId\":\"1\",\"timestamp\":\"2024-01-31T12:00:00\"}",
          "timestamp is not a time", false},
-        {"{\"type\":\"order.x\",\"resourceId\":\"1\"", "event 1: ", false},
+        {"{\"type\":\"order.x\",\"resourceId\":\"1\"",
+         "event 1: parse error: premature EOF (byte 35)", false},
+        {"", "there is no event", false},
         {"{\"type\":\"order.x\",\"resourceId\":\"1\"}}", "event 2: ", false},
-        {OK_EVENT "\n{\"type\"", "event 2: ", true},
+        {OK_EVENT "\n{\"type\"", "event 2: parse error: premature EOF (byte 44)", true},
+        {OK_EVENT "\n{\"type\";", "(byte 44)", true},
         {OK_EVENT OK_EVENT, "event 2: ", true},
         {"{\"type\":\"order.x\",\"resourceId\":\"\xff\"}", "invalid bytes in UTF8 string", false},
         {"{\"type\":\"order.x\",\"resourceId\":\"1\",\"data\":NaN}", "event 1: ", false},
@@ -193,6 +196,61 @@ static void what_is_wrong_is_said(void **state)
             print_error("%s: %d %s\n", cases[i].text, r->rc, r->err.text);
         assert_int_equal(r->rc, LS_DATA);
         assert_non_null(strstr(r->err.text, cases[i].said));
+        done(r);
+    }
+}
+
+/* data with `before` and names "0" to "n - 1" and `behind`. */
+static struct result *read_data(const char *before, size_t n, const char *behind, bool lines)
+{
+    struct ls_buf text;
+    struct result *r;
+
+    ls_buf_init(&text, 0);
+    ls_buf_text(&text, lines ? OK_EVENT "\n" : "");
+    ls_buf_printf(&text, "{\"type\":\"order.x\",\"resourceId\":\"1\",\"data\":%s", before);
+    for (size_t i = 0; i < n; i++)
+        ls_buf_printf(&text, "%s\"%zu\":%zu", i ? "," : "", i, i);
+    ls_buf_printf(&text, "%s}", behind);
+    r = read_text(text.data, text.size, lines);
+    ls_buf_done(&text);
+    return r;
+}
+
+static void a_name_is_in_an_object_once(void **state)
+{
+    static const struct {
+        const char *before;
+        size_t n;
+        const char *behind, *said; /* NULL: it is taken */
+    } cases[] = {
+        {"{", 0, "}", NULL},
+        {"{", 10000, "}", NULL},
+        {"{", 24, ",\"a\":{\"a\":{\"a\":1}},\"b\":[{\"a\":1},{\"a\":1}]}", NULL},
+        {"[{\"a\":1},{\"a\":1},{", 30, "},{\"a\":2}]", NULL},
+        {"{\"x\":{", 100, "},\"y\":{\"0\":1},\"0\":1}", NULL},
+        {"{\"a\":1,\"A\":1,\"\":1,\" \":1,\"a\\u0000\":1", 0, "}", NULL},
+        {"{\"a\":1,\"a\":1", 0, "}", "event 1: \"a\" is twice in an object of data (byte 50)"},
+        {"{\"a\":1,\"\\u0061\":1", 0, "}", "\"\\u0061\" is twice"},
+        {"{\"\\\"q\\\\\":1,\"\\\"q\\\\\":1", 0, "}", "event 1: \"\\\"q\\\\\" is twice"},
+        {"{\"\":1,\"\":1", 0, "}", "event 1: \"\" is twice"},
+        {"[[{\"b\":{\"a\":[],\"a\":1}}]", 0, "]", "\"a\" is twice"},
+        {"{", 24, ",\"0\":1}", "\"0\" is twice"},
+        {"{", 25, ",\"24\":1}", "\"24\" is twice"},
+        {"{", 26, ",\"25\":{\"0\":1}}", "\"25\" is twice"},
+        {"{\"in\":{\"x\":1},", 10000, ",\"x\":{},\"in\":1}", "\"in\" is twice"},
+        {"{\"in\":[{", 10000, ",\"5000\":1,\"x\":1,\"x\":1}]}", "\"5000\" is twice"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        const size_t c = i / 2;
+        struct result *r = read_data(cases[c].before, cases[c].n, cases[c].behind, i % 2);
+
+        if (cases[c].said ? r->rc != LS_DATA : r->rc != LS_OK)
+            fail_msg("%s: %d %s", cases[c].before, r->rc, r->err.text);
+        if (cases[c].said && i % 2 == 0 && !strstr(r->err.text, cases[c].said))
+            fail_msg("%s: %s", cases[c].before, r->err.text);
         done(r);
     }
 }
@@ -362,6 +420,7 @@ int main(void)
         cmocka_unit_test(any_json_is_data),
         cmocka_unit_test(json_lines_may_have_blank_ones_and_no_last_end),
         cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(a_name_is_in_an_object_once),
         cmocka_unit_test(what_is_ignored_makes_no_second_event),
         cmocka_unit_test(ignored_members_may_be_any_plain_value),
         cmocka_unit_test(json_that_is_too_deep_is_refused),

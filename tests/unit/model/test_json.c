@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "model/json.h"
+#include "model/jsonload.h"
 #include "model/jsontext.h"
 #include "unit/model/values.h"
 
@@ -321,6 +322,28 @@ static void nul_escapes_are_seen_where_they_are_escapes(void **state)
     assert_false(ls_json_has_nul("\"\\", 2));
 }
 
+/* What is told to people speaks of their text, not of the library. */
+static void what_is_wrong_with_a_text_is_said_without_the_library(void **state)
+{
+    static const struct {
+        const char *text, *said;
+    } cases[] = {{"{\"a\":\"\\u0000\"}", "a text holds \\u0000"},
+                 {"{\"\\u0000\":1}", "a name holds \\u0000"},
+                 {"{\"a\":", "it ends too early"},
+                 {"{\"a\":1,\"a\":2}", "duplicate object key"}};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_error_t why;
+        const char *said;
+
+        assert_null(json_loads(cases[i].text, JSON_REJECT_DUPLICATES, &why));
+        said = ls_json_why(&why);
+        if (!strstr(said, cases[i].said) || strstr(said, "JSON_"))
+            fail_msg("%s: %s", cases[i].text, said);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +355,7 @@ int main(void)
         cmocka_unit_test(random_values_come_back_exactly),
         cmocka_unit_test(rows_come_back_from_their_bytes),
         cmocka_unit_test(damaged_rows_are_refused),
+        cmocka_unit_test(what_is_wrong_with_a_text_is_said_without_the_library),
         cmocka_unit_test(nul_escapes_are_seen_where_they_are_escapes),
     };
     return cmocka_run_group_tests_name("model/json", tests, open_arena, close_arena);
