@@ -518,6 +518,8 @@ static enum ls_code accept_claims(struct look *l, const char *kind, enum ls_role
 
     if (role == LS_ROLE_NONE)
         return accept(l, role, kind, "anon", NULL);
+    if (source == LS_ROLE_FROM_SESSION && !jwt->subject && !email)
+        return refuse(l, 0, "the session says of nobody whose it is: it has no sub and no email");
     if (!name || source == LS_ROLE_FROM_TOKEN)
         name = jwt->subject ? jwt->subject : ls_role_word(role);
     return accept(l, role, kind, email ? email : name,
@@ -689,8 +691,9 @@ static bool is_from_us(const struct look *l)
 
     if (is_listed(l, origin))
         return true;
-    if (site) /* "none": typed or a bookmark, so of the person and not of a page */
-        return strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0;
+    if (site) /* "none": of the person and not of a page; but a link in a mail is that too, and is a GET */
+        return strcmp(site, "same-origin") == 0 ||
+               (strcmp(site, "none") == 0 && strcmp(l->request->method, "GET") != 0);
     if (!origin || !host || !split_origin(origin, &tls, &theirs))
         return false;
     return ls_text_equal_nocase(theirs, host) && (tls || !l->request->tls);
@@ -804,7 +807,7 @@ static enum ls_code by_what_was_sent(struct look *l)
     signature = sent.signature && l->rules->qstash_count > 0;
     if (sent.twice)
         return refuse(l, 400, "credentials that stand there more than once are not believed");
-    if (sent.token && (sent.cron || signature))
+    if ((sent.token || sent.apikey) && (sent.cron || signature))
         return refuse(l, 400, "several kinds of credentials at once: send one");
     if (signature)
         return by_signature(l, &sent);

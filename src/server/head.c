@@ -16,10 +16,12 @@ static bool same(const char *a, size_t a_size, const char *b)
 bool ls_head_host(const char *value, const char *const *hosts, size_t count, bool loopback)
 {
     static const char *const own[] = {"localhost", "127.0.0.1", "[::1]"};
-    const size_t size = *value == '[' ? strcspn(value, "]") + 1 : strcspn(value, ":");
+    size_t size = *value == '[' ? strcspn(value, "]") + 1 : strcspn(value, ":");
 
     if (size > strlen(value))
         return false;
+    if (size > 1 && value[size - 1] == '.') /* the root of all names, which is left out as a rule */
+        size--;
     for (size_t i = 0; i < count; i++)
         if (same(value, size, hosts[i]))
             return true;

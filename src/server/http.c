@@ -388,7 +388,8 @@ static enum MHD_Result gather(void *cls, enum MHD_ValueKind kind, const char *na
 /* Libraries before this version let bare line feeds, lines that go on in the next one and NULs pass, each of which
  * somebody in front of us may read differently. They cut the head into strings where it lies, so it shows in the addresses: behind
  * a string stand exactly the two bytes that were its line's end, then the next one, and behind the last one the end of the head (a NUL with a
- * bare line feed behind it looks the same, and is let in). Later libraries refuse these by themselves. */
+ * bare line feed behind it looks the same, and is let in). Between chunks of a body, which do not reach us, bare line feeds are let in too.
+ * Later libraries refuse these by themselves. */
 #define STRICT_SINCE 0x00097700
 
 static bool is_seamless(struct MHD_Connection *mhd, const char *method, const char *version,
@@ -436,6 +437,15 @@ static const char *last_header(const struct ls_request *request, const char *nam
     return ret;
 }
 
+/* Of a list in one line the last item, with nothing behind it. */
+static const char *last_item(const char *list)
+{
+    const char *comma = strrchr(list, ',');
+
+    list = comma ? comma + 1 : list;
+    return list + strspn(list, " \t");
+}
+
 static bool find_peer(struct exchange *x)
 {
     const struct ls_http_options *o = &x->http->options;
@@ -449,7 +459,7 @@ static bool find_peer(struct exchange *x)
     x->request.peer = ls_arena_text(&x->mem, text);
     x->request.tls = o->cert != NULL;
     if (protocol && ls_network_has(o->proxies, o->proxy_count, direct))
-        x->request.tls = ls_text_equal_nocase(protocol, "https");
+        x->request.tls = ls_text_equal_nocase(last_item(protocol), "https");
     return x->request.peer != NULL;
 }
 

@@ -115,11 +115,25 @@ bool ls_network_has(const struct ls_network *networks, size_t count,
     return false;
 }
 
+/* Cuts off what some proxies write around an address: its port, and of IPv6 the brackets. */
+static char *bare_address(char *text)
+{
+    char *colon = strchr(text, ':'), *end;
+
+    if (*text == '[' && (end = strchr(text, ']')) && (!end[1] || end[1] == ':')) {
+        *end = '\0';
+        return text + 1;
+    }
+    if (colon && strchr(text, '.') && !strchr(colon + 1, ':'))
+        *colon = '\0';
+    return text;
+}
+
 /* The last item of a list that is `size` bytes long; *ret_size what stands before it. */
 static bool last_address(const char *list, size_t size, struct ls_address *ret, size_t *ret_size)
 {
     size_t from = size;
-    char text[LS_PEER_TEXT];
+    char text[LS_PEER_TEXT + sizeof "[]:65535"];
 
     while (from > 0 && list[from - 1] != ',')
         from--;
@@ -132,7 +146,7 @@ static bool last_address(const char *list, size_t size, struct ls_address *ret, 
         return false;
     memcpy(text, list + from, size - from);
     text[size - from] = '\0';
-    return ls_address_parse(text, ret);
+    return ls_address_parse(bare_address(text), ret);
 }
 
 struct ls_address ls_peer_behind(const struct ls_address *peer, const char *forwarded_for,

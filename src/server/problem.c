@@ -144,7 +144,7 @@ void ls_problem_of(struct ls_request *request, const struct ls_error *err, struc
 {
     const int status = ret->status >= 400 ? ret->status : ls_problem_status(err->code);
 
-    if (status == 503)
+    if (status == 503 && !ls_response_has(ret, "Retry-After"))
         ls_response_header(ret, "Retry-After", "5");
     ls_problem(request, status, ls_code_name(err->code), err->text, ret);
 }

@@ -32,6 +32,14 @@ const char *ls_request_query(const struct ls_request *request, const char *name)
     return find(request->query, request->query_count, name);
 }
 
+bool ls_response_has(const struct ls_response *response, const char *name)
+{
+    for (size_t i = 0; i < response->header_count; i++)
+        if (strcmp(response->headers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 void ls_response_header(struct ls_response *response, const char *name, const char *value)
 {
     if (value && response->header_count < LS_RESPONSE_HEADERS)

@@ -79,6 +79,8 @@ struct ls_response {
 
 /* Adds a header; name is static, value in the request's arena or static. A NULL value, or one header too many, is left out. */
 void ls_response_header(struct ls_response *response, const char *name, const char *value);
+/* Whether it has a header of that name, as it was added. */
+bool ls_response_has(const struct ls_response *response, const char *name);
 
 /* Answers a request that was put off; copies *response. Any thread, once; the request is not the caller's any more. After the
  * server gave it up (at its end) the answer goes nowhere. */

@@ -156,14 +156,23 @@ void ls_router_close(struct ls_router *router)
 
 /* ---- finding ---- */
 
-/* values: of the parameters on the way. */
+static bool has_method(const struct node *node, const char *method)
+{
+    for (size_t i = 0; i < node->count; i++)
+        if (!method || strcmp(node->routes[i]->method, method) == 0)
+            return true;
+    return false;
+}
+
+/* values: of the parameters on the way. method: that the node has to have; NULL: any. */
 static const struct node *walk(const struct node *node, const struct ls_request *request,
-                               size_t depth, size_t params, const char *values[LS_PATH_PARAMS])
+                               const char *method, size_t depth, size_t params,
+                               const char *values[LS_PATH_PARAMS])
 {
     const char *segment;
 
     if (depth == request->segment_count)
-        return node->count ? node : NULL;
+        return has_method(node, method) ? node : NULL;
     segment = request->segments[depth];
     for (const struct node *c = node->children; c; c = c->next) {
         const struct node *found;
@@ -172,7 +181,7 @@ static const struct node *walk(const struct node *node, const struct ls_request 
             continue;
         if (!c->word)
             values[params] = segment;
-        found = walk(c, request, depth + 1, params + !c->word, values);
+        found = walk(c, request, method, depth + 1, params + !c->word, values);
         if (found)
             return found;
     }
@@ -184,8 +193,10 @@ const struct ls_route *ls_router_find(const struct ls_router *router, struct ls_
 {
     const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
     const char *values[LS_PATH_PARAMS] = {NULL};
-    const struct node *node = walk(&router->root, request, 0, 0, values);
+    const struct node *node = walk(&router->root, request, method, 0, 0, values);
 
+    if (!node) /* the path alone: its methods are what is answered */
+        node = walk(&router->root, request, NULL, 0, 0, values);
     *ret_allow = node ? node->allow : NULL;
     for (size_t i = 0; node && i < node->count; i++) {
         if (strcmp(node->routes[i]->method, method) != 0)

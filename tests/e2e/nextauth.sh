@@ -96,6 +96,9 @@ test_E15_what_is_no_session_of_ours_is_refused() {
         session "$name" "$admin"
         by "${cookie%?????}xxxxx" ask 401 GET /api/v1/health
         by "$cookie; $cookie" ask 401 GET /api/v1/health
+        session "$name" '{"role":"admin","name":"Ann"}' # whose?
+        by "$cookie" ask 401 GET /api/v1/health
+        says answer 'no sub and no email'
         lacks log "${cookie#*=}"
     done
     by "__Secure-$cookie" ask 401 GET /api/v1/health # of Auth.js: the key is that of the cookie's name

@@ -298,6 +298,7 @@ static void two_kinds_at_once_are_refused(void **state)
                    &c, 400, "several kinds");
     assert_refused(get(&c, "Authorization", "Bearer " CRON, "x-cron-secret", CRON), &c, 400,
                    "several kinds");
+    assert_refused(get(&c, "apikey", token, "x-cron-secret", CRON), &c, 400, "several kinds");
     assert_refused(identify(&request, &c), &c, 400, "more than once");
     twice[0].name = twice[1].name = "x-cron-secret";
     twice[0].value = twice[1].value = CRON;

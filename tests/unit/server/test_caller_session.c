@@ -157,7 +157,9 @@ static void a_nextauth_session_is_the_applications_user(void **state)
     assert_int_equal(identify(&request, &c), LS_OK);
     request.route = &trigger; /* a GET that starts something: a link in a mail must not do that */
     assert_refused(identify(&request, &c), &c, 403, "page of this");
-    headers[2].value = "none";
+    headers[2].value = "none"; /* what a program for mails opens is of no page either */
+    assert_refused(identify(&request, &c), &c, 403, "page of this");
+    headers[2].value = "same-origin";
     assert_int_equal(identify(&request, &c), LS_OK);
     assert_refused(get(&c, "Cookie", "next-auth.session-token=x.y.z", NULL, NULL), &c, 0,
                    "session has ended");

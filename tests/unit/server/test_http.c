@@ -97,6 +97,8 @@ static void on_call(void *ctx, struct ls_request *request, struct ls_response *r
         ret->body_size = request->body_size;
     } else if (strcmp(request->path, "/peer") == 0) {
         answer_text(ret, request, 200, request->peer);
+    } else if (strcmp(request->path, "/protocol") == 0) {
+        answer_text(ret, request, 200, request->tls ? "https" : "http");
     } else if (strcmp(request->path, "/self") == 0) {
         ret->later = true;
         answer_later(f);
@@ -457,6 +459,10 @@ static void a_proxy_may_have_more_and_tells_who_is_behind_it(void **state)
                   "GET /peer HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 9.9.9.9\r\n"
                   "X-Forwarded-For: 1.1.1.1, 203.0.113.7\r\n\r\n",
                   200, "203.0.113.7");
+    assert_answer(&f, "GET /protocol HTTP/1.1\r\nHost: x\r\nX-Forwarded-Proto: http, HTTPS\r\n\r\n",
+                  200, "https");
+    assert_answer(&f, "GET /protocol HTTP/1.1\r\nHost: x\r\nX-Forwarded-Proto: https,http\r\n\r\n",
+                  200, "http");
     for (int i = 0; i < 4; i++)
         close(fds[i]);
     stop(&f);
