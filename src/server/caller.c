@@ -16,6 +16,7 @@
  * mistake of a browser or a proxy opens it. A GET that starts something counts as a change here. */
 #include "server/caller.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdatomic.h>
@@ -89,6 +90,7 @@ struct known_secret {
     bool set;
     unsigned char hash[crypto_generichash_BYTES];
 };
+static_assert(crypto_generichash_BYTES == LS_SECRET_HASH, "a pass holds either hash");
 
 /* The keys of an issuer, which a reload that leaves them alone keeps. */
 struct issuer {
@@ -100,6 +102,7 @@ struct issuer {
 /* Made once and never changed. */
 struct rules {
     unsigned holders; /* under the callers' lock */
+    uint64_t number;  /* which rules of this process */
     struct ls_arena mem;
     struct ls_auth_config auth;
     struct ls_jwt_rules jwt;
@@ -266,6 +269,7 @@ static enum ls_code make_rules(struct ls_callers *callers, const struct ls_confi
     if (!rules)
         return ls_error_nomem(err);
     rules->holders = 1;
+    rules->number = callers->rules ? callers->rules->number + 1 : 1;
     ls_arena_init(&rules->mem, 0);
     rc = ls_config_auth_with_environment(config, &rules->mem, &rules->auth, err);
     if (rc == LS_OK)
@@ -473,6 +477,8 @@ static enum ls_code find(struct look *l, enum ls_register_kind kind, const char 
         !ls_limits_use(l->callers->limits, LS_LIMIT_LOOKUP, "address", l->request->peer,
                        ls_clock_monotonic_us(), &wait_us))
         return too_many(l, wait_us, "different tokens from this address");
+    l->ret->pass.kind = kind == LS_REGISTER_TOKEN ? LS_PASS_TOKEN : LS_PASS_SESSION;
+    memcpy(l->ret->pass.hash, hash, sizeof hash);
     return ls_register_find(l->callers->reg, kind, hash, ret, ret_found, l->err);
 }
 
@@ -484,6 +490,7 @@ static enum ls_code accept_known(struct look *l, const char *kind, const struct 
         return ls_error_set(
             l->err, LS_CORRUPT,
             "who is calling cannot be told: the state has a role that there is not");
+    l->ret->pass.expires_us = known->expires_us;
     return accept(l, role, kind, known->name, known->user);
 }
 
@@ -516,6 +523,9 @@ static enum ls_code accept_claims(struct look *l, const char *kind, enum ls_role
     const enum ls_role role = ls_role_of_claims(jwt->claims, l->rules->auth.role_claim, source);
     const char *email = text_claim(jwt->claims, "email"), *name = text_claim(jwt->claims, "name");
 
+    l->ret->pass = (struct ls_pass){.kind = LS_PASS_CLAIMS,
+                                    .expires_us = (jwt->expires_s + LS_JWT_LEEWAY_S) * SECOND,
+                                    .rules = l->rules->number};
     if (role == LS_ROLE_NONE)
         return accept(l, role, kind, "anon", NULL);
     if (source == LS_ROLE_FROM_SESSION && !jwt->subject && !email)
@@ -557,24 +567,46 @@ static enum ls_code by_jwt(struct look *l, const char *text, size_t length)
     return rc;
 }
 
+/* ---- secrets that we know ---- */
+
+/* Whose they are. */
+struct known_caller {
+    size_t secret; /* offset in rules */
+    enum ls_role role;
+    const char *kind, *name;
+};
+static const struct known_caller known_callers[] = {
+    {offsetof(struct rules, admin), LS_ROLE_ADMIN, "token", "environment"},
+    {offsetof(struct rules, cron), LS_ROLE_CRON, "cron", ""},
+    {offsetof(struct rules, service), LS_ROLE_SERVICE, "key", "service_role"},
+    {offsetof(struct rules, anon), LS_ROLE_NONE, "key", "anon"},
+};
+
+/* NULL: nobody's. */
+static const struct known_caller *caller_of_secret(const struct rules *rules,
+                                                   const unsigned char hash[LS_SECRET_HASH])
+{
+    for (size_t i = 0; i < sizeof known_callers / sizeof *known_callers; i++)
+        if (is_secret((const struct known_secret *)((const char *)rules + known_callers[i].secret),
+                      hash))
+            return &known_callers[i];
+    return NULL;
+}
+
 /* Anything that stands behind Bearer, or in apikey. */
 static enum ls_code by_bearer(struct look *l, const char *text)
 {
     const size_t length = strlen(text);
-    unsigned char hash[crypto_generichash_BYTES];
+    const struct known_caller *known;
 
     l->ret->kind = "token";
     if (length == 0 || length > LS_JWT_MOST)
         return refuse(l, 0, "the token is not valid");
-    hash_secret(l->callers, text, length, hash);
-    if (is_secret(&l->rules->admin, hash))
-        return accept(l, LS_ROLE_ADMIN, "token", "environment", NULL);
-    if (is_secret(&l->rules->cron, hash))
-        return accept(l, LS_ROLE_CRON, "cron", "", NULL);
-    if (is_secret(&l->rules->service, hash))
-        return accept(l, LS_ROLE_SERVICE, "key", "service_role", NULL);
-    if (is_secret(&l->rules->anon, hash))
-        return accept(l, LS_ROLE_NONE, "key", "anon", NULL);
+    l->ret->pass.kind = LS_PASS_SECRET;
+    hash_secret(l->callers, text, length, l->ret->pass.hash);
+    known = caller_of_secret(l->rules, l->ret->pass.hash);
+    if (known)
+        return accept(l, known->role, known->kind, known->name, NULL);
     if (ls_text_starts(text, LS_SECRET_API))
         return by_token(l, text, length);
     if (strchr(text, '.'))
@@ -865,8 +897,65 @@ enum ls_code ls_caller_identify(struct ls_callers *callers, const struct ls_requ
     if (rc != LS_OK) {
         caller.role = LS_ROLE_NONE;
         caller.user = NULL;
+        caller.pass = (struct ls_pass){0};
     }
     *ret = caller;
+    release(callers, rules);
+    return rc;
+}
+
+/* ---- again ---- */
+
+static enum ls_code look_up_again(struct ls_callers *callers, const struct ls_pass *pass,
+                                  enum ls_role *ret, struct ls_error *err)
+{
+    const enum ls_register_kind kind =
+        pass->kind == LS_PASS_TOKEN ? LS_REGISTER_TOKEN : LS_REGISTER_SESSION;
+    struct ls_known known = {0};
+    bool found = false;
+    const enum ls_code rc = ls_register_look(callers->reg, kind, pass->hash, &known, &found, err);
+
+    *ret = rc == LS_OK && found ? role_of_word(known.role) : LS_ROLE_UNSET;
+    return rc;
+}
+
+static enum ls_code look_again(struct ls_callers *callers, const struct rules *rules,
+                               const struct ls_pass *pass, bool *ret_still, struct ls_error *err)
+{
+    const struct known_caller *secret;
+    enum ls_role role = LS_ROLE_UNSET;
+    enum ls_code rc = LS_OK;
+
+    switch (pass->kind) {
+    case LS_PASS_NONE:
+        break;
+    case LS_PASS_SECRET:
+        secret = caller_of_secret(rules, pass->hash);
+        role = secret ? secret->role : LS_ROLE_UNSET;
+        break;
+    case LS_PASS_CLAIMS: /* what they say does not change */
+        *ret_still = pass->rules == rules->number;
+        return LS_OK;
+    case LS_PASS_TOKEN:
+    case LS_PASS_SESSION:
+        rc = look_up_again(callers, pass, &role, err);
+        break;
+    }
+    *ret_still = ls_role_may(role, pass->need);
+    return rc;
+}
+
+enum ls_code ls_caller_still(struct ls_callers *callers, const struct ls_pass *pass,
+                             bool *ret_still, struct ls_error *err)
+{
+    struct rules *rules;
+    enum ls_code rc;
+
+    *ret_still = false;
+    if (pass->expires_us && pass->expires_us <= ls_clock_now_us())
+        return LS_OK;
+    rules = hold(callers);
+    rc = look_again(callers, rules, pass, ret_still, err);
     release(callers, rules);
     return rc;
 }

@@ -6,6 +6,7 @@
 #define LS_SERVER_CALLER_H
 
 #include "base/error.h"
+#include "base/secret.h"
 #include "server/request.h"
 
 struct ls_config;
@@ -29,15 +30,31 @@ const char *ls_role_word(enum ls_role role);
 /* May one who has this role call what needs that one? (a table in caller.c) */
 bool ls_role_may(enum ls_role have, enum ls_role need);
 
+/* What somebody was let in by, kept where they stay on (a stream): ls_caller_still() says whether it still lets them in. Holds no secret. */
+struct ls_pass {
+    enum {
+        LS_PASS_NONE,    /* nothing that can be looked at again: it lets nobody in */
+        LS_PASS_TOKEN,   /* of ours, in the state */
+        LS_PASS_SESSION, /* likewise */
+        LS_PASS_SECRET,  /* of the configuration or the environment */
+        LS_PASS_CLAIMS,  /* a token or session of somebody else's */
+    } kind;
+    enum ls_role need;                  /* what they were let in to: the route's role */
+    unsigned char hash[LS_SECRET_HASH]; /* not of claims */
+    int64_t expires_us;                 /* Unix time; 0: never */
+    uint64_t rules;                     /* of claims: which configuration they were held against */
+};
+
 struct ls_caller {
     enum ls_role role; /* LS_ROLE_NONE: no credentials were sent */
     const char *
         kind; /* "token", "session", "jwt", "nextauth", "cron", "qstash", "key", "anonymous": static */
     const char *
         name; /* for logs and the audit log; "" of nobody. Never a secret. In the request's arena */
-    const char *user;  /* whose items (role user); NULL: nobody's */
-    int retry_after_s; /* with LS_BUSY: when to try again; 0: not said */
-    int status;        /* with an error: the HTTP status to refuse with; 0: as below */
+    const char *user;    /* whose items (role user); NULL: nobody's */
+    int retry_after_s;   /* with LS_BUSY: when to try again; 0: not said */
+    int status;          /* with an error: the HTTP status to refuse with; 0: as below */
+    struct ls_pass pass; /* for later; without `need` */
     int fault; /* of a JWT that was refused: enum ls_jose_fault (jose.h), for surfaces that have codes of their own; 0: none */
 };
 
@@ -77,5 +94,11 @@ bool ls_caller_from_elsewhere(struct ls_callers *callers, const struct ls_reques
 LS_MUST_CHECK enum ls_code ls_caller_identify(struct ls_callers *callers,
                                               const struct ls_request *request,
                                               struct ls_caller *ret, struct ls_error *err);
+
+/* Whether it would let its holder in now: it is there, has not expired, and its role is still enough. Claims of others hold until they expire or the
+ * configuration is read again. LS_BUSY, LS_CONNECT, ...: it cannot be told now. Any thread; may wait for the state for two seconds. Is no use of a
+ * session, and counts as no request. */
+LS_MUST_CHECK enum ls_code ls_caller_still(struct ls_callers *callers, const struct ls_pass *pass,
+                                           bool *ret_still, struct ls_error *err);
 
 #endif

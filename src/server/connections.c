@@ -10,13 +10,23 @@
  * The thread looks at most once a second and only when a deadline is near; with no connections it sleeps for good. A scan walks the
  * list: ten thousand connections are some tens of microseconds.
  *
+ * A connection that sleeps has no deadline, and the library does not look at it: that its other side has closed would be noticed when something is sent, and then
+ * only at the second time. So the thread looks at those that ask for it, by an epoll of its own. An event names a descriptor, which may be another
+ * connection's by the time that the lock is there: it is looked at once more under it.
+ *
  * Addresses are counted in a table of chains; one that has no connection left, and for which nothing is held, is freed. An IPv6 caller is counted by its /64, which is what one
  * subscriber gets. */
 #include "server/connections.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/digest.h"
@@ -41,7 +51,7 @@ struct arrival {
 
 struct ls_connections {
     pthread_mutex_t lock;
-    pthread_cond_t changed;
+    int epoll, changed; /* changed: an eventfd in it, which wakes the thread */
     struct ls_thread thread;
     bool ending;
     struct ls_connection *first;
@@ -223,6 +233,13 @@ bool ls_connections_admit(struct ls_connections *all, int fd, const struct ls_ad
 
 /* ---- the list ---- */
 
+static void wake(struct ls_connections *all)
+{
+    const uint64_t one = 1;
+
+    (void)!write(all->changed, &one, sizeof one);
+}
+
 static void wake_by(struct ls_connections *all, int64_t until_us)
 {
     if (until_us >= atomic_load(&all->wake_us))
@@ -230,7 +247,7 @@ static void wake_by(struct ls_connections *all, int64_t until_us)
     (void)pthread_mutex_lock(&all->lock);
     if (until_us < atomic_load(&all->wake_us)) {
         atomic_store(&all->wake_us, until_us);
-        (void)pthread_cond_signal(&all->changed);
+        wake(all);
     }
     (void)pthread_mutex_unlock(&all->lock);
 }
@@ -265,6 +282,7 @@ void ls_connections_remove(struct ls_connection *c)
 {
     struct ls_connections *all = c->all;
 
+    ls_connection_unwatch(c);
     (void)pthread_mutex_lock(&all->lock);
     if (c->prev)
         c->prev->next = c->next;
@@ -285,7 +303,73 @@ void ls_connection_deadline(struct ls_connection *connection, int64_t until_us)
     wake_by(connection->all, until_us);
 }
 
+void ls_connection_watch(struct ls_connection *c, void (*gone)(void *ctx), void *ctx)
+{
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.fd = c->fd};
+    struct ls_connections *all = c->all;
+
+    (void)pthread_mutex_lock(&all->lock);
+    c->gone = gone;
+    c->ctx = ctx;
+    if (epoll_ctl(all->epoll, EPOLL_CTL_ADD, c->fd, &event) != 0)
+        c->gone = NULL; /* it is noticed later, then */
+    (void)pthread_mutex_unlock(&all->lock);
+}
+
+void ls_connection_unwatch(struct ls_connection *c)
+{
+    struct ls_connections *all = c->all;
+
+    (void)pthread_mutex_lock(&all->lock);
+    if (c->gone)
+        (void)epoll_ctl(all->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+    c->gone = NULL;
+    (void)pthread_mutex_unlock(&all->lock);
+}
+
 /* ---- the thread ---- */
+
+static bool is_closed(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+
+    return poll(&p, 1, 0) > 0;
+}
+
+/* Something was said of a descriptor. The lock is held. */
+static void notice(struct ls_connections *all, int fd)
+{
+    struct ls_connection *c = all->first;
+
+    while (c && !(c->fd == fd && c->gone))
+        c = c->next;
+    if (!c || !is_closed(fd))
+        return;
+    (void)epoll_ctl(all->epoll, EPOLL_CTL_DEL, fd, NULL);
+    c->gone(c->ctx);
+    c->gone = NULL;
+}
+
+/* Until then, or until it is woken. The lock is held, and let go meanwhile. */
+static void sleep_until(struct ls_connections *all, int64_t now_us, int64_t until_us)
+{
+    struct epoll_event events[32];
+    const int64_t ms = (until_us - now_us) / 1000 + 1;
+    uint64_t n;
+    int count;
+
+    (void)pthread_mutex_unlock(&all->lock);
+    count = epoll_wait(all->epoll, events, sizeof events / sizeof *events,
+                       until_us == INT64_MAX ? -1
+                       : ms < INT_MAX        ? (int)ms
+                                             : INT_MAX);
+    (void)pthread_mutex_lock(&all->lock);
+    for (int i = 0; i < count; i++)
+        if (events[i].data.fd == all->changed)
+            (void)!read(all->changed, &n, sizeof n);
+        else
+            notice(all, events[i].data.fd);
+}
 
 /* Shuts down who is late; gives the next deadline. The lock is held. */
 static int64_t look(struct ls_connections *all, int64_t now_us)
@@ -312,14 +396,11 @@ static void watch(void *arg)
 
     (void)pthread_mutex_lock(&all->lock);
     while (!all->ending) {
-        const int64_t now = ls_clock_monotonic_us(), wake = atomic_load(&all->wake_us);
+        const int64_t now = ls_clock_monotonic_us(), until = atomic_load(&all->wake_us);
         int64_t next;
 
-        if (now < wake) {
-            if (wake == INT64_MAX)
-                (void)pthread_cond_wait(&all->changed, &all->lock);
-            else
-                (void)ls_cond_wait(&all->changed, &all->lock, wake);
+        if (now < until) {
+            sleep_until(all, now, until);
             continue;
         }
         /* Deadlines set while we look are taken up by wake_by() afterwards: until then everything is sooner. */
@@ -341,6 +422,25 @@ static void free_arrivals(struct ls_connections *all)
             drop(all, all->arrivals[i]->fd);
 }
 
+static enum ls_code open_epoll(struct ls_connections *all, struct ls_error *err)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    all->epoll = epoll_create1(EPOLL_CLOEXEC);
+    all->changed = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    event.data.fd = all->changed;
+    if (all->epoll >= 0 && all->changed >= 0 &&
+        epoll_ctl(all->epoll, EPOLL_CTL_ADD, all->changed, &event) == 0)
+        return LS_OK;
+    return ls_error_set(err, LS_IO, "connections cannot be watched: %s", strerror(errno));
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        (void)close(fd);
+}
+
 enum ls_code ls_connections_open(size_t most, const struct ls_network *exempt, size_t exempt_count,
                                  struct ls_connections **ret, struct ls_error *err)
 {
@@ -354,8 +454,9 @@ enum ls_code ls_connections_open(size_t most, const struct ls_network *exempt, s
     all->exempt_count = exempt_count;
     atomic_init(&all->wake_us, INT64_MAX);
     (void)pthread_mutex_init(&all->lock, NULL);
-    (void)pthread_cond_init(&all->changed, NULL);
-    rc = ls_thread_start(&all->thread, watch, all, err);
+    rc = open_epoll(all, err);
+    if (rc == LS_OK)
+        rc = ls_thread_start(&all->thread, watch, all, err);
     if (rc == LS_OK)
         *ret = all;
     else
@@ -369,11 +470,12 @@ void ls_connections_close(struct ls_connections *all)
         return;
     (void)pthread_mutex_lock(&all->lock);
     all->ending = true;
-    (void)pthread_cond_signal(&all->changed);
+    wake(all);
     (void)pthread_mutex_unlock(&all->lock);
     ls_thread_join(&all->thread);
     free_arrivals(all);
-    (void)pthread_cond_destroy(&all->changed);
+    close_fd(all->epoll);
+    close_fd(all->changed);
     (void)pthread_mutex_destroy(&all->lock);
     free(all);
 }

@@ -19,7 +19,9 @@ struct ls_connection {
     struct ls_address address;
     bool counted;             /* against the limit of its address */
     _Atomic int64_t until_us; /* monotonic; INT64_MAX: no deadline */
-    void *pending;            /* of the HTTP layer: a request whose head is on its way */
+    void (*gone)(void *ctx);  /* NULL: nobody asks; under the lock */
+    void *ctx;
+    void *pending; /* of the HTTP layer: a request whose head is on its way */
 };
 
 /* most: connections of one address; exempt: networks (proxies) that this does not hold for, borrowed. Starts the thread that looks after deadlines. */
@@ -39,6 +41,10 @@ struct ls_connection *ls_connections_add(struct ls_connections *all, int fd,
                                          const struct ls_address *address, int64_t until_us);
 void ls_connections_remove(struct ls_connection *connection);
 void ls_connection_deadline(struct ls_connection *connection, int64_t until_us);
+/* Calls gone(ctx) once when the other side closes what it sends, on a thread of its own and with the list's lock held, so that neither unwatch nor remove is back before it
+ * is. One at a time; to be called again only after unwatch, which remove does too. */
+void ls_connection_watch(struct ls_connection *connection, void (*gone)(void *ctx), void *ctx);
+void ls_connection_unwatch(struct ls_connection *connection);
 
 /* Counts bytes that are held for an address, as long as they are `most` at the most with what is held for it already; false: they would be more. Given back by
  * let_go, which may come after its last connection has ended. Of exempt addresses nothing is counted. */

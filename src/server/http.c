@@ -63,7 +63,7 @@ struct exchange {
     uint64_t received;
     int64_t body_from_us;
     int refused; /* a status that the body brought about; 0: none */
-    bool counted;
+    bool counted, watched;
 
     pthread_mutex_t lock; /* over what follows */
     unsigned holders;
@@ -263,12 +263,24 @@ static void wake_up(void *ctx)
     MHD_resume_connection(x->mhd);
 }
 
+/* On the thread of the connections. */
+static void on_gone(void *ctx)
+{
+    const struct exchange *x = ctx;
+
+    ls_stream_abandon(x->response.stream);
+}
+
 static ssize_t read_stream(void *cls, uint64_t at, char *out, size_t size)
 {
     struct exchange *x = cls;
     const long n = ls_stream_read(x->response.stream, out, size, fall_asleep, wake_up, x);
 
     (void)at;
+    if (n == 0 && x->response.live && !x->watched) {
+        x->watched = true;
+        ls_connection_watch(x->connection, on_gone, x);
+    }
     if (n < 0)
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (n > 0) /* it asks for more once this has been sent */
@@ -684,6 +696,8 @@ static void on_over(void *cls, struct MHD_Connection *mhd, void **context,
     *context = NULL;
     if (x->put_off)
         unlink_put_off(x);
+    if (x->watched)
+        ls_connection_unwatch(x->connection);
     if (sent)
         ls_connection_deadline(x->connection, in_seconds(http->options.times.idle));
     http->owner.done(http->owner.ctx, &x->request,

@@ -8,8 +8,13 @@
  * Numbers begin at the time of the start in microseconds, so that they grow over restarts and a number of an earlier process is known as
  * such: what was missed then cannot be told, which the listener learns by the event `reset`.
  *
- * A connection that carries nothing for a while is taken for dead by proxies, and a listener that went away is only noticed when
- * something is sent. So a comment goes out every few seconds, by a thread that sleeps while nobody listens. */
+ * A connection that carries nothing for a while is taken for dead by proxies. So a comment goes out every few seconds, by a thread that sleeps while
+ * nobody listens.
+ *
+ * Who was let in once does not listen for ever: that thread looks at each listener's pass again before each comment, and at once when this process
+ * withdrew something. It asks without the lock, for the answer may take seconds; whoever left meanwhile is not there any more when it comes. Somebody of whom
+ * nothing can be told, because the state is away, may stay for a minute. What has an expiry gets nothing behind it. Not here: other processes' changes
+ * before the next comment. */
 #include "server/hub.h"
 
 #include <inttypes.h>
@@ -24,7 +29,9 @@
 #define KEPT 1000                         /* messages, for those who come back */
 #define KEPT_BYTES ((size_t)1 << 20)      /* of them together */
 #define WAITING_BYTES ((size_t)512 << 10) /* of one listener */
-#define ALIVE_EVERY_US 15000000
+#define SECOND INT64_C(1000000)
+#define ALIVE_US (15 * SECOND)
+#define UNKNOWN_US (60 * SECOND)
 
 struct message {
     int64_t number;
@@ -37,18 +44,23 @@ struct listener {
     struct listener *next;
     struct ls_stream *stream;
     char *about, *prefix; /* NULL: all */
+    uint64_t number;
+    bool has_pass;
+    struct ls_pass pass;
+    int64_t known_us; /* monotonic; when it was let in, or looked at with success */
 };
 
 struct ls_hub {
+    struct ls_hub_options options;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct ls_thread thread;
-    bool stopped;
+    bool stopped, look_again;
     int64_t next_number;
+    uint64_t next_listener;
     struct message kept[KEPT]; /* a ring */
     size_t first, count, bytes;
     struct listener *listeners;
-    size_t most;
     struct ls_hub_figures figures;
 };
 
@@ -104,54 +116,80 @@ static bool wants(const struct listener *l, const struct message *m)
            (!l->prefix || ls_text_starts(m->event, l->prefix));
 }
 
-static void let_go(struct listener *l)
-{
-    ls_stream_end(l->stream);
-    free(l->about);
-    free(l->prefix);
-    free(l);
-}
-
-/* Sends to those who want it (all, when m is NULL) and lets go of who cannot take it. The lock is held. */
-static void send_to_all(struct ls_hub *hub, const struct message *m, const char *text, size_t size,
-                        bool last)
+/* Ends those of whom it is true, and counts them. The lock is held. */
+static void let_go_where(struct ls_hub *hub, bool (*is)(const struct listener *l, void *ctx),
+                         void *ctx, uint64_t *count)
 {
     for (struct listener **at = &hub->listeners; *at;) {
         struct listener *l = *at;
-        const bool wanted = !m || wants(l, m);
-        const bool taken = !wanted || ls_stream_offer(l->stream, text, size);
 
-        if (taken && !(wanted && last && l->about)) {
+        if (!is(l, ctx)) {
             at = &l->next;
             continue;
         }
         *at = l->next;
         hub->figures.listeners--;
-        hub->figures.dropped += !taken;
-        let_go(l);
+        (*count)++;
+        ls_stream_end(l->stream);
+        free(l->about);
+        free(l->prefix);
+        free(l);
     }
 }
 
-/* Those whose readers have gone give their places to others. The lock is held. */
-static void let_go_of_who_left(struct ls_hub *hub)
+static bool has_left(const struct listener *l, void *ctx)
 {
-    for (struct listener **at = &hub->listeners; *at;) {
-        struct listener *l = *at;
+    (void)ctx;
+    return ls_stream_left(l->stream);
+}
 
-        if (!ls_stream_left(l->stream)) {
-            at = &l->next;
-            continue;
-        }
-        *at = l->next;
-        hub->figures.listeners--;
-        let_go(l);
-    }
+static bool has_expired(const struct listener *l, void *ctx)
+{
+    const int64_t *now_us = ctx;
+
+    return l->has_pass && l->pass.expires_us && l->pass.expires_us <= *now_us;
+}
+
+/* Those who get nothing any more: they make room for others. The lock is held. */
+static void sweep(struct ls_hub *hub)
+{
+    int64_t now_us = ls_clock_now_us();
+    uint64_t left = 0;
+
+    let_go_where(hub, has_left, NULL, &left);
+    let_go_where(hub, has_expired, &now_us, &hub->figures.withdrawn);
+}
+
+struct delivery {
+    const struct message *message; /* NULL: to all */
+    const char *text;
+    size_t size;
+};
+
+static bool cannot_take(const struct listener *l, void *ctx)
+{
+    const struct delivery *d = ctx;
+
+    return (!d->message || wants(l, d->message)) && !ls_stream_offer(l->stream, d->text, d->size);
+}
+
+static bool has_heard_the_last(const struct listener *l, void *ctx)
+{
+    return l->about && wants(l, ctx);
+}
+
+/* The lock is held. */
+static void send_to_all(struct ls_hub *hub, struct delivery *d)
+{
+    sweep(hub);
+    let_go_where(hub, cannot_take, d, &hub->figures.dropped);
 }
 
 void ls_hub_publish(struct ls_hub *hub, const char *event, const char *about, const char *json,
                     bool last)
 {
     struct message *m;
+    uint64_t done = 0;
 
     (void)pthread_mutex_lock(&hub->lock);
     if (hub->count == KEPT)
@@ -162,8 +200,9 @@ void ls_hub_publish(struct ls_hub *hub, const char *event, const char *about, co
         hub->count++;
         hub->bytes += m->size;
         hub->figures.messages++;
-        let_go_of_who_left(hub);
-        send_to_all(hub, m, m->text, m->size, last);
+        send_to_all(hub, &(struct delivery){m, m->text, m->size});
+        if (last)
+            let_go_where(hub, has_heard_the_last, m, &done);
         while (hub->bytes > KEPT_BYTES && hub->count > 1)
             forget_oldest(hub);
     }
@@ -255,6 +294,15 @@ bool ls_hub_over(struct ls_hub *hub, const struct ls_hub_wish *wish, struct ls_b
     return !heard;
 }
 
+static void free_unjoined(struct listener *l)
+{
+    ls_stream_leave(l->stream);
+    ls_stream_end(l->stream);
+    free(l->about);
+    free(l->prefix);
+    free(l);
+}
+
 static struct listener *new_listener(const struct ls_hub_wish *wish)
 {
     struct listener *l = calloc(1, sizeof *l);
@@ -263,14 +311,14 @@ static struct listener *new_listener(const struct ls_hub_wish *wish)
         return NULL;
     l->about = wish->about ? strdup(wish->about) : NULL;
     l->prefix = wish->prefix ? strdup(wish->prefix) : NULL;
+    l->has_pass = wish->pass != NULL;
+    if (wish->pass)
+        l->pass = *wish->pass;
+    l->known_us = ls_clock_monotonic_us();
     l->stream = ls_stream_new(WAITING_BYTES);
     if (l->stream && (!wish->about || l->about) && (!wish->prefix || l->prefix))
         return l;
-    free(l->about);
-    free(l->prefix);
-    ls_stream_leave(l->stream);
-    ls_stream_end(l->stream);
-    free(l);
+    free_unjoined(l);
     return NULL;
 }
 
@@ -280,22 +328,103 @@ struct ls_stream *ls_hub_join(struct ls_hub *hub, const struct ls_hub_wish *wish
     struct ls_stream *ret = NULL;
 
     (void)pthread_mutex_lock(&hub->lock);
-    let_go_of_who_left(hub);
-    *ret_full = hub->stopped || hub->figures.listeners >= hub->most;
+    sweep(hub);
+    *ret_full = hub->stopped || hub->figures.listeners >= hub->options.most;
     if (!*ret_full)
         l = new_listener(wish);
     if (l && catch_up(hub, wish, l)) {
         ret = l->stream;
+        l->number = hub->next_listener++;
         l->next = hub->listeners;
         hub->listeners = l;
         if (hub->figures.listeners++ == 0)
             (void)pthread_cond_signal(&hub->changed);
     } else if (l) {
-        ls_stream_leave(l->stream);
-        let_go(l);
+        free_unjoined(l);
     }
     (void)pthread_mutex_unlock(&hub->lock);
     return ret;
+}
+
+/* ---- who may still listen ---- */
+
+/* A listener that is looked at, and what was found. */
+struct found {
+    uint64_t number;
+    struct ls_pass pass;
+    enum { MAY, MAY_NOT, UNKNOWN } what;
+};
+
+struct findings {
+    struct found *list; /* in the order of the listeners; who left meanwhile is still in it */
+    size_t count;
+    int64_t now_us, unknown_us;
+};
+
+/* Everybody who has a pass. The lock is held. false: out of memory. */
+static bool list_passes(const struct ls_hub *hub, struct findings *ret)
+{
+    ret->list = calloc(hub->figures.listeners, sizeof *ret->list);
+    for (const struct listener *l = hub->listeners; l && ret->list; l = l->next)
+        if (l->has_pass)
+            ret->list[ret->count++] = (struct found){.number = l->number, .pass = l->pass};
+    return ret->list != NULL;
+}
+
+static void look_at(const struct ls_hub *hub, struct found *f)
+{
+    struct ls_error err = {0};
+    bool still = false;
+    const enum ls_code rc = hub->options.still(hub->options.ctx, &f->pass, &still, &err);
+
+    f->what = rc != LS_OK ? UNKNOWN : still ? MAY : MAY_NOT;
+}
+
+static const struct found *finding_of(const struct findings *all, const struct listener *l)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->list[i].number == l->number)
+            return &all->list[i];
+    return NULL;
+}
+
+static bool may_not(const struct listener *l, void *ctx)
+{
+    const struct findings *all = ctx;
+    const struct found *f = finding_of(all, l);
+
+    return f && (f->what == MAY_NOT ||
+                 (f->what == UNKNOWN && all->now_us - l->known_us >= all->unknown_us));
+}
+
+/* The lock is held, and let go meanwhile. */
+static void look_at_passes(struct ls_hub *hub)
+{
+    struct findings all = {.unknown_us = hub->options.unknown_us};
+
+    if (!hub->options.still || !list_passes(hub, &all))
+        return;
+    (void)pthread_mutex_unlock(&hub->lock);
+    for (size_t i = 0; i < all.count; i++)
+        look_at(hub, &all.list[i]);
+    (void)pthread_mutex_lock(&hub->lock);
+    all.now_us = ls_clock_monotonic_us();
+    for (struct listener *l = hub->listeners; l; l = l->next) {
+        const struct found *f = finding_of(&all, l);
+
+        if (f && f->what == MAY)
+            l->known_us = all.now_us;
+    }
+    let_go_where(hub, may_not, &all, &hub->figures.withdrawn);
+    free(all.list);
+}
+
+void ls_hub_look_again(struct ls_hub *hub)
+{
+    (void)pthread_mutex_lock(&hub->lock);
+    hub->look_again = true;
+    (void)pthread_cond_signal(&hub->changed);
+    (void)pthread_mutex_unlock(&hub->lock);
 }
 
 /* ---- the thread ---- */
@@ -310,21 +439,26 @@ static void keep_alive(void *arg)
     while (!hub->stopped) {
         if (!hub->listeners) {
             until = 0;
+            hub->look_again = false;
             (void)pthread_cond_wait(&hub->changed, &hub->lock);
             continue;
         }
         if (!until)
-            until = ls_clock_monotonic_us() + ALIVE_EVERY_US;
-        if (ls_cond_wait(&hub->changed, &hub->lock, until))
+            until = ls_clock_monotonic_us() + hub->options.alive_us;
+        if (!hub->look_again && ls_cond_wait(&hub->changed, &hub->lock, until))
             continue;
-        let_go_of_who_left(hub);
-        send_to_all(hub, NULL, comment, sizeof comment - 1, false);
+        hub->look_again = false;
+        look_at_passes(hub);
+        if (ls_clock_monotonic_us() < until)
+            continue;
+        send_to_all(hub, &(struct delivery){NULL, comment, sizeof comment - 1});
         until = 0;
     }
     (void)pthread_mutex_unlock(&hub->lock);
 }
 
-enum ls_code ls_hub_open(size_t most, struct ls_hub **ret, struct ls_error *err)
+enum ls_code ls_hub_open(const struct ls_hub_options *options, struct ls_hub **ret,
+                         struct ls_error *err)
 {
     struct ls_hub *hub = calloc(1, sizeof *hub);
     enum ls_code rc;
@@ -333,7 +467,9 @@ enum ls_code ls_hub_open(size_t most, struct ls_hub **ret, struct ls_error *err)
         return ls_error_nomem(err);
     (void)pthread_mutex_init(&hub->lock, NULL);
     (void)pthread_cond_init(&hub->changed, NULL);
-    hub->most = most;
+    hub->options = *options;
+    hub->options.alive_us = options->alive_us ? options->alive_us : ALIVE_US;
+    hub->options.unknown_us = options->unknown_us ? options->unknown_us : UNKNOWN_US;
     hub->next_number = ls_clock_now_us();
     rc = ls_thread_start(&hub->thread, keep_alive, hub, err);
     if (rc == LS_OK)
@@ -343,17 +479,20 @@ enum ls_code ls_hub_open(size_t most, struct ls_hub **ret, struct ls_error *err)
     return rc;
 }
 
+static bool anybody(const struct listener *l, void *ctx)
+{
+    (void)l;
+    (void)ctx;
+    return true;
+}
+
 void ls_hub_stop(struct ls_hub *hub)
 {
+    uint64_t done = 0;
+
     (void)pthread_mutex_lock(&hub->lock);
     hub->stopped = true;
-    while (hub->listeners) {
-        struct listener *l = hub->listeners;
-
-        hub->listeners = l->next;
-        let_go(l);
-    }
-    hub->figures.listeners = 0;
+    let_go_where(hub, anybody, NULL, &done);
     (void)pthread_cond_signal(&hub->changed);
     (void)pthread_mutex_unlock(&hub->lock);
 }
@@ -374,7 +513,7 @@ void ls_hub_close(struct ls_hub *hub)
 void ls_hub_figures(struct ls_hub *hub, struct ls_hub_figures *ret)
 {
     (void)pthread_mutex_lock(&hub->lock);
-    let_go_of_who_left(hub);
+    sweep(hub);
     *ret = hub->figures;
     (void)pthread_mutex_unlock(&hub->lock);
 }

@@ -45,6 +45,7 @@ struct slip {
     uint64_t number;
     enum ls_register_kind kind;
     unsigned char hash[LS_SECRET_HASH];
+    bool unnoted; /* the question is no use of it */
     bool taken, done, found;
     enum ls_code rc;
     struct ls_known known;
@@ -160,7 +161,7 @@ static enum ls_code find_token(struct ls_register *reg, struct slip *slip, struc
         return ls_error_set(&slip->err, LS_CORRUPT, "a token is not what was written");
     slip->known.expires_us = token.expires_us;
     slip->found = true;
-    if (now_us - token.used_us > TOKEN_USED_US)
+    if (!slip->unnoted && now_us - token.used_us > TOKEN_USED_US)
         memcpy(used_id, token.id, sizeof token.id);
     return LS_OK;
 }
@@ -181,7 +182,7 @@ static enum ls_code find_session(struct ls_register *reg, struct slip *slip, str
         return ls_error_set(&slip->err, LS_CORRUPT, "a session is not what was written");
     slip->known.expires_us = session.expires_us;
     slip->found = true;
-    *ret_used = now_us - session.used_us > SESSION_USED_US;
+    *ret_used = !slip->unnoted && now_us - session.used_us > SESSION_USED_US;
     return LS_OK;
 }
 
@@ -254,7 +255,7 @@ static void answer(struct ls_register *reg, const struct slip *answer)
 /* Under the lock, which is let go meanwhile. */
 static void serve(struct ls_register *reg, struct slip *asked)
 {
-    struct slip work = {.kind = asked->kind};
+    struct slip work = {.kind = asked->kind, .unnoted = asked->unnoted};
     const uint64_t forgotten = reg->forgotten;
     char used_id[37] = "";
     bool session_used = false;
@@ -351,11 +352,11 @@ bool ls_register_has(struct ls_register *reg, enum ls_register_kind kind,
     return has;
 }
 
-enum ls_code ls_register_find(struct ls_register *reg, enum ls_register_kind kind,
-                              const unsigned char hash[LS_SECRET_HASH], struct ls_known *ret,
-                              bool *ret_found, struct ls_error *err)
+static enum ls_code find(struct ls_register *reg, enum ls_register_kind kind, bool unnoted,
+                         const unsigned char hash[LS_SECRET_HASH], struct ls_known *ret,
+                         bool *ret_found, struct ls_error *err)
 {
-    struct slip slip = {.kind = kind};
+    struct slip slip = {.kind = kind, .unnoted = unnoted};
     const struct entry *entry;
     enum ls_code rc = LS_OK;
 
@@ -378,6 +379,20 @@ enum ls_code ls_register_find(struct ls_register *reg, enum ls_register_kind kin
     *ret = slip.known;
     *ret_found = true;
     return LS_OK;
+}
+
+enum ls_code ls_register_find(struct ls_register *reg, enum ls_register_kind kind,
+                              const unsigned char hash[LS_SECRET_HASH], struct ls_known *ret,
+                              bool *ret_found, struct ls_error *err)
+{
+    return find(reg, kind, false, hash, ret, ret_found, err);
+}
+
+enum ls_code ls_register_look(struct ls_register *reg, enum ls_register_kind kind,
+                              const unsigned char hash[LS_SECRET_HASH], struct ls_known *ret,
+                              bool *ret_found, struct ls_error *err)
+{
+    return find(reg, kind, true, hash, ret, ret_found, err);
 }
 
 void ls_register_forget(struct ls_register *reg)

@@ -47,6 +47,11 @@ LS_MUST_CHECK enum ls_code ls_register_find(struct ls_register *reg, enum ls_reg
                                             const unsigned char hash[LS_SECRET_HASH],
                                             struct ls_known *ret, bool *ret_found,
                                             struct ls_error *err);
+/* The same, and it does not count as a use: a session that is only looked at still ends when nobody uses it. */
+LS_MUST_CHECK enum ls_code ls_register_look(struct ls_register *reg, enum ls_register_kind kind,
+                                            const unsigned char hash[LS_SECRET_HASH],
+                                            struct ls_known *ret, bool *ret_found,
+                                            struct ls_error *err);
 /* Forgets what was found: after something was revoked by this process. Any thread. */
 void ls_register_forget(struct ls_register *reg);
 

@@ -71,6 +71,8 @@ struct ls_response {
     const void *body; /* in the request's arena, or static */
     size_t body_size;
     struct ls_stream *stream; /* instead of a body; taken over */
+    bool
+        live; /* the stream may say nothing for long: it ends as soon as the other side closes its half */
     size_t header_count;
     struct ls_pair headers[LS_RESPONSE_HEADERS]; /* likewise in the arena, or static */
     bool close;                                  /* end the connection behind it */

@@ -52,8 +52,7 @@ static enum ls_code changed(struct ls_call *call, int code, const struct lockste
 {
     if (code != LOCKSTEP_OK)
         return ls_call_failed(error, err);
-    if (call->server->options.callers)
-        ls_callers_forget(call->server->options.callers);
+    ls_server_forget_callers(call->server);
     return LS_OK;
 }
 

@@ -174,8 +174,8 @@ static enum ls_code post_logout(struct ls_call *call, struct ls_response *ret, s
 
     if (rc == LS_OK)
         rc = ls_logout(call->ls->state, call->request, err);
-    if (rc == LS_OK && call->server->options.callers)
-        ls_callers_forget(call->server->options.callers);
+    if (rc == LS_OK)
+        ls_server_forget_callers(call->server);
     return rc == LS_OK ? set_cookie(call, NULL, ret, err) : rc;
 }
 
@@ -218,8 +218,8 @@ static enum ls_code put_password(struct ls_call *call, struct ls_response *ret,
     forget(call, wish.current);
     forget(call, wish.password);
     ls_secret_wipe(&login, sizeof login);
-    if (rc == LS_OK && call->server->options.callers)
-        ls_callers_forget(call->server->options.callers);
+    if (rc == LS_OK)
+        ls_server_forget_callers(call->server);
     return rc == LS_OK ? set_cookie(call, NULL, ret, err) : rc;
 }
 

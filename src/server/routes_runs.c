@@ -285,6 +285,7 @@ static int64_t last_heard(const struct ls_call *call)
 static enum ls_code stream(struct ls_stream *s, struct ls_response *ret)
 {
     ret->stream = s;
+    ret->live = true;
     ls_response_header(ret, "X-Accel-Buffering", "no"); /* nginx would hold messages back */
     return LS_OK;
 }
@@ -329,7 +330,8 @@ static enum ls_code get_run_events(struct ls_call *call, struct ls_response *ret
 {
     const char *which = ls_request_param(call->request, "run");
     bool full = false;
-    struct ls_stream *s = ls_runs_listen(call->server->runs, which, last_heard(call), &full);
+    struct ls_stream *s =
+        ls_runs_listen(call->server->runs, which, last_heard(call), &call->caller->pass, &full);
     struct ls_response shown = {0};
     enum ls_code rc;
 
@@ -347,7 +349,8 @@ static enum ls_code get_stream(struct ls_call *call, struct ls_response *ret, st
     struct ls_stream *s =
         ls_hub_join(call->server->hub,
                     &(struct ls_hub_wish){.prefix = ls_request_query(call->request, "events"),
-                                          .after = last_heard(call)},
+                                          .after = last_heard(call),
+                                          .pass = &call->caller->pass},
                     &full);
 
     return s ? stream(s, ret) : full ? too_many(ret, err) : ls_error_nomem(err);

@@ -158,6 +158,9 @@ static void write_hub_metrics(struct ls_server *server, struct ls_buf *out)
                   "Messages that were told to streams.", (double)f.messages);
     ls_metric_one(out, "lockstep_stream_dropped_total", "counter",
                   "Streams that were ended because their reader was too slow.", (double)f.dropped);
+    ls_metric_one(out, "lockstep_stream_withdrawn_total", "counter",
+                  "Streams that were ended because their reader may not have them any more.",
+                  (double)f.withdrawn);
 }
 
 static void write_http_metrics(struct ls_server *server, struct ls_buf *out)

@@ -594,7 +594,7 @@ void ls_runs_write(struct ls_runs *runs, const char *sync, struct ls_buf *out)
 }
 
 struct ls_stream *ls_runs_listen(struct ls_runs *runs, const char *which, int64_t after,
-                                 bool *ret_full)
+                                 const struct ls_pass *pass, bool *ret_full)
 {
     struct ls_stream *ret = NULL;
     struct ls_buf now;
@@ -611,11 +611,13 @@ struct ls_stream *ls_runs_listen(struct ls_runs *runs, const char *which, int64_
         write_progress(e, &now);
         ls_write_close(&now, '}');
         if (!now.failed)
-            ret = ls_hub_join(
-                runs->hub,
-                &(struct ls_hub_wish){
-                    .about = e->id, .after = after, .first = "run", .first_json = ls_buf_str(&now)},
-                ret_full);
+            ret = ls_hub_join(runs->hub,
+                              &(struct ls_hub_wish){.about = e->id,
+                                                    .after = after,
+                                                    .pass = pass,
+                                                    .first = "run",
+                                                    .first_json = ls_buf_str(&now)},
+                              ret_full);
         ls_buf_done(&now);
         *ret_full = *ret_full || !ret;
     }

@@ -63,9 +63,9 @@ const char *ls_runs_show(struct ls_runs *runs, const char *which, struct ls_aren
                          bool *ret_begun);
 /* Those that wait or run, oldest first, as items of an array. sync NULL: of all. */
 void ls_runs_write(struct ls_runs *runs, const char *sync, struct ls_buf *out);
-/* Listens to a run that is under way; NULL when it is not (*ret_full false) or too many listen. after: as in hub.h. */
+/* Listens to a run that is under way; NULL when it is not (*ret_full false) or too many listen. after, pass: as in hub.h. */
 struct ls_stream *ls_runs_listen(struct ls_runs *runs, const char *which, int64_t after,
-                                 bool *ret_full);
+                                 const struct ls_pass *pass, bool *ret_full);
 
 /* Figures since the start. */
 void ls_runs_metrics(struct ls_runs *runs, struct ls_buf *out);

@@ -254,6 +254,7 @@ static bool is_let_in(struct ls_server *server, struct ls_request *request,
     const enum ls_code rc =
         server->options.identify(server->options.callers, request, caller, &err);
 
+    caller->pass.need = need;
     if (rc == LS_OK && ls_role_may(caller->role, need))
         return true;
     if (rc == LS_OK && caller->role == LS_ROLE_NONE) {
@@ -582,6 +583,7 @@ enum ls_code ls_server_change(struct ls_server *server, struct ls_config *config
     (void)pthread_mutex_unlock(&server->rules_lock);
     ls_server_rules_free(old);
     ls_setup_change(server->setup, config);
+    ls_hub_look_again(server->hub);
     return LS_OK;
 }
 
@@ -676,10 +678,26 @@ static enum ls_code watch_users(struct ls_server *server, struct ls_error *err)
     return LS_OK;
 }
 
+static enum ls_code may_still(void *ctx, const struct ls_pass *pass, bool *ret_still,
+                              struct ls_error *err)
+{
+    return ls_caller_still(ctx, pass, ret_still, err);
+}
+
+void ls_server_forget_callers(struct ls_server *server)
+{
+    if (!server->options.callers)
+        return;
+    ls_callers_forget(server->options.callers);
+    ls_hub_look_again(server->hub);
+}
+
 static enum ls_code start(struct ls_server *server, struct ls_error *err)
 {
     const struct ls_server_options *o = &server->options;
     const struct ls_http_owner owner = {server, on_head, on_call, on_done, on_refuse};
+    const struct ls_hub_options hub = {
+        .most = LISTENERS, .still = o->callers ? may_still : NULL, .ctx = o->callers};
     enum ls_code rc = make_rules(o->config, &server->rules, err);
 
     server->setup = ls_setup_new(ls_config_hold(o->config), o->state_url);
@@ -698,7 +716,7 @@ static enum ls_code start(struct ls_server *server, struct ls_error *err)
     if (rc == LS_OK)
         rc = ls_workers_open("look", o->look_threads, o->queue, server->setup, &server->look, err);
     if (rc == LS_OK)
-        rc = ls_hub_open(LISTENERS, &server->hub, err);
+        rc = ls_hub_open(&hub, &server->hub, err);
     if (rc == LS_OK)
         rc = ls_runs_open(server->setup, server->hub, o->run_threads, o->queue, &server->runs, err);
     if (rc == LS_OK)

@@ -57,6 +57,10 @@ void ls_server_probe(struct ls_server *server);
 /* Answers a request that was put off, with what every answer gets; as ls_request_answer() otherwise. */
 void ls_server_answer(struct ls_request *request, struct ls_response *response);
 
+/* After a token, user or session was changed by this process: nothing that was known of callers holds any more, and streams whose holders may not have them end.
+ * Any thread. */
+void ls_server_forget_callers(struct ls_server *server);
+
 /* The rules as they are now, held for the caller. */
 struct ls_server_rules *ls_server_rules(struct ls_server *server);
 void ls_server_rules_free(struct ls_server_rules *rules);

@@ -16,7 +16,7 @@ struct ls_stream {
     struct ls_buf data;
     size_t at;   /* what of data has been taken */
     size_t most; /* that may wait */
-    bool ended, left, asleep;
+    bool ended, left, abandoned, asleep;
     void (*wake)(void *ctx);
     void *ctx;
 };
@@ -76,14 +76,19 @@ static bool add(struct ls_stream *s, const void *data, size_t size)
     return !s->data.failed;
 }
 
+static bool unwanted(const struct ls_stream *s)
+{
+    return s->left || s->abandoned;
+}
+
 bool ls_stream_write(struct ls_stream *s, const void *data, size_t size)
 {
     bool ok;
 
     (void)pthread_mutex_lock(&s->lock);
-    while (!s->left && s->data.size - s->at > 0 && s->data.size - s->at + size > s->most)
+    while (!unwanted(s) && s->data.size - s->at > 0 && s->data.size - s->at + size > s->most)
         (void)pthread_cond_wait(&s->room, &s->lock);
-    ok = !s->left && add(s, data, size);
+    ok = !unwanted(s) && add(s, data, size);
     unlock(s);
     return ok;
 }
@@ -93,7 +98,7 @@ bool ls_stream_offer(struct ls_stream *s, const void *data, size_t size)
     bool ok;
 
     (void)pthread_mutex_lock(&s->lock);
-    ok = !s->left && s->data.size - s->at + size <= s->most && add(s, data, size);
+    ok = !unwanted(s) && s->data.size - s->at + size <= s->most && add(s, data, size);
     unlock(s);
     return ok;
 }
@@ -103,7 +108,7 @@ bool ls_stream_left(struct ls_stream *s)
     bool left;
 
     (void)pthread_mutex_lock(&s->lock);
-    left = s->left;
+    left = unwanted(s);
     (void)pthread_mutex_unlock(&s->lock);
     return left;
 }
@@ -125,7 +130,7 @@ long ls_stream_read(struct ls_stream *s, void *out, size_t size, void (*sleep)(v
     long ret;
 
     (void)pthread_mutex_lock(&s->lock);
-    n = s->data.size - s->at;
+    n = s->abandoned ? 0 : s->data.size - s->at;
     if (n > size)
         n = size;
     if (n > 0) {
@@ -137,7 +142,7 @@ long ls_stream_read(struct ls_stream *s, void *out, size_t size, void (*sleep)(v
         }
         (void)pthread_cond_signal(&s->room);
         ret = (long)n;
-    } else if (s->ended || s->data.failed) {
+    } else if (s->ended || s->abandoned || s->data.failed) {
         ret = -1;
     } else {
         s->asleep = true;
@@ -148,6 +153,15 @@ long ls_stream_read(struct ls_stream *s, void *out, size_t size, void (*sleep)(v
     }
     (void)pthread_mutex_unlock(&s->lock);
     return ret;
+}
+
+void ls_stream_abandon(struct ls_stream *s)
+{
+    (void)pthread_mutex_lock(&s->lock);
+    s->abandoned = true;
+    (void)pthread_cond_signal(&s->room);
+    wake(s);
+    unlock(s);
 }
 
 void ls_stream_leave(struct ls_stream *s)

@@ -17,7 +17,7 @@ struct ls_stream *ls_stream_new(size_t max_bytes);
 bool ls_stream_write(struct ls_stream *stream, const void *data, size_t size);
 /* For one that cannot: false when the reader has gone, or is so slow that it would have to wait. */
 bool ls_stream_offer(struct ls_stream *stream, const void *data, size_t size);
-/* For a writer: the reader has gone. */
+/* For a writer: the reader has gone, or will find that it has no use for more. */
 bool ls_stream_left(struct ls_stream *stream);
 /* The writer is done; what waits is still sent. NULL is fine. */
 void ls_stream_end(struct ls_stream *stream);
@@ -26,6 +26,9 @@ void ls_stream_end(struct ls_stream *stream);
  * wake(ctx) follows once as soon as there is something. -1: the end. */
 long ls_stream_read(struct ls_stream *stream, void *out, size_t size, void (*sleep)(void *ctx),
                     void (*wake)(void *ctx), void *ctx);
+/* Whoever the reader reads for has gone: what waits is dropped, the writer learns it, and a reader that sleeps is woken to find the end. Any thread, before
+ * ls_stream_leave(). */
+void ls_stream_abandon(struct ls_stream *stream);
 /* The reader has gone; wake is not called any more. NULL is fine. */
 void ls_stream_leave(struct ls_stream *stream);
 

@@ -179,4 +179,105 @@ test_listeners_that_sleep_or_die_hold_up_no_run() {
     finish
 }
 
+# ---- who may listen
+
+listeners() { asked_metric lockstep_stream_listeners "$1"; }
+asked_metric() { ask 200 GET /metrics && [ "$(sed -n "s/^$1 //p" answer)" = "$2" ]; }
+# listen FILE HEADER: a stream of everything with these credentials.
+listen() {
+    : >"$1"
+    curl -sSN -o "$1" -H "$2" "$url/api/v1/stream" &
+    follower=$!
+    children+=("$follower")
+    until_true grep -q '^retry' "$1"
+}
+# What was made is in ./answer.
+token_of() { # token_of NAME ROLE [MEMBERS]
+    ask 201 POST /api/v1/tokens -d "{\"name\":\"$1\",\"role\":\"$2\"${3:-}}"
+    jq -r .token answer
+}
+# The session's cookie of a user that is made for it.
+session_of() { # session_of NAME ROLE
+    ask 201 POST /api/v1/users -d "{\"name\":\"$1\",\"role\":\"$2\",\"password\":\"correct horse battery\"}"
+    auth='' ask 200 POST /api/v1/login -c jar -d "{\"name\":\"$1\",\"password\":\"correct horse battery\"}"
+    awk '/lockstep-local/ { print $6 "=" $7 }' jar
+}
+ended() { # ended PID FILE: the stream has ended in order, as curl sees it
+    wait "$1" || die "$2 ended badly"
+    lacks "$2" run.queued
+}
+
+# Revoked, removed, demoted, another password, logged out: and each by the API, so that it ends at once.
+test_a_stream_ends_when_who_listens_may_not_any_more() {
+    local token hers ann bob cy token_pid hers_pid ann_pid bob_pid cy_pid
+    two_tables withdrawn
+    serve
+    token=$(token_of ci viewer)
+    listen token "Authorization: Bearer $token"
+    token_pid=$follower
+    ann=$(session_of ann admin)
+    listen ann "Cookie: $ann"
+    ann_pid=$follower
+    hers=$(token_of hers viewer ',"owner":"ann"')
+    listen hers "Authorization: Bearer $hers"
+    hers_pid=$follower
+    bob=$(session_of bob operator)
+    listen bob "Cookie: $bob"
+    bob_pid=$follower
+    cy=$(session_of cy viewer)
+    listen cy "Cookie: $cy"
+    cy_pid=$follower
+    follow mine /api/v1/stream
+    until_true listeners 6
+    ask 200 DELETE /api/v1/tokens/ci
+    ended $token_pid token
+    ask 204 PATCH /api/v1/users/bob -d '{"role":"user"}'
+    ended $bob_pid bob
+    ask 204 PATCH /api/v1/users/cy -d '{"state":"disabled"}'
+    ended $cy_pid cy
+    ask 204 DELETE /api/v1/users/ann
+    ended $ann_pid ann
+    ended $hers_pid hers
+    until_true listeners 1
+    asked_metric lockstep_stream_withdrawn_total 5
+    start
+    until_true grep -q '^event: run.finished' mine # the others have heard nothing of it
+    for file in token ann hers bob cy; do lacks $file run.; done
+    finish
+}
+
+test_a_stream_ends_when_another_process_revokes_its_token_or_it_expires() {
+    local token brief token_pid brief_pid
+    two_tables elsewhere
+    serve
+    token=$(token_of ci viewer)
+    brief=$(token_of brief viewer ',"expires_in_s":3')
+    listen token "Authorization: Bearer $token"
+    token_pid=$follower
+    listen brief "Authorization: Bearer $brief"
+    brief_pid=$follower
+    follow mine /api/v1/stream
+    status 0 lockstep token revoke ci
+    ended $token_pid token
+    ended $brief_pid brief
+    listeners 1 || die 'they are still there'
+    finish
+}
+
+test_the_place_of_a_listener_that_left_is_free_at_once() {
+    two_tables places
+    serve
+    for _ in 1 2 3 4 5; do
+        follow gone /api/v1/stream
+        kill -KILL "$follower"
+        wait "$follower" 2>/dev/null || true
+        follow gone2 /api/v1/stream
+        kill -TERM "$follower"
+        wait "$follower" 2>/dev/null || true
+    done
+    until_true listeners 0
+    until_true asked_metric lockstep_http_connections 1
+    finish
+}
+
 run_tests

@@ -298,6 +298,130 @@ static void a_reload_changes_who_may_and_a_bad_one_nothing(void **state)
     assert_int_equal(bearer(jwt_of("\"sub\":\"u1\"", SIGN_HS), &c), LS_PERMISSION);
 }
 
+/* ---- those who stay ---- */
+
+/* Whether what they were let in by still does, to what needs that role. */
+static bool still(const struct ls_caller *c, enum ls_role need)
+{
+    struct ls_pass pass = c->pass;
+    bool ret = false;
+
+    pass.need = need;
+    ls_callers_forget(callers);
+    if (ls_caller_still(callers, &pass, &ret, &err) != LS_OK)
+        fail_msg("%s", err.text);
+    return ret;
+}
+
+static void a_pass_ends_with_its_token(void **state)
+{
+    const char *plain, *ann;
+    struct ls_caller c, d;
+    struct ls_token gone;
+    (void)state;
+
+    made_user("ann", "operator");
+    plain = made_token("plain", "operator", NULL, ls_clock_now_us() + DAY);
+    ann = made_token("hers", "operator", "ann", 0);
+    assert_int_equal(bearer(plain, &c), LS_OK);
+    assert_int_equal(bearer(ann, &d), LS_OK);
+    assert_true(still(&c, LS_ROLE_VIEWER) && still(&c, LS_ROLE_OPERATOR));
+    assert_false(still(&c, LS_ROLE_ADMIN) || still(&c, LS_ROLE_UNSET));
+    assert_true(c.pass.expires_us > 0);
+    assert_int_equal(ls_state_token_revoke(state_, "test", "plain", &mem, &gone, &err), LS_OK);
+    assert_false(still(&c, LS_ROLE_VIEWER));
+    assert_true(still(&d, LS_ROLE_VIEWER));
+    d.pass.expires_us = ls_clock_now_us() - 1;
+    assert_false(still(&d, LS_ROLE_VIEWER));
+    d.pass.expires_us = 0;
+    assert_int_equal(ls_state_user_remove(state_, "test", "ann", false, &err), LS_OK);
+    assert_false(still(&d, LS_ROLE_VIEWER));
+}
+
+static void a_pass_ends_with_its_session(void **state)
+{
+    const struct ls_user_change change = {.role = "user"};
+    struct ls_login login;
+    struct ls_caller c;
+    (void)state;
+
+    made_user("bob", "viewer");
+    login = logged_in("bob");
+    assert_int_equal(get(&c, "Cookie", forge_text("lockstep-local=%s", login.secret), NULL, NULL),
+                     LS_OK);
+    assert_true(still(&c, LS_ROLE_VIEWER));
+    assert_int_equal(ls_state_user_change(state_, "test", "bob", &change, &err), LS_OK);
+    assert_false(still(&c, LS_ROLE_VIEWER));
+}
+
+/* Looking is no use: it does not keep a session that nobody uses. */
+static void a_session_that_is_only_looked_at_rests(void **state)
+{
+    const int64_t long_ago = ls_clock_now_us() - INT64_C(3600000000);
+    struct ls_caller c = {.pass.kind = LS_PASS_SESSION};
+    struct ls_session session;
+    struct ls_login login;
+    bool found = false;
+    int wait_s = 0;
+    (void)state;
+
+    made_user("bob", "viewer");
+    assert_int_equal(ls_login(state_, "bob", "correct horse battery", "203.0.113.7", long_ago, DAY,
+                              DAY, &login, &wait_s, &err),
+                     LS_OK);
+    ls_secret_hash(login.secret, strlen(login.secret), c.pass.hash);
+    assert_true(still(&c, LS_ROLE_VIEWER));
+    assert_true(still(&c, LS_ROLE_VIEWER)); /* what the first one notes is noted by now */
+    assert_int_equal(
+        ls_state_session_find(state_, c.pass.hash, ls_clock_now_us(), &mem, &session, &found, &err),
+        LS_OK);
+    assert_true(found);
+    assert_int_equal(session.used_us, long_ago);
+}
+
+static void a_pass_by_a_secret_or_claims_ends_with_their_configuration(void **state)
+{
+    struct ls_caller admin, service, jwt, app, nobody, early;
+    (void)state;
+
+    assert_int_equal(bearer(TOKEN, &admin), LS_OK);
+    assert_int_equal(bearer(SERVICE_KEY, &service), LS_OK);
+    assert_int_equal(bearer(jwt_of("\"role\":\"service_role\"", SIGN_HS), &jwt), LS_OK);
+    assert_int_equal(get(&app, "Cookie", NEXTAUTH_COOKIE, NULL, NULL), LS_OK);
+    assert_int_equal(get(&nobody, "X", "y", NULL, NULL), LS_OK);
+    assert_true(jwt.pass.expires_us > ls_clock_now_us() && app.pass.expires_us);
+    assert_true(still(&admin, LS_ROLE_ADMIN) && still(&service, LS_ROLE_VIEWER) &&
+                still(&jwt, LS_ROLE_VIEWER) && still(&app, LS_ROLE_VIEWER));
+    assert_false(still(&service, LS_ROLE_ADMIN) || still(&nobody, LS_ROLE_VIEWER));
+    early = jwt;
+    early.pass.expires_us = 1;
+    assert_false(still(&early, LS_ROLE_VIEWER));
+    assert_int_equal(bearer("wrong", &nobody), LS_PERMISSION);
+    assert_false(still(&nobody, LS_ROLE_VIEWER));
+    setenv("LOCKSTEP_TOKEN", "another token of the environment", 1);
+    assert_int_equal(ls_callers_reload(callers, NULL, &err), LS_OK);
+    assert_false(still(&admin, LS_ROLE_VIEWER) || still(&jwt, LS_ROLE_VIEWER) ||
+                 still(&app, LS_ROLE_VIEWER));
+    assert_true(still(&service, LS_ROLE_VIEWER));
+}
+
+/* It cannot be told: that is no answer. */
+static void a_pass_is_not_judged_without_the_state(void **state)
+{
+    struct ls_callers *away = NULL;
+    struct ls_caller c;
+    bool ret = true;
+    (void)state;
+
+    assert_int_equal(bearer(made_token("ci", "viewer", NULL, 0), &c), LS_OK);
+    c.pass.need = LS_ROLE_VIEWER;
+    assert_int_equal(ls_callers_open(NULL, "postgres://nobody@127.0.0.1:1/nothing", &away, &err),
+                     LS_OK);
+    assert_int_not_equal(ls_caller_still(away, &c.pass, &ret, &err), LS_OK);
+    assert_false(ret);
+    ls_callers_close(away);
+}
+
 struct user_thread {
     struct ls_thread thread;
     const char *token;
@@ -358,6 +482,11 @@ int main(void)
         WITH(a_caller_has_a_rate),
         cmocka_unit_test(the_table_of_limits_does_not_grow),
         WITH(a_reload_changes_who_may_and_a_bad_one_nothing),
+        WITH(a_pass_ends_with_its_token),
+        WITH(a_pass_ends_with_its_session),
+        WITH(a_session_that_is_only_looked_at_rests),
+        WITH(a_pass_by_a_secret_or_claims_ends_with_their_configuration),
+        WITH(a_pass_is_not_judged_without_the_state),
         WITH(many_threads_ask_while_it_is_reloaded_and_forgotten),
     };
 

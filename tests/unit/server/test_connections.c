@@ -7,6 +7,10 @@
 
 #include <cmocka.h>
 
+#include <semaphore.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "server/connections.h"
 
 #define MOST 3
@@ -125,6 +129,88 @@ static void what_is_held_for_an_address_has_a_bound(void **state)
     assert_false(ls_connections_hold(all, &a, 101, 100)); /* and leaves nothing behind */
 }
 
+/* ---- the other side ---- */
+
+static void note(void *ctx)
+{
+    sem_post(ctx);
+}
+
+static int waiting(sem_t *s)
+{
+    int n = 0;
+
+    assert_int_equal(sem_getvalue(s, &n), 0);
+    return n;
+}
+
+struct pair {
+    int fds[2]; /* ours, theirs */
+    struct ls_connection *c;
+    sem_t gone;
+};
+
+static void begin_pair(struct ls_connections *all, struct pair *p)
+{
+    const struct ls_address a = address("10.0.0.1");
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p->fds), 0);
+    assert_true(ls_connections_admit(all, p->fds[0], &a));
+    p->c = ls_connections_add(all, p->fds[0], &a, LATER);
+    assert_non_null(p->c);
+    sem_init(&p->gone, 0, 0);
+}
+
+static void end_pair(struct pair *p)
+{
+    ls_connections_remove(p->c);
+    close(p->fds[0]);
+    close(p->fds[1]);
+    sem_destroy(&p->gone);
+}
+
+static void who_asks_is_told_that_the_other_side_has_closed(void **state)
+{
+    struct pair one, two, three;
+
+    begin_pair(*state, &one);
+    begin_pair(*state, &two);
+    begin_pair(*state, &three);
+    ls_connection_watch(one.c, note, &one.gone);
+    ls_connection_watch(two.c, note, &two.gone);
+    ls_connection_watch(three.c, note, &three.gone);
+    ls_connection_unwatch(three.c);
+    shutdown(three.fds[1], SHUT_WR);
+    shutdown(one.fds[1], SHUT_WR); /* half of it is enough */
+    sem_wait(&one.gone);
+    shutdown(two.fds[1], SHUT_RDWR);
+    sem_wait(&two.gone);
+    assert_int_equal(waiting(&one.gone), 0); /* once */
+    assert_int_equal(waiting(&three.gone), 0);
+    ls_connection_unwatch(one.c);
+    ls_connection_watch(one.c, note, &one.gone); /* and it is told that it has been */
+    sem_wait(&one.gone);
+    end_pair(&one);
+    end_pair(&two);
+    end_pair(&three);
+}
+
+static void one_that_sends_is_still_there(void **state)
+{
+    struct pair one, two;
+
+    begin_pair(*state, &one);
+    begin_pair(*state, &two);
+    ls_connection_watch(one.c, note, &one.gone);
+    ls_connection_watch(two.c, note, &two.gone);
+    assert_int_equal(send(one.fds[1], "x", 1, 0), 1);
+    shutdown(two.fds[1], SHUT_WR);
+    sem_wait(&two.gone);
+    assert_int_equal(waiting(&one.gone), 0);
+    end_pair(&one);
+    end_pair(&two);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +222,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_held_for_an_address_has_a_bound, open_them,
                                         close_them),
         cmocka_unit_test_setup_teardown(proxies_have_no_limit_of_their_own, open_them, close_them),
+        cmocka_unit_test_setup_teardown(who_asks_is_told_that_the_other_side_has_closed, open_them,
+                                        close_them),
+        cmocka_unit_test_setup_teardown(one_that_sends_is_still_there, open_them, close_them),
     };
 
     return cmocka_run_group_tests_name("server/connections", tests, NULL, NULL);

@@ -32,6 +32,7 @@ struct fixture {
     _Atomic unsigned calls, done, smuggled, gone;
     struct ls_thread thread;
     struct ls_request *request; /* what the thread answers */
+    struct ls_stream *live;
 };
 
 static void answer_text(struct ls_response *r, struct ls_request *request, int status,
@@ -104,6 +105,10 @@ static void on_call(void *ctx, struct ls_request *request, struct ls_response *r
         answer_later(f);
     } else if (strcmp(request->path, "/never") == 0) {
         ret->later = true;
+    } else if (strcmp(request->path, "/live") == 0) {
+        ret->stream = f->live = ls_stream_new(1000);
+        ret->live = true;
+        assert_true(ls_stream_offer(f->live, "begun", 5));
     } else if (strcmp(request->path, "/later") == 0 || strcmp(request->path, "/stream") == 0) {
         ret->later = true;
         ls_thread_join(&f->thread);
@@ -329,6 +334,39 @@ static void the_writer_of_a_stream_learns_that_its_reader_left(void **state)
     ls_thread_join(&f.thread); /* ends although most was not read */
     stop(&f);
     assert_int_equal(f.gone, 1);
+}
+
+/* Nothing is sent: only the other side's end can be noticed. */
+static void a_silent_stream_ends_when_its_reader_leaves(void **state)
+{
+    struct fixture f;
+    int fd;
+    (void)state;
+
+    start(&f);
+    for (int i = 0; i < 3; i++) {
+        fd = client_connect(f.url);
+        assert_true(client_say(fd, "GET /live HTTP/1.1\r\nHost: x\r\n\r\n"));
+        client_read_until(fd, "begun");
+        if (i == 0)
+            assert_true(client_say(fd, "GET /peer HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_false(ls_stream_left(f.live));
+        if (i == 1)
+            shutdown(fd, SHUT_WR);
+        else
+            close(fd);
+        while (!ls_stream_left(f.live))
+            sched_yield();
+        assert_false(ls_stream_offer(f.live, "more", 4));
+        ls_stream_end(f.live);
+        if (i == 1) {
+            client_read_until(fd, "\r\n0\r\n\r\n"); /* who only sends no more is told the end */
+            close(fd);
+        }
+    }
+    while (ls_http_busy(f.http) > 0)
+        sched_yield();
+    stop(&f);
 }
 
 /* ---- limits ---- */
@@ -692,6 +730,7 @@ int main(void)
         cmocka_unit_test(what_is_never_answered_is_given_up_at_the_end),
         cmocka_unit_test(a_stream_arrives_whole),
         cmocka_unit_test(the_writer_of_a_stream_learns_that_its_reader_left),
+        cmocka_unit_test(a_silent_stream_ends_when_its_reader_leaves),
         cmocka_unit_test(a_body_that_is_too_long_is_refused),
         cmocka_unit_test(bodies_together_take_no_more_than_allowed),
         cmocka_unit_test(an_address_has_so_many_connections_and_no_more),

@@ -8,23 +8,32 @@
 #include <cmocka.h>
 
 #include <inttypes.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "server/hub.h"
 
 #define MOST 3
 #define KEPT 1000                 /* as in hub.c */
 #define WAITING ((size_t)1 << 19) /* of one listener, as in hub.c */
 
-static struct ls_hub *open_hub(void)
+static struct ls_hub *open_with(struct ls_hub_options options)
 {
     struct ls_hub *hub = NULL;
     struct ls_error err = {0};
 
-    assert_int_equal(ls_hub_open(MOST, &hub, &err), LS_OK);
+    options.most = MOST;
+    assert_int_equal(ls_hub_open(&options, &hub, &err), LS_OK);
     return hub;
+}
+
+static struct ls_hub *open_hub(void)
+{
+    return open_with((struct ls_hub_options){0});
 }
 
 static void nothing(void *ctx)
@@ -228,6 +237,142 @@ static void an_end_that_is_not_kept_is_told_by_what_is_known(void **state)
     ls_hub_close(hub);
 }
 
+/* ---- who may listen ---- */
+
+/* What is answered of passes, by the number in their hash. */
+struct gate {
+    atomic_int answers[3]; /* a code; LS_PERMISSION: not any more */
+    atomic_int asked;
+};
+
+static enum ls_code still(void *ctx, const struct ls_pass *pass, bool *ret_still,
+                          struct ls_error *err)
+{
+    struct gate *gate = ctx;
+    const int answer = atomic_load(&gate->answers[pass->hash[0]]);
+
+    *ret_still = answer == LS_OK;
+    atomic_fetch_add(&gate->asked, 1);
+    return answer == LS_PERMISSION ? LS_OK : ls_error_set(err, (enum ls_code)answer, "x");
+}
+
+static struct ls_stream *join_as(struct ls_hub *hub, unsigned char who, int64_t expires_us)
+{
+    const struct ls_pass pass = {.kind = LS_PASS_TOKEN, .hash = {who}, .expires_us = expires_us};
+
+    return join(hub, (struct ls_hub_wish){.pass = &pass});
+}
+
+static size_t withdrawn(struct ls_hub *hub)
+{
+    struct ls_hub_figures f;
+
+    ls_hub_figures(hub, &f);
+    return (size_t)f.withdrawn;
+}
+
+static bool has_ended(struct ls_stream *s)
+{
+    bool ended = false;
+
+    (void)take(s, &ended);
+    return ended;
+}
+
+static void a_stream_ends_when_its_pass_is_withdrawn(void **state)
+{
+    struct gate gate = {0};
+    struct ls_hub *hub = open_with((struct ls_hub_options){.still = still, .ctx = &gate});
+    struct ls_stream *one = join_as(hub, 1, 0), *two = join_as(hub, 2, 0);
+    struct ls_stream *plain = join(hub, about_a);
+    (void)state;
+
+    ls_hub_look_again(hub);
+    while (atomic_load(&gate.asked) < 2)
+        sched_yield();
+    atomic_store(&gate.answers[1], LS_PERMISSION);
+    ls_hub_look_again(hub);
+    while (withdrawn(hub) == 0)
+        sched_yield();
+    assert_true(has_ended(one));
+    assert_false(has_ended(two));
+    assert_false(has_ended(plain));
+    ls_stream_leave(one);
+    one = join_as(hub, 2, 0); /* its place is free */
+    ls_stream_leave(one);
+    ls_stream_leave(two);
+    ls_stream_leave(plain);
+    ls_hub_close(hub);
+}
+
+/* What another process withdrew is found before the next comment. */
+static void passes_are_looked_at_with_each_comment(void **state)
+{
+    struct gate gate = {0};
+    struct ls_hub *hub =
+        open_with((struct ls_hub_options){.still = still, .ctx = &gate, .alive_us = 1000});
+    struct ls_stream *one = join_as(hub, 1, 0), *two = join_as(hub, 2, 0);
+    bool ended = false;
+    (void)state;
+
+    while (!strstr(take(two, &ended), ":\n\n"))
+        assert_false(ended);
+    assert_true(atomic_load(&gate.asked) >= 2);
+    atomic_store(&gate.answers[1], LS_PERMISSION);
+    while (!has_ended(one))
+        sched_yield();
+    assert_false(has_ended(two));
+    ls_stream_leave(one);
+    ls_stream_leave(two);
+    ls_hub_close(hub);
+}
+
+static void one_of_whom_nothing_can_be_told_stays_for_a_while(void **state)
+{
+    struct gate gate = {.answers = {0, LS_CONNECT, LS_CONNECT}};
+    struct ls_hub *hub = open_with((struct ls_hub_options){.still = still, .ctx = &gate});
+    struct ls_stream *one = join_as(hub, 1, 0);
+    (void)state;
+
+    for (int n = 1; n <= 3; n++) {
+        ls_hub_look_again(hub);
+        while (atomic_load(&gate.asked) < n)
+            sched_yield();
+    }
+    assert_false(has_ended(one));
+    ls_stream_leave(one);
+    ls_hub_close(hub);
+    hub = open_with((struct ls_hub_options){.still = still, .ctx = &gate, .unknown_us = 1});
+    one = join_as(hub, 1, 0);
+    ls_hub_look_again(hub);
+    while (!has_ended(one))
+        sched_yield();
+    assert_int_equal(withdrawn(hub), 1);
+    ls_stream_leave(one);
+    ls_hub_close(hub);
+}
+
+static void nothing_is_told_behind_an_expiry(void **state)
+{
+    struct ls_hub *hub = open_hub();
+    const int64_t now_us = ls_clock_now_us();
+    struct ls_stream *past = join_as(hub, 1, now_us - 1);
+    struct ls_stream *later = join_as(hub, 1, now_us + INT64_C(3600000000));
+    bool ended = false;
+    int64_t last;
+    (void)state;
+
+    ls_hub_publish(hub, "one", "", "{}", false);
+    assert_string_equal(events_of(take(past, &ended), &last), "");
+    assert_true(ended);
+    assert_string_equal(events_of(take(later, &ended), &last), "one");
+    assert_false(ended);
+    assert_int_equal(withdrawn(hub), 1);
+    ls_stream_leave(past);
+    ls_stream_leave(later);
+    ls_hub_close(hub);
+}
+
 /* ---- nobody waits ---- */
 
 static size_t listeners(struct ls_hub *hub, uint64_t *ret_dropped)
@@ -316,6 +461,10 @@ int main(void)
         cmocka_unit_test(who_missed_more_than_is_kept_is_told_so),
         cmocka_unit_test(what_is_over_is_told_to_its_end),
         cmocka_unit_test(an_end_that_is_not_kept_is_told_by_what_is_known),
+        cmocka_unit_test(a_stream_ends_when_its_pass_is_withdrawn),
+        cmocka_unit_test(passes_are_looked_at_with_each_comment),
+        cmocka_unit_test(one_of_whom_nothing_can_be_told_stays_for_a_while),
+        cmocka_unit_test(nothing_is_told_behind_an_expiry),
         cmocka_unit_test(one_that_does_not_read_is_cut_off_and_holds_up_nobody),
         cmocka_unit_test(the_place_of_one_that_left_is_free_at_once),
         cmocka_unit_test(no_more_listen_than_may),
