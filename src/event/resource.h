@@ -70,7 +70,7 @@ LS_MUST_CHECK enum ls_code ls_terms_key_of(struct ls_records *records, const str
 /* Records of this user. LS_NOT_FOUND: no record can be theirs. */
 LS_MUST_CHECK enum ls_code ls_terms_user(struct ls_records *records, const char *user,
                                          struct ls_terms *ret, struct ls_error *err);
-/* Adds a field by its name, or by the name without its underscores in any case (userId), with a value as text. */
+/* Adds a field by its name, or by the name without its underscores in any case (courseId), with a value as text. userId is the field of users, whatever its name. */
 LS_MUST_CHECK enum ls_code ls_terms_filter(struct ls_records *records, const char *name,
                                            const char *text, struct ls_terms *ret,
                                            struct ls_error *err);

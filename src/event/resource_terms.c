@@ -3,7 +3,8 @@
  *
  * A body is read strictly: a text is no number and a number no text, so that what was meant for another field is told and not stored. Numbers may stand as
  * texts, which hold digits that JSON readers lose. A field is found by its exact name, else by its name without underscores in any case: applications
- * say userId where their database says user_id.
+ * say userId where their database says user_id. userId is the field that says whose a record is, whatever the configuration calls that one, unless a field
+ * has exactly this name.
  *
  * SQLite keeps any value in any column. Here its columns are what their declaration says; times, UUIDs and JSON are checked and kept in the spelling that was
  * sent. What has no form in JSON (a PostgreSQL array, a point) is taken as the database's own text of it. */
@@ -41,6 +42,15 @@ size_t ls_records_field(const struct ls_records *records, const char *name)
     return exact < 0 ? LS_NO_FIELD : (size_t)exact;
 }
 
+/* A field as callers name it: userId is the one that is configured to say whose a record is. */
+static size_t called(const struct ls_records *records, const char *name)
+{
+    const bool user = strcmp(name, "userId") == 0 && records->user != LS_NO_FIELD &&
+                      ls_schema_find(records->schema, name) < 0;
+
+    return user ? records->user : ls_records_field(records, name);
+}
+
 static enum ls_code need_field(struct ls_records *records, const char *name, size_t *ret,
                                struct ls_error *err)
 {
@@ -48,7 +58,7 @@ static enum ls_code need_field(struct ls_records *records, const char *name, siz
     const char **names = ls_arena_array(records->mem, schema->field_count + 1, sizeof *names);
     const char *near;
 
-    *ret = ls_records_field(records, name);
+    *ret = called(records, name);
     if (*ret != LS_NO_FIELD)
         return LS_OK;
     if (!names)

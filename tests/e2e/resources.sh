@@ -391,6 +391,30 @@ test_E9_the_preset_events_has_the_configuration_of_its_records() {
     finish
 }
 
+test_E9_userId_is_the_field_that_is_configured_whatever_its_name() {
+    sqlite3 app.db "CREATE TABLE enrollments (id INTEGER PRIMARY KEY, owner TEXT, user_id TEXT); INSERT INTO enrollments VALUES (1, 'ann', 'bob'), (2, 'bob', 'ann');
+        CREATE TABLE profiles (id TEXT PRIMARY KEY NOT NULL, name TEXT); INSERT INTO profiles VALUES ('ann', 'Ann'), ('bob', 'Bob')"
+    cat >lockstep.yaml <<'YAML'
+state: sqlite:state.db
+stores: { app: "sqlite:app.db" }
+surfaces: { events: { enrollments: { collection: app.enrollments, user: owner }, profile: { collection: app.profiles, user: id } } }
+YAML
+    status 0 lockstep outbox install app.enrollments app.profiles
+    serve
+    get 200 '/api/enrollments?userId=ann'
+    holds '[.data.enrollments[].id] == [1]'
+    get 200 '/api/enrollments?user_id=ann' # a field's own name is that field
+    holds '[.data.enrollments[].id] == [2]'
+    post 201 /api/enrollments '{"userId":"cleo"}'
+    holds '.data.enrollment | .owner == "cleo" and .user_id == null'
+    get 200 '/api/profile?userId=bob'
+    holds '.data.profile.name == "Bob"'
+    patch 200 '/api/profile?userId=bob' '{"name":"Robert"}'
+    is "$(sqlite3 app.db 'SELECT group_concat(name) FROM profiles')" 'Ann,Robert'
+    get 404 '/api/profile?userId=dan'
+    finish
+}
+
 test_E9_the_configuration_of_resources_says_what_is_wrong() {
     sqlite3 app.db 'CREATE TABLE enrollments (id TEXT PRIMARY KEY, who TEXT)'
     printf 'stores: { app: "sqlite:app.db", files: "file:x.csv" }\nsurfaces: { events: { %s } }\n' 'enrolments: app.enrollments' >lockstep.yaml
