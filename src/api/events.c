@@ -29,6 +29,19 @@ struct ls_event_rules ls_api_event_rules(const struct lockstep *ls)
 
 /* ---- accept ---- */
 
+/* Who handed them in, in the commit that takes them. */
+static enum ls_code note(struct lockstep *ls, struct ls_queue_tx *tx, const bool *known,
+                         size_t count, struct ls_error *err)
+{
+    char detail[40];
+    size_t taken = 0;
+
+    for (size_t i = 0; i < count; i++)
+        taken += !known[i];
+    snprintf(detail, sizeof detail, "{\"events\":%zu}", taken);
+    return ls_queue_audit(tx, ls_api_actor(ls), "emit", "", detail, err);
+}
+
 static enum ls_code accept_all(struct lockstep *ls, struct ls_event *events, bool *known,
                                size_t *sent, size_t count, bool hasten, struct ls_arena *mem,
                                struct ls_error *err)
@@ -57,6 +70,8 @@ static enum ls_code accept_all(struct lockstep *ls, struct ls_event *events, boo
         if (rc == LS_OK && hasten)
             rc = ls_queue_hasten(&tx, &events[i], err);
     }
+    if (rc == LS_OK)
+        rc = note(ls, &tx, known, count, err);
     return ls_queue_end(&tx, rc, err);
 }
 

@@ -79,7 +79,7 @@ static enum ls_code hand_in(struct outbox *o, const struct ls_outbox_row *rows, 
     o->answered = false;
     pthread_mutex_unlock(&o->lock);
     rc = text.failed ? ls_error_nomem(err)
-                     : ls_intake_read(o->intake, text.data, text.size, false, false, &rules,
+                     : ls_intake_read(o->intake, text.data, text.size, false, false, &rules, NULL,
                                       on_accepted, o, err);
     ls_buf_done(&text);
     if (rc != LS_OK)

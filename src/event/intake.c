@@ -141,6 +141,7 @@ static enum ls_code accept_batch(struct ls_queue_task *task, struct ls_queue_tx 
     struct batch *b = (struct batch *)task;
     enum ls_code rc = look_at_endpoints(b->intake, tx, err);
     const struct routes *routes = b->intake->routes;
+    size_t taken = 0;
 
     for (size_t i = 0; i < b->accepted.count && rc == LS_OK; i++) {
         struct ls_event *e = &b->accepted.events[i];
@@ -149,7 +150,10 @@ static enum ls_code accept_batch(struct ls_queue_task *task, struct ls_queue_tx 
                              &b->accepted.known[i], err);
         if (rc == LS_OK && b->hasten)
             rc = ls_queue_hasten(tx, e, err);
+        taken += !b->accepted.known[i];
     }
+    if (task->deed)
+        task->deed->events = taken;
     return rc;
 }
 
@@ -172,15 +176,16 @@ static void tell(struct ls_queue_task *task, enum ls_code rc, const struct ls_er
 }
 
 enum ls_code ls_intake_read(struct ls_intake *in, const char *text, size_t size, bool lines,
-                            bool hasten, const struct ls_event_rules *rules, ls_accepted_fn *done,
-                            void *ctx, struct ls_error *err)
+                            bool hasten, const struct ls_event_rules *rules,
+                            struct ls_audit_deed *deed, ls_accepted_fn *done, void *ctx,
+                            struct ls_error *err)
 {
     struct batch *b = calloc(1, sizeof *b);
     enum ls_code rc;
 
     if (!b)
         return ls_error_nomem(err);
-    *b = (struct batch){.task = {.run = accept_batch, .done = tell, .adds = true},
+    *b = (struct batch){.task = {.run = accept_batch, .done = tell, .adds = true, .deed = deed},
                         .intake = in,
                         .accepted = {.ctx = ctx},
                         .hasten = hasten,

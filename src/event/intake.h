@@ -37,11 +37,13 @@ struct ls_accepted {
 /* rc LS_OK: they are on disk. On the queue's thread; what it is given is gone when it returns. err only when rc is not LS_OK. */
 typedef void ls_accepted_fn(const struct ls_accepted *accepted, enum ls_code rc,
                             const struct ls_error *err);
-/* Reads events (ls_events_read()) and hands them to the queue; then done is called, once. hasten: somebody waits for their deliveries (ls_queue_hasten()). An error
+/* Reads events (ls_events_read()) and hands them to the queue; then done is called, once. hasten: somebody waits for their deliveries (ls_queue_hasten()). deed: whose call it is, borrowed
+ * until done is called; NULL: nobody's. An error
  * here: nothing was handed in, and done is not called. Any thread. */
 LS_MUST_CHECK enum ls_code ls_intake_read(struct ls_intake *intake, const char *text, size_t size,
                                           bool lines, bool hasten,
-                                          const struct ls_event_rules *rules, ls_accepted_fn *done,
+                                          const struct ls_event_rules *rules,
+                                          struct ls_audit_deed *deed, ls_accepted_fn *done,
                                           void *ctx, struct ls_error *err);
 
 #endif

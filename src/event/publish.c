@@ -389,6 +389,16 @@ enum ls_code ls_mail_again(struct ls_queue_tx *tx, int64_t event, struct ls_aren
 
 /* ---- postings ---- */
 
+static size_t count_taken(const struct ls_posting *p)
+{
+    size_t taken = 0;
+
+    for (size_t i = 0; i < p->count; i++)
+        for (size_t j = 0; j < p->results[i].count; j++)
+            taken += !p->results[i].posted[j].known;
+    return taken;
+}
+
 /* What is wrong with a posting itself is no failure of the transaction, in which others are too: nothing is written then. */
 static enum ls_code run(struct ls_queue_task *task, struct ls_queue_tx *tx, struct ls_error *err)
 {
@@ -401,6 +411,10 @@ static enum ls_code run(struct ls_queue_task *task, struct ls_queue_tx *tx, stru
         return ls_error_nomem(err);
     for (size_t i = 0; i < p->count && rc == LS_OK; i++)
         rc = address(tx, &p->mail[i], p->mem, &p->results[i], err);
+    if (p->deed) {
+        p->deed->failed = rc == LS_NOT_FOUND;
+        p->deed->events = 0;
+    }
     if (rc == LS_NOT_FOUND) {
         p->refused = rc;
         p->why = *err;
@@ -408,6 +422,8 @@ static enum ls_code run(struct ls_queue_task *task, struct ls_queue_tx *tx, stru
     }
     for (size_t i = 0; i < p->count && rc == LS_OK; i++)
         rc = ls_mail_accept(tx, &p->mail[i], p->mem, &p->results[i], err);
+    if (rc == LS_OK && p->deed)
+        p->deed->events = count_taken(p);
     return rc;
 }
 
@@ -423,6 +439,7 @@ static void over(struct ls_queue_task *task, enum ls_code rc, const struct ls_er
 
 void ls_posting_submit(struct ls_queue *queue, struct ls_posting *posting)
 {
-    posting->task = (struct ls_queue_task){.run = run, .done = over, .adds = posting->adds};
+    posting->task = (struct ls_queue_task){
+        .run = run, .done = over, .adds = posting->adds, .deed = posting->deed};
     ls_queue_submit(queue, &posting->task);
 }

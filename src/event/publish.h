@@ -90,6 +90,7 @@ struct ls_posting {
     /* rc LS_OK: they are on disk. LS_NOT_FOUND, LS_USAGE: one cannot be taken, and none was. On the queue's thread. */
     void (*done)(struct ls_posting *posting, enum ls_code rc, const struct ls_error *err);
     void *ctx;
+    struct ls_audit_deed *deed;        /* whose call it is, borrowed until done(); NULL: nobody's */
     struct ls_posting_result *results; /* of each */
     enum ls_code refused;              /* the queue's */
     struct ls_error why;

@@ -11,7 +11,9 @@
  * what the state said, and whoever handed them in decides.
  *
  * A commit that finds no room on the disk is the moment of the reserve. It is given back, SQLite's log is moved into its file and cut, and what was to be
- * committed is tried again without what is new. While room is short the log is kept short as well: it may grow to the size of the reserve else. */
+ * committed is tried again without what is new. While room is short the log is kept short as well: it may grow to the size of the reserve else.
+ *
+ * Who handed in what is noted in the ledger: first calls in the transaction of their tasks, sums of the rest once a minute and at the end. */
 #include "event/queue.h"
 
 #include <stdio.h>
@@ -37,6 +39,8 @@ struct ls_queue {
     char *url, *where;
     struct ls_state *state;     /* the thread's; NULL while it is lost */
     struct ls_reserve *reserve; /* the thread's; NULL: there is none */
+    struct ls_ledger *ledger;   /* the thread's */
+    int64_t sum_us;             /* monotonic; when its sums may be tried again */
     int64_t version;
     int64_t reopen_us, pause_us; /* monotonic; when to try again */
     bool fatal;
@@ -203,6 +207,14 @@ static void note_outcome(struct ls_queue *q, enum ls_code rc, bool changed,
     pthread_mutex_unlock(&q->lock);
 }
 
+static enum ls_code run_task(struct ls_queue *q, struct ls_queue_task *t, struct ls_queue_tx *tx,
+                             struct ls_error *err)
+{
+    const enum ls_code rc = t->run(t, tx, err);
+
+    return rc == LS_OK && t->deed ? ls_ledger_note(q->ledger, tx, t->deed, err) : rc;
+}
+
 /* Runs tasks from `first` up to and without `end` in one transaction. */
 static enum ls_code attempt(struct ls_queue *q, struct ls_queue_task *first,
                             const struct ls_queue_task *end, struct ls_error *err)
@@ -218,8 +230,11 @@ static enum ls_code attempt(struct ls_queue *q, struct ls_queue_task *first,
         rc = ls_queue_begin(q->state, now_us, &tx, err);
     if (rc == LS_OK) {
         for (struct ls_queue_task *t = first; t != end && rc == LS_OK; t = t->next)
-            rc = t->run(t, &tx, err);
+            rc = run_task(q, t, &tx, err);
+        if (rc == LS_OK)
+            rc = ls_ledger_write(q->ledger, &tx, err);
         rc = ls_queue_end(&tx, rc, err);
+        ls_ledger_end(q->ledger, rc == LS_OK, ls_clock_monotonic_us());
     }
     note_outcome(q, rc, rc == LS_OK && ls_state_changes(q->state) != changes, err);
     if (rc == LS_OK && ls_reserve_short(q->reserve))
@@ -306,6 +321,47 @@ static void run_tasks(struct ls_queue *q, struct ls_queue_task *first, size_t co
     pthread_mutex_unlock(&q->lock);
 }
 
+/* Calls that were counted become entries. What cannot be written now is tried again. */
+static enum ls_code flush(struct ls_queue *q, struct ls_error *err)
+{
+    struct ls_queue_tx tx = {0};
+    enum ls_code rc = need_state(q, err);
+
+    if (rc == LS_OK && ls_ledger_waiting(q->ledger)) {
+        rc = ls_queue_begin(q->state, q->options.now_us ? q->options.now_us() : ls_clock_now_us(),
+                            &tx, err);
+        if (rc == LS_OK)
+            rc = ls_queue_end(&tx, ls_ledger_flush(q->ledger, &tx, err), err);
+    }
+    if (rc == LS_OK)
+        ls_ledger_flushed(q->ledger);
+    else
+        look_at_failure(q, rc, err);
+    q->sum_us = rc == LS_OK ? 0 : ls_clock_monotonic_us() + REOPEN_MAX_US;
+    return rc;
+}
+
+static void flush_due(struct ls_queue *q)
+{
+    const int64_t now_us = ls_clock_monotonic_us();
+    struct ls_error err;
+
+    if (q->state && now_us >= q->sum_us && ls_ledger_due(q->ledger, now_us))
+        (void)flush(q, &err);
+}
+
+static void flush_last(struct ls_queue *q)
+{
+    struct ls_error err = {0};
+    const uint64_t calls = ls_ledger_waiting(q->ledger);
+
+    if (calls && flush(q, &err) != LS_OK)
+        ls_log(LS_LOG_ERROR,
+               "queue: %llu calls whose events were taken are not in the audit log, their callers' "
+               "first ones are: %s",
+               (unsigned long long)calls, err.text);
+}
+
 /* Cuts the first BATCH_MAX tasks off. The lock is held. */
 static struct ls_queue_task *take_batch(struct ls_queue *q, size_t *ret_count)
 {
@@ -348,11 +404,13 @@ static void work(void *arg)
         pthread_mutex_unlock(&q->lock);
         if (first)
             run_tasks(q, first, count);
+        flush_due(q);
         if (look) {
             look_around(q);
             looked_us = ls_clock_monotonic_us();
         }
     }
+    flush_last(q);
 }
 
 void ls_queue_submit(struct ls_queue *q, struct ls_queue_task *task)
@@ -400,7 +458,7 @@ static void end_waiting(struct ls_queue_task *task, enum ls_code rc, const struc
 
 enum ls_code ls_queue_do(struct ls_queue *q, struct ls_queue_task *task, struct ls_error *err)
 {
-    struct waiter w = {.task = {.run = run_waited, .done = end_waiting},
+    struct waiter w = {.task = {.run = run_waited, .done = end_waiting, .deed = task->deed},
                        .of = task,
                        .lock = PTHREAD_MUTEX_INITIALIZER,
                        .changed = PTHREAD_COND_INITIALIZER};
@@ -433,7 +491,10 @@ enum ls_code ls_queue_open(const char *state_url, const struct ls_queue_options 
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->changed, NULL);
     q->url = state_url ? strdup(state_url) : NULL;
-    rc = state_url && !q->url ? ls_error_nomem(err) : open_state(q, err);
+    rc = state_url && !q->url ? ls_error_nomem(err)
+                              : ls_ledger_new(0, q->options.audit_us, &q->ledger, err);
+    if (rc == LS_OK)
+        rc = open_state(q, err);
     if (rc == LS_OK)
         rc = ls_queue_version(q->state, &q->version, err);
     if (rc == LS_OK && q->options.reserve)
@@ -470,6 +531,7 @@ void ls_queue_close(struct ls_queue *q)
     ls_thread_join(&q->thread);
     ls_reserve_close(q->reserve);
     ls_state_close(q->state);
+    ls_ledger_free(q->ledger);
     pthread_cond_destroy(&q->changed);
     pthread_mutex_destroy(&q->lock);
     free(q->url);

@@ -2,7 +2,7 @@
 /* queue.h - the thread that writes the queue, and its mailbox.
  *
  * Whatever changes the queue is a task. All tasks that wait go into one transaction and one commit, and only then is everybody
- * told: commits are shared by whoever comes at the same time, and nobody waits for a timer. When the transaction fails, its tasks are tried again one by
+ * told: commits are shared by whoever comes at the same time, and nobody waits for a timer. What callers hand in is in the audit log (ledger.h). When the transaction fails, its tasks are tried again one by
  * one, each in a transaction of its own, so that one bad task fails alone.
  *
  * When the disk of the state is full, tasks that bring something new are refused (LS_FULL), and the others go on with the room that was kept for
@@ -10,7 +10,7 @@
 #ifndef LS_EVENT_QUEUE_H
 #define LS_EVENT_QUEUE_H
 
-#include "state/queue.h"
+#include "event/ledger.h"
 
 struct ls_queue;
 
@@ -21,6 +21,8 @@ struct ls_queue_task {
     /* rc LS_OK: what run() did is durable. Called on the queue's thread: short, and it may submit more. err only when rc is not LS_OK. */
     void (*done)(struct ls_queue_task *task, enum ls_code rc, const struct ls_error *err);
     bool adds; /* it brings something new, which is refused while the disk is full */
+    struct ls_audit_deed
+        *deed; /* whose call it is, for the audit log; NULL: nobody's. Borrowed until done() */
     struct ls_queue_task *next; /* the queue's */
 };
 
@@ -34,6 +36,7 @@ struct ls_queue_options {
     int64_t (*now_us)(void); /* NULL: ls_clock_now_us */
     int64_t
         poll_us; /* between looks for what others have accepted; 0: a few times a second, seldom while their commits are heard */
+    int64_t audit_us; /* between the entries of callers' further calls; 0: a minute */
 };
 
 /* Starts the thread over a state that is opened for it; one on a server that cannot be reached now is tried again and again. Free with ls_queue_close(). */

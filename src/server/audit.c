@@ -3,7 +3,8 @@
  *
  * An allowed call is written before anything is done: what cannot be written down is not done. What came of it is not known then: a call that is answered with an error gets
  * a second entry, and a run writes one of its own at its end, with the same actor. Refused calls are written after the answer is known. Handlers that write
- * their entry in the transaction of what they do (LS_ROUTE_AUDITS) need the first one not; where they fail, the second one is there. */
+ * their entry in the transaction of what they do (LS_ROUTE_AUDITS) need the first one not; where they fail, the second one is there. Calls that hand in
+ * events (LS_ROUTE_QUEUES) are noted by the queue, in the transaction that takes these; one that took nothing has no entry. */
 #include "server/audit.h"
 
 #include <string.h>
@@ -65,6 +66,24 @@ enum ls_code ls_audit_call(const struct ls_call *call, const char *outcome, int 
     }
     ls_buf_done(&detail);
     return rc;
+}
+
+struct ls_audit_deed *ls_audit_deed(const struct ls_call *call)
+{
+    struct ls_audit_deed *deed = ls_arena_alloc(call->mem, sizeof *deed);
+    const char *actor = ls_audit_actor(call->caller, call->mem);
+    const char *action =
+        ls_arena_printf(call->mem, "%s %s", call->route->method, call->route->path);
+
+    if (!deed || !actor || !action)
+        return NULL;
+    *deed = (struct ls_audit_deed){.actor = actor,
+                                   .role = ls_role_word(call->caller->role),
+                                   .address = call->request->peer,
+                                   .action = action,
+                                   .subject = call->route->path,
+                                   .request = call->request->id};
+    return deed;
 }
 
 void ls_audit_gate_init(struct ls_audit_gate *gate)

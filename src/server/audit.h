@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "event/ledger.h"
 #include "server/route.h"
 
 /* The caller as the audit log names it: "token:ci", "anonymous". In mem; NULL when out of memory. */
@@ -23,6 +24,9 @@ const char *ls_audit_about(const struct ls_request *request, const char *outcome
  * 0: is not. skipped: refusals before this one that were counted but not written. On a worker. */
 LS_MUST_CHECK enum ls_code ls_audit_call(const struct ls_call *call, const char *outcome,
                                          int status, uint64_t skipped, struct ls_error *err);
+
+/* The same of a call whose events the queue takes: it notes it with them (event/ledger.h). In the request's arena, for its role, route and address too; NULL when out of memory. */
+struct ls_audit_deed *ls_audit_deed(const struct ls_call *call);
 
 /* Refusals of nobody in particular are written up to 20 a second on average, bursts of 200 apart: a flood must not fill the disk. The rest is
  * counted, and the next entry tells how many. */

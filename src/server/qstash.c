@@ -222,7 +222,8 @@ enum ls_code ls_qstash_post(struct ls_call *call, const struct ls_mail *mail, si
 {
     struct ls_queue *queue = NULL;
     struct post *post = ls_arena_alloc(call->mem, sizeof *post);
-    enum ls_code rc = post ? ls_qstash_queue(call, &queue, ret, err) : ls_error_nomem(err);
+    struct ls_audit_deed *deed = ls_audit_deed(call);
+    enum ls_code rc = post && deed ? ls_qstash_queue(call, &queue, ret, err) : ls_error_nomem(err);
 
     if (rc != LS_OK)
         return rc;
@@ -231,7 +232,8 @@ enum ls_code ls_qstash_post(struct ls_call *call, const struct ls_mail *mail, si
                                       .mail = mail,
                                       .adds = true,
                                       .done = posted,
-                                      .ctx = post},
+                                      .ctx = post,
+                                      .deed = deed},
                           .request = call->request,
                           .list = list};
     ret->later = true;

@@ -42,7 +42,7 @@ enum ls_route_flag {
     LS_ROUTE_ANY_TYPE = 1 << 6,   /* bodies of any Content-Type are let in */
     LS_ROUTE_DATA = 1 << 7,       /* errors are {"data":{"success":false,...},"metadata":{...}} */
     LS_ROUTE_SUCCESS = 1 << 11,   /* errors are {"success":false,"message":...} */
-    LS_ROUTE_QUEUES = 1 << 9,     /* it accepts events, which are a record of their own */
+    LS_ROUTE_QUEUES = 1 << 9,     /* it accepts events: the queue writes the audit log with them */
     LS_ROUTE_ERROR = 1 << 10,     /* errors are {"error":"..."} */
     LS_ROUTE_IF_PUBLIC = 1 << 8,  /* open to all where the configuration says so (/metrics) */
 };

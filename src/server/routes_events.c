@@ -155,15 +155,20 @@ static enum ls_code take_events(struct ls_call *call, struct emission *e, struct
                                 struct ls_error *err)
 {
     struct ls_request *request = call->request;
+    struct ls_audit_deed *deed = ls_audit_deed(call);
     struct ls_config *config = ls_setup_config(
         call->server->setup); /* as it is now: a reload may have brought other types */
     const struct ls_event_rules rules = {.types = config ? config->events.types : NULL,
                                          .type_count = config ? config->events.type_count : 0};
     enum ls_code rc;
 
+    if (!deed) {
+        ls_config_free(config);
+        return ls_error_nomem(err);
+    }
     ret->later = true;
     rc = ls_intake_read(call->server->options.intake, request->body, request->body_size,
-                        is_lines(request), e->wait_us > 0, &rules, accepted, e, err);
+                        is_lines(request), e->wait_us > 0, &rules, deed, accepted, e, err);
     ls_config_free(config);
     if (rc == LS_OK)
         return LS_OK; /* the request may be answered already */

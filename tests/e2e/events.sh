@@ -85,8 +85,40 @@ test_dead_letters_and_endpoints_over_http() {
     is "$(jq -c '.items[0] | [.name, .pending, .paused]' answer)" '["crm",3,true]'
     lacks answer '"s"'
     status 0 lockstep audit list --json
-    is "$(grep -c 'token:environment' out)" 5 # what was done, by whom; and what was tried in vain
+    is "$(grep -c 'token:environment' out)" 6 # what was done, by whom; and what was tried in vain
     status 0 lockstep audit verify
+}
+
+# callers: what the audit log says of those who handed in events, oldest first.
+callers() {
+    status 0 lockstep audit list --limit 1000 --json
+    jq -er 'select(.action | test("events|publish|enqueue|batch|^emit")) | "\(.actor) \(.action) \(.detail.outcome // "-") \(.detail.calls // "-") \(.detail.events)"' out | tac
+    status 0 lockstep audit verify
+}
+
+test_callers_who_hand_events_in_are_in_the_audit_log() {
+    configure
+    serve
+    ask 202 POST /api/v1/events -d "[$(event a 1), $(event b 2)]"
+    is "$(callers)" 'token:environment POST /api/v1/events done 1 2' # with the events
+    is "$(lockstep audit list --json | jq -r 'select(.action == "POST /api/v1/events").detail | .address, .role, (.request | length)' | xargs)" '127.0.0.1 admin 16'
+    ask 202 POST /api/v1/events -d "[$(event a 1), $(event c 3)]"
+    ask 202 POST /api/v1/events -d "$(event d 4)"
+    ask 400 POST /api/v1/events -d '{"type":"ordr.paid","resourceId":"1"}'
+    ask 201 POST /api/v1/tokens -H 'Content-Type: application/json' -d '{"name":"ci","role":"operator"}'
+    auth="Authorization: Bearer $(jq -r .token answer)" ask 202 POST /api/v1/events -d "$(event e 5)"
+    ask 200 POST /v2/publish/https://example.com/hook -d hello
+    ask 200 POST /v2/publish/https://example.com/hook -d hello
+    status 0 lockstep events emit --type order.paid --resource 7
+    finish # writes what was counted
+    callers >told
+    is "$(grep -c . told)" 6
+    says told 'token:environment POST /api/v1/events done 1 2' \
+        'token:ci POST /api/v1/events done 1 1' \
+        'token:environment POST /v2/publish/{destination} done 1 1' \
+        'emit - - 1'
+    is "$(tail -n 2 told | sort | xargs -d '\n' printf '%s;')" \
+        'token:environment POST /api/v1/events done 2 2;token:environment POST /v2/publish/{destination} done 1 1;'
 }
 
 kills=100
