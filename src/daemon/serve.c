@@ -77,12 +77,39 @@ static void wake(struct serve *s)
     (void)!write(s->wake_fd, &one, sizeof one);
 }
 
-static void want_reload(void *ctx)
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* A configuration that may take the place of the one in force. Free with ls_config_free(). Any thread. */
+static enum ls_code read_next(const struct serve *s, struct ls_config **ret, struct ls_error *err)
+{
+    struct ls_config *config = NULL;
+    enum ls_code rc = ls_config_read(s->options->config_path, &config, err);
+
+    if (rc == LS_OK && !same(config->state_url, s->first->state_url))
+        rc = ls_error_set(err, LS_CONFIG, "the state is another one, which needs a new start");
+    if (rc == LS_OK)
+        *ret = config;
+    else
+        ls_config_free(config);
+    return rc;
+}
+
+/* Whoever asks is told what is wrong with the file; it is read again by the main thread, which may find it changed once more. */
+static enum ls_code want_reload(void *ctx, struct ls_error *err)
 {
     struct serve *s = ctx;
+    struct ls_config *config = NULL;
+    const enum ls_code rc = read_next(s, &config, err);
 
+    ls_config_free(config);
+    if (rc != LS_OK)
+        return rc;
     atomic_store(&s->reload_wanted, true);
     wake(s);
+    return LS_OK;
 }
 
 static bool tell_services(void *ctx, struct ls_buf *out)
@@ -362,11 +389,6 @@ static enum ls_code start(struct serve *s, struct ls_error *err)
 
 /* ---- reload ---- */
 
-static bool same(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool same_texts(const char *const *a, size_t a_count, const char *const *b, size_t b_count)
 {
     bool alike = a_count == b_count;
@@ -486,9 +508,7 @@ static void reload(struct serve *s)
         return;
     }
     ls_notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)ls_clock_monotonic_us());
-    rc = ls_config_read(s->options->config_path, &config, &err);
-    if (rc == LS_OK && !same(config->state_url, s->first->state_url))
-        rc = ls_error_set(&err, LS_CONFIG, "the state is another one, which needs a new start");
+    rc = read_next(s, &config, &err);
     if (rc == LS_OK)
         rc = take_config(s, config, &err);
     if (rc != LS_OK)

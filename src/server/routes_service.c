@@ -247,10 +247,15 @@ static enum ls_code get_settings(struct ls_call *call, struct ls_response *ret,
 static enum ls_code post_reload(struct ls_call *call, struct ls_response *ret, struct ls_error *err)
 {
     struct ls_server *server = call->server;
+    struct ls_error why = {0};
+    enum ls_code rc;
 
     if (!server->options.reload)
         return ls_refuse(ret, 409, err, LS_UNSUPPORTED, "there is no configuration to read again");
-    server->options.reload(server->options.ctx);
+    rc = server->options.reload(server->options.ctx, &why);
+    if (rc != LS_OK)
+        return ls_refuse(ret, 422, err, LS_CONFIG, "the configuration stays as it was: %s",
+                         why.text);
     return LS_OK;
 }
 
@@ -273,7 +278,7 @@ static const struct ls_route routes[] = {
              .summary = "Show the settings that are in force, without secrets"),
     LS_ROUTE("POST", "/api/v1/settings/reload", LS_ROLE_ADMIN,
              .flags = LS_ROUTE_DESK | LS_ROUTE_CHANGES, .handle = post_reload, .status = 202,
-             .summary = "Read the configuration again; a bad one keeps the old"),
+             .summary = "Read the configuration again; a bad one is refused and keeps the old"),
 };
 
 const struct ls_route_table ls_routes_service =

@@ -31,7 +31,8 @@ struct ls_server_options {
 
     /* What the server asks of whoever runs it. */
     void *ctx;
-    void (*reload)(void *ctx); /* read the configuration again, soon; NULL: it cannot */
+    /* Looks whether the configuration can be read, and reads it again soon when it can. On a worker. NULL: there is none. */
+    enum ls_code (*reload)(void *ctx, struct ls_error *err);
     /* Appends the state of each service to a JSON array, as {"name":..,"healthy":..,"detail":..}. NULL: there are none. false: one is not well. */
     bool (*services)(void *ctx, struct ls_buf *out);
     /* There is no user and no token: the link by which the first admin is made. It is a secret; once, on a worker. NULL: no link is made. */

@@ -193,6 +193,14 @@ test_a_bad_configuration_is_refused_at_the_start_and_kept_out_later() {
     until_true eval '[ "$(grep -c "again: 0 syncs" log)" = 2 ]'
     ask 200 GET /api/v1/settings
     is "$(jq -c .hosts answer)" '["three.example"]'
+    echo 'server: { hosts: [four.example], nonsense: 1 }' >lockstep.yaml
+    ask 422 POST /api/v1/settings/reload
+    says answer 'stays as it was' nonsense lockstep.yaml
+    echo 'state: elsewhere.db' >lockstep.yaml
+    ask 422 POST /api/v1/settings/reload
+    says answer 'the state is another one'
+    ask 200 GET /api/v1/settings
+    is "$(jq -c .hosts answer)" '["three.example"]'
     finish
     echo 'server: { nonsense: 1 }' >lockstep.yaml
     status 2 lockstep serve --listen 127.0.0.1:0
