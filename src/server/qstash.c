@@ -210,6 +210,8 @@ static void posted(struct ls_posting *posting, enum ls_code rc, const struct ls_
     struct ls_response response = {0};
     const struct ls_error no_memory = {.code = LS_NOMEM, .text = "out of memory"};
 
+    if (rc == LS_PERMISSION) /* it is the state that refuses */
+        response.status = 503;
     if (rc != LS_OK)
         ls_problem_of(request, err, &response);
     else if (!write_results(post, &response))

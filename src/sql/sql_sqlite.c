@@ -155,6 +155,19 @@ static enum ls_code guard_busy(struct ls_sqlite3 *db, struct ls_error *err)
                         db->base.shown, db->lock_path, db->busy_timeout_ms);
 }
 
+/* The lock's file is opened for each write, so it is the first to tell. */
+static enum ls_code tell_read_only(const struct ls_sqlite3 *db, enum ls_code rc,
+                                   struct ls_error *err)
+{
+    const struct ls_sql_meaning m = ls_sql_meaning_of_sqlite(SQLITE_IOERR_WRITE, EROFS);
+
+    if (rc == LS_OK || !err || strcmp(err->native, m.name) != 0)
+        return rc;
+    ls_error_set(err, rc, "%s: %s. %s", db->base.shown, strerror(EROFS), m.hint);
+    snprintf(err->native, sizeof(err->native), "%s", m.name);
+    return rc;
+}
+
 enum ls_code ls_sqlite3_guard_enter(struct ls_sqlite3 *db, struct ls_error *err)
 {
     enum ls_code rc;
@@ -165,7 +178,7 @@ enum ls_code ls_sqlite3_guard_enter(struct ls_sqlite3 *db, struct ls_error *err)
     for (;;) {
         rc = ls_file_lock(&db->guard, db->lock_path, 0, false, err);
         if (rc != LS_BUSY)
-            return rc;
+            return tell_read_only(db, rc, err);
         if (!wait_more(db, count++)) /* native: it is the system that has no room, not the lock */
             return err && *err->native ? rc : guard_busy(db, err);
     }

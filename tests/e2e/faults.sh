@@ -159,6 +159,131 @@ full_by_strace() {
 }
 test_writes_that_find_no_room_are_refused_with_507_and_come_back() { full_by_strace; }
 
+# Inodes: what is there already goes on without any; what has to be made says why it cannot be.
+test_a_file_system_without_inodes_stops_no_daemon_and_says_what_a_new_one_misses() {
+    local i=0
+    [ "$(id -u)" = 0 ] || return 0
+    own_disk size=64m,nr_inodes=40
+    receive
+    configure
+    serve
+    emit 202 before
+    while : 2>/dev/null >"disk/none$i"; do i=$((i + 1)); done
+    emit 202 without-1 without-2
+    until_state without-2 delivered
+    until_true health_is ok
+    nothing_is_lost
+    finish
+    serve
+    emit 202 again
+    nothing_is_lost
+    finish
+    status 3 lockstep serve --listen 127.0.0.1:0 --state "sqlite:$folder/new.db"
+    says err 'cannot make the state' 'No space left on device'
+    rm disk/none*
+    serve --state "sqlite:$folder/new.db"
+    ask 200 GET /healthz
+    finish
+}
+
+# until_refused STATUS: sends events until one is refused so; those that are accepted count.
+until_refused() {
+    local i data
+    data=$(printf 'x%.0s' $(seq 1 20000))
+    for ((i = 0; i < 2000; i++)); do
+        got=$(printf '{"id":"u%d","type":"order.paid","resourceId":"%d","data":"%s"}' "$i" "$i" "$data" |
+            curl -s -o answer -w '%{http_code}' -H "Authorization: Bearer $LOCKSTEP_TOKEN" -d @- "$url/api/v1/events")
+        case $got in
+        202) jq -r '.accepted[].id' answer >>acked ;;
+        "$1") return 0 ;;
+        *) die "$got: $(cat answer)" ;;
+        esac
+    done
+    die "it was never refused with $1"
+}
+# Why the service of events is not well; for until_true.
+events_say() { ask 200 GET /api/v1/health && jq -r '.status, (.services[] | select(.name == "events").detail)' answer | grep -qF -- "$1"; }
+
+test_a_limit_of_file_sizes_is_told_and_what_waits_goes_on_without_it() {
+    receive
+    configure
+    under=(bash -c 'ulimit -Sf 4096; exec "$@"' bash) # 4 MiB
+    start_daemon
+    read -r url <url
+    daemon=$started
+    under=()
+    says log 'no room can be kept free for the state' 'File too large'
+    emit 202 before
+    until_refused 507
+    says answer 'ulimit -f'
+    until_true events_say 'ulimit -f'
+    answer_is .status degraded
+    ask 200 GET /api/v1/events/before
+    kill -0 "$daemon"
+    prlimit --pid "$daemon" --fsize=unlimited
+    until_true emitted after
+    nothing_is_lost
+    until_true health_is ok
+    finish
+}
+
+# A file system that finds an error and lets nobody write any more.
+test_a_file_system_that_becomes_read_only_is_told_and_loses_nothing() {
+    local loop
+    [ "$(id -u)" = 0 ] && truncate -s 64M image && mkfs.ext4 -q image && mkdir disk &&
+        mount -o loop,errors=remount-ro image disk || { read_only_by_strace; return; }
+    trap 'end_children; umount -l disk' EXIT
+    folder=$PWD/disk
+    loop=$(losetup -j image | cut -d: -f1)
+    receive
+    configure
+    serve
+    emit 202 before
+    until_state before delivered
+    if ! echo a test >"/sys/fs/ext4/${loop#/dev/}/trigger_fs_error"; then
+        finish
+        folder=
+        read_only_by_strace
+        return
+    fi
+    until_refused 503
+    says answer 'Read-only file system' 'mount it for writing'
+    until_true events_say 'Read-only file system'
+    answer_is .status degraded
+    ask 503 POST "/v2/publish/http://127.0.0.1:$receiver/" -d x
+    ask 200 GET /api/v1/events/before
+    kill -0 "$daemon" || die "it ended: $(log_end)"
+    finish
+    umount disk
+    fsck.ext4 -fy image >/dev/null 2>&1 || [ $? -le 2 ]
+    mount -o loop image disk
+    serve
+    emit 202 after
+    nothing_is_lost
+    finish
+}
+read_only_by_strace() {
+    local i refused=0
+    receive
+    configure
+    serve
+    emit 202 before
+    finish
+    under=(strace -f -qq -o /dev/null -e trace=pwrite64 -e inject=pwrite64:error=EROFS:when=30..60 -P "$PWD/state.db-wal")
+    serve
+    for ((i = 0; i < 60; i++)); do
+        got=$(event "f$i" "$i" | curl -s -o answer -w '%{http_code}' -H "Authorization: Bearer $LOCKSTEP_TOKEN" -d @- "$url/api/v1/events")
+        case $got in
+        202) jq -r '.accepted[].id' answer >>acked ;;
+        503) refused=$((refused + 1)) && says answer 'read-only' ;;
+        *) die "$got: $(cat answer)" ;;
+        esac
+    done
+    [ "$refused" -gt 0 ] || die 'it was never read-only'
+    nothing_is_lost
+}
+test_writes_that_are_refused_as_read_only_come_back() { read_only_by_strace; }
+
 # --- R16, R19: receivers
 
 # A receiver for which the event says how it is treated: refuse, hang, slow, close.
