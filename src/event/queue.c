@@ -193,6 +193,15 @@ static bool is_unwanted(const struct ls_queue *q, const struct ls_queue_task *ta
 
 /* ---- tasks ---- */
 
+/* Its place is told beside it, and would leave no room for what to do. */
+static const char *without_place(const struct ls_queue *q, const char *text)
+{
+    const size_t size = strlen(q->where);
+
+    return ls_text_starts(text, q->where) && strncmp(text + size, ": ", 2) == 0 ? text + size + 2
+                                                                                : text;
+}
+
 /* What a look at the health is told. A task's own failure is none of the state's, and who has changed nothing has proved nothing. */
 static void note_outcome(struct ls_queue *q, enum ls_code rc, bool changed,
                          const struct ls_error *err)
@@ -202,7 +211,7 @@ static void note_outcome(struct ls_queue *q, enum ls_code rc, bool changed,
     if (!failed && (rc != LS_OK || !changed))
         return;
     pthread_mutex_lock(&q->lock);
-    snprintf(q->trouble, sizeof q->trouble, "%.199s", failed ? err->text : "");
+    snprintf(q->trouble, sizeof q->trouble, "%.199s", failed ? without_place(q, err->text) : "");
     q->trouble_us = ls_clock_monotonic_us();
     pthread_mutex_unlock(&q->lock);
 }

@@ -512,6 +512,7 @@ static void a_write_that_failed_is_told_until_one_succeeds(void **state)
     assert_int_equal(task.rc, LS_FULL);
     assert_false(ls_queue_healthy(queue, why));
     assert_non_null(strstr(why, "full"));
+    assert_null(strstr(why, path));
     testdisk_clear(dir);
     assert_int_equal(ls_queue_do(queue, &nothing, &err), LS_OK);
     assert_false(ls_queue_healthy(queue, why));
