@@ -2,7 +2,7 @@
 /* sql_postgres_open.c - getting a PostgreSQL session, and saying why there is none.
  *
  * The URL goes to libpq as it is. What stands before it in the parameter list is a default that
- * the URL may override (timeouts, keepalives), what stands behind it is ours (the encoding).
+ * the URL may override (timeouts, keepalives, and the proof of who the server is, sql_postgres_tls.c), what stands behind it is ours (the encoding).
  *
  * libpq gives no SQLSTATE for a connection that failed, only text, which the server may have
  * translated. But the text follows the connection's verbosity, which can be set once the
@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "sql/sql_postgres.h"
+#include "sql/sql_postgres_tls.h"
 
 #define OLDEST_VERSION 120000
 #define DEFAULT_CONNECT_S 10
@@ -133,7 +134,10 @@ static struct reason reason_of(PGconn *conn, bool timed_out)
         r.hint = "Check host and port, and that no firewall is between";
         said = "no answer in time";
     } else if (strstr(all, "SSL") || strstr(all, "certificate") || strstr(all, "GSSAPI")) {
-        r.hint = "Check sslmode, sslrootcert and sslcert in the URL against what the server offers";
+        r.hint = "Check sslmode, sslrootcert and sslcert in the URL against what the server "
+                 "offers. A server on another machine has to show a certificate for its name "
+                 "(sslmode=verify-full): sslrootcert=FILE says by which authority, "
+                 "sslmode=require encrypts without that proof, sslmode=disable does neither";
         said = own_reason(all);
     } else {
         r.hint = "Check host and port, that the server runs and listens there, and that no "
@@ -164,17 +168,37 @@ static enum ls_code no_connection(PGconn *conn, const struct ls_url *url, bool t
 
 static PGconn *start(const struct ls_url *url, int connect_timeout_s)
 {
+    PQconninfoOption *options = PQconninfoParse(url->location, NULL);
+    const struct ls_pq_tls tls = ls_pq_tls(options, PQlibVersion());
     char seconds[16];
     /* A timeout of PGCONNECT_TIMEOUT counts only where nothing is given here. */
     bool own = connect_timeout_s > 0 || !getenv("PGCONNECT_TIMEOUT");
-    const char *const keys[] = {"fallback_application_name", "keepalives",
-                                "keepalives_idle",           "keepalives_interval",
-                                "keepalives_count",          "tcp_user_timeout",
-                                "connect_timeout",           "dbname",
-                                "client_encoding",           NULL};
-    const char *const values[] = {"lockstep",           "1",           "30",   "10", "3", "60000",
-                                  own ? seconds : NULL, url->location, "UTF8", NULL};
+    const char *const keys[] = {"fallback_application_name",
+                                "keepalives",
+                                "keepalives_idle",
+                                "keepalives_interval",
+                                "keepalives_count",
+                                "tcp_user_timeout",
+                                "connect_timeout",
+                                "sslmode",
+                                "sslrootcert",
+                                "dbname",
+                                "client_encoding",
+                                NULL};
+    const char *const values[] = {"lockstep",
+                                  "1",
+                                  "30",
+                                  "10",
+                                  "3",
+                                  "60000",
+                                  own ? seconds : NULL,
+                                  tls.sslmode,
+                                  tls.sslrootcert,
+                                  url->location,
+                                  "UTF8",
+                                  NULL};
 
+    PQconninfoFree(options);
     snprintf(seconds, sizeof(seconds), "%d",
              connect_timeout_s > 0 ? connect_timeout_s : DEFAULT_CONNECT_S);
     return PQconnectStartParams(keys, values, 1);
