@@ -17,7 +17,8 @@ struct lockstep {
     const char *acting; /* for whom, when not for actor: ls_api_act_as() */
     const char *about;  /* likewise */
     struct ls_cancel cancel;
-    char next_run[37]; /* ls_api_next_run(); "": any */
+    _Atomic(const char *) cancel_why; /* static; NULL: somebody wanted it */
+    char next_run[37];                /* ls_api_next_run(); "": any */
     void (*begun)(void *ctx, int64_t number);
     void *begun_ctx;
     bool tracing; /* the process's log goes to the listener */
@@ -45,6 +46,9 @@ void ls_api_next_run(struct lockstep *ls, const char *id, void (*begun)(void *ct
 /* Makes a handle that was used for one call ready for the next, unrelated one: a cancel that came too late is forgotten, and so is a
  * state whose connection was lost. */
 void ls_api_refresh(struct lockstep *ls);
+
+/* lockstep_cancel(), and the run's reason begins with why, a text that lives for ever. ls NULL is fine. Any thread. */
+void ls_api_cancel(struct lockstep *ls, const char *why);
 
 /* Opens the state once. create false and no state yet: LS_NOT_FOUND. */
 LS_MUST_CHECK enum ls_code ls_api_state(struct lockstep *ls, bool create, struct ls_error *err);

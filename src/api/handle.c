@@ -26,10 +26,16 @@ int ls_api_fail(const struct ls_error *err, struct lockstep_error *error)
     return status;
 }
 
+static void forget_cancel(struct lockstep *ls)
+{
+    atomic_store(&ls->cancel.wanted, false);
+    atomic_store(&ls->cancel_why, NULL);
+}
+
 int ls_api_end(struct lockstep *ls, const struct ls_error *err, struct lockstep_error *error)
 {
     if (err->code == LS_CANCELLED)
-        atomic_store(&ls->cancel.wanted, false);
+        forget_cancel(ls);
     return ls_api_fail(err, error);
 }
 
@@ -104,7 +110,7 @@ void ls_api_next_run(struct lockstep *ls, const char *id, void (*begun)(void *ct
 
 void ls_api_refresh(struct lockstep *ls)
 {
-    atomic_store(&ls->cancel.wanted, false);
+    forget_cancel(ls);
     ls_api_next_run(ls, NULL, NULL, NULL);
     if (ls->state && !ls_state_alive(ls->state)) {
         ls_state_close(ls->state);
@@ -157,6 +163,13 @@ void lockstep_cancel(struct lockstep *ls)
 {
     if (ls)
         atomic_store(&ls->cancel.wanted, true);
+}
+
+void ls_api_cancel(struct lockstep *ls, const char *why)
+{
+    if (ls)
+        atomic_store(&ls->cancel_why, why);
+    lockstep_cancel(ls);
 }
 
 void lockstep_free(char *text)

@@ -365,11 +365,14 @@ static int code_of(const struct session *s)
 int ls_session_end(struct session *s, enum ls_code rc, struct ls_error *err,
                    struct lockstep_run **ret, struct lockstep_error *error)
 {
+    const char *cause = atomic_load(&s->ls->cancel_why);
     struct ls_error late = {0};
     int code;
 
     if (ret)
         *ret = NULL;
+    if (rc == LS_CANCELLED && cause)
+        rc = ls_error_wrap(err, "%s", cause);
     s->run.created = s->applied.created;
     s->run.updated = s->applied.updated;
     s->run.deleted = s->applied.deleted;

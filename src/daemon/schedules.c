@@ -61,6 +61,8 @@ struct attempt {
     struct ls_queue_stats stats;
 };
 
+#define TIME_OVER "its time was over"
+
 /* ---- attempts ---- */
 
 static struct attempt *begin(struct schedules *s, const struct ls_schedule *schedule,
@@ -158,8 +160,8 @@ static void on_run_end(void *ctx, const struct ls_run_end *ended)
 
     if (quiet && e.kind == LS_END_BUSY)
         e.after_us = AT_ONCE_US;
-    if (a->timed_out)
-        snprintf(e.reason, sizeof e.reason, "its time was over: it ended after its batch");
+    if (a->timed_out && e.kind == LS_END_FAILED)
+        snprintf(e.reason, sizeof e.reason, TIME_OVER ": it ended after its batch");
     else if (e.kind == LS_END_BUSY && quiet)
         snprintf(e.reason, sizeof e.reason, "the daemon was stopped");
     else if (ended->error)
@@ -205,7 +207,7 @@ static void end_overdue(struct schedules *s)
             }
         pthread_mutex_unlock(&s->lock);
         if (*run)
-            (void)!ls_runs_cancel(ls_server_runs(s->daemon->server), run, &ignored);
+            (void)!ls_runs_cancel(ls_server_runs(s->daemon->server), run, TIME_OVER, &ignored);
     } while (*run);
 }
 

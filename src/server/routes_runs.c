@@ -75,7 +75,7 @@ static enum ls_code post_undo(struct ls_call *call, struct ls_response *ret, str
 static enum ls_code post_cancel(struct ls_call *call, struct ls_response *ret, struct ls_error *err)
 {
     const char *which = ls_request_param(call->request, "run");
-    enum ls_code rc = ls_runs_cancel(call->server->runs, which, err);
+    enum ls_code rc = ls_runs_cancel(call->server->runs, which, NULL, err);
 
     ret->body = "{\"status\":\"cancelling\"}";
     ret->body_size = strlen(ret->body);

@@ -42,6 +42,7 @@ struct entry {
     char id[37];
     enum stage stage;
     bool cancelled;
+    const char *why;     /* of the cancel, static; NULL */
     bool ending;         /* over, and its end is being told */
     struct lockstep *ls; /* while a call of it is running: to be cancelled */
     int64_t number;      /* 0: not begun */
@@ -401,6 +402,7 @@ static void work_on(struct ls_work *work, struct lockstep *ls, const struct ls_e
     struct entry *e = (struct entry *)work;
     struct lockstep_run *run = NULL;
     struct lockstep_error error = {.code = LOCKSTEP_FAILED};
+    const char *cause;
     bool cancelled;
     int code;
 
@@ -408,11 +410,13 @@ static void work_on(struct ls_work *work, struct lockstep *ls, const struct ls_e
     e->stage = WORKING;
     e->ls = ls;
     cancelled = e->cancelled;
+    cause = e->why;
     (void)pthread_mutex_unlock(&e->all->lock);
     if (cancelled) {
         struct ls_error err = {0};
 
-        ls_error_set(&err, LS_CANCELLED, "cancelled before it began");
+        ls_error_set(&err, LS_CANCELLED, "%s%scancelled before it began", cause ? cause : "",
+                     cause ? ": " : "");
         fail(&error, &err);
         code = error.code;
     } else if (!ls) {
@@ -512,7 +516,8 @@ bool ls_runs_join(struct ls_runs *runs, const char *sync,
     return w != NULL;
 }
 
-enum ls_code ls_runs_cancel(struct ls_runs *runs, const char *which, struct ls_error *err)
+enum ls_code ls_runs_cancel(struct ls_runs *runs, const char *which, const char *why,
+                            struct ls_error *err)
 {
     struct entry *e;
     enum ls_code rc = LS_OK;
@@ -521,7 +526,8 @@ enum ls_code ls_runs_cancel(struct ls_runs *runs, const char *which, struct ls_e
     e = find(runs, which);
     if (e && e->stage != OVER) {
         e->cancelled = true;
-        lockstep_cancel(e->ls);
+        e->why = why;
+        ls_api_cancel(e->ls, why);
     } else {
         rc = ls_error_set(err, LS_NOT_FOUND, "no run %.60s is under way here", which);
     }

@@ -53,8 +53,9 @@ LS_MUST_CHECK enum ls_code ls_runs_start(struct ls_runs *runs, const struct ls_r
 bool ls_runs_join(struct ls_runs *runs, const char *sync,
                   void (*done)(void *ctx, const struct ls_run_end *end), void *ctx);
 
-/* which: a UUID, or the number of one that has begun. LS_NOT_FOUND: it is not under way here. */
-LS_MUST_CHECK enum ls_code ls_runs_cancel(struct ls_runs *runs, const char *which,
+/* which: a UUID, or the number of one that has begun. why: what its reason begins with, a text that lives for ever; NULL: somebody wanted it. LS_NOT_FOUND: it is
+ * not under way here. */
+LS_MUST_CHECK enum ls_code ls_runs_cancel(struct ls_runs *runs, const char *which, const char *why,
                                           struct ls_error *err);
 
 /* What is known here of a run, as JSON in mem: of one that is at work {"phase","done","total"}, to be put beside what the state has (*ret_begun true); of one

@@ -153,6 +153,8 @@ test_a_run_that_takes_too_long_is_ended() {
     serve
     "$rewind" state.db yearly "$(since "$((year - 1))-06-01")"
     until_is "failed its time was over: it ended after its batch" "SELECT state || ' ' || reason FROM schedule_firings"
+    ask 200 GET /api/v1/runs/1
+    is "$(jq -r '.status + " " + .reason' answer)" 'cancelled its time was over: cancelled'
     finish
 }
 
