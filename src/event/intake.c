@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* intake.c - events on their way into the queue. What one caller hands in is one task: all of its events are in one transaction.
  *
- * Which endpoints an event goes to is read in the transaction that accepts it, from their version (one look a transaction): so an endpoint that
+ * Which endpoints an event goes to is read in the transaction that accepts it, from their version (one look a transaction) and under its lock: so an endpoint that
  * was made, here or on another node, gets everything that is accepted from then on. */
 #include "event/intake.h"
 
@@ -139,9 +139,13 @@ static enum ls_code accept_batch(struct ls_queue_task *task, struct ls_queue_tx 
                                  struct ls_error *err)
 {
     struct batch *b = (struct batch *)task;
-    enum ls_code rc = look_at_endpoints(b->intake, tx, err);
-    const struct routes *routes = b->intake->routes;
+    enum ls_code rc = ls_queue_lock(tx, err); /* or an endpoint may go after it was seen */
+    const struct routes *routes;
     size_t taken = 0;
+
+    if (rc == LS_OK)
+        rc = look_at_endpoints(b->intake, tx, err);
+    routes = b->intake->routes;
 
     for (size_t i = 0; i < b->accepted.count && rc == LS_OK; i++) {
         struct ls_event *e = &b->accepted.events[i];

@@ -131,9 +131,10 @@ static enum ls_code need_lane(struct ls_queue_tx *tx, const struct ls_mail *mail
 {
     const char *name = name_of_lane(mail, url, mem);
     bool found = false;
-    enum ls_code rc =
-        name ? ls_lane_read(tx->state, name, mem, ret, &found, err) : ls_error_nomem(err);
+    enum ls_code rc = name ? ls_queue_lock(tx, err) : ls_error_nomem(err);
 
+    if (rc == LS_OK)
+        rc = ls_lane_read(tx->state, name, mem, ret, &found, err);
     if (rc != LS_OK)
         return rc;
     if (!found && ls_lane_new(name, mem, ret) != LS_OK)

@@ -80,12 +80,15 @@ enum ls_code ls_endpoint_row_named(struct ls_state *state, const char *name, str
 
 /* ---- their version ---- */
 
-/* The head of the endpoints counts on with every change, and gives new ones their numbers: so none is used twice. */
+/* The head of the endpoints counts on with every change, and gives new ones their numbers: so none is used twice. The head of the events is
+ * locked before it, always (queue.c). */
 static enum ls_code count_on(struct ls_queue_tx *tx, int64_t *ret, struct ls_error *err)
 {
     struct ls_head head;
-    enum ls_code rc = ls_state_head(tx->state, "endpoints", true, &head, err);
+    enum ls_code rc = ls_queue_lock(tx, err);
 
+    if (rc == LS_OK)
+        rc = ls_state_head(tx->state, "endpoints", true, &head, err);
     if (rc != LS_OK)
         return rc;
     *ret = ++head.seq;

@@ -111,13 +111,18 @@ enum ls_code ls_endpoints_forget(struct ls_queue_tx *tx, const char *prefix, int
 {
     const struct ls_value params[] = {ls_value_int((int64_t)strlen(prefix)), ls_value_text(prefix),
                                       ls_value_int(before_us), ls_value_int(max)};
-    const enum ls_code rc = ls_state_count_change(
-        tx->state,
-        "DELETE FROM {schema}endpoints WHERE number IN (SELECT e.number FROM {schema}endpoints e "
-        "WHERE e.origin = 'message' AND substr(e.name, 1, CAST(? AS integer)) = ? AND "
-        "e.updated_us < ? AND e.paused = 0 AND NOT EXISTS (SELECT 1 FROM {schema}deliveries d "
-        "WHERE d.endpoint = e.number AND d.state < 2) ORDER BY e.number LIMIT ?)",
-        params, 4, ret_count, err);
+    enum ls_code rc = ls_queue_lock(tx, err); /* or something may be accepted for one that goes */
+
+    *ret_count = 0;
+    if (rc == LS_OK)
+        rc = ls_state_count_change(
+            tx->state,
+            "DELETE FROM {schema}endpoints WHERE number IN (SELECT e.number FROM {schema}endpoints "
+            "e "
+            "WHERE e.origin = 'message' AND substr(e.name, 1, CAST(? AS integer)) = ? AND "
+            "e.updated_us < ? AND e.paused = 0 AND NOT EXISTS (SELECT 1 FROM {schema}deliveries d "
+            "WHERE d.endpoint = e.number AND d.state < 2) ORDER BY e.number LIMIT ?)",
+            params, 4, ret_count, err);
 
     return ls_state_result(tx->state, rc, err);
 }

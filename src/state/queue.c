@@ -13,6 +13,12 @@
  * that index, and each end of one lets the next one go. An event that ended dead lets the next one go too: a receiver that
  * refuses one event must not be cut off from all later ones.
  *
+ * Locks. On PostgreSQL the heads `events` and `endpoints` are rows that a transaction holds until its end, and they are taken in this
+ * order: whoever locks the endpoints has locked the events before (ls_endpoints_lock() sees to it). An accept, the end of a delivery that has a resource,
+ * replay, discard, prune, and whatever makes or removes an endpoint take the head of the events first, and only then look at what they
+ * decide by: so two nodes decide one after the other. Claims take no head. A transaction with several tasks may still hold rows when it comes to a
+ * head; where the server finds that two wait for each other it ends one of them, which the queue's thread does again task by task.
+ *
  * An event's checksum is XXH3 over its columns, each hashed with the hash of those before it as the seed. */
 #include "state/queue.h"
 
@@ -125,7 +131,8 @@ enum ls_code ls_queue_audit(struct ls_queue_tx *tx, const char *actor, const cha
         tx->state, ls_state_audit_append(tx->state, actor, action, subject, detail_json, err), err);
 }
 
-/* The number of the newest event; on PostgreSQL others wait here until this transaction ends. */
+/* The number of the newest event; on PostgreSQL others wait here until this transaction ends. What was known of the endpoints may be old
+ * by then. */
 static enum ls_code need_seq(struct ls_queue_tx *tx, struct ls_error *err)
 {
     struct ls_head head;
@@ -137,8 +144,14 @@ static enum ls_code need_seq(struct ls_queue_tx *tx, struct ls_error *err)
     if (rc == LS_OK) {
         tx->seq = head.seq;
         tx->accepted = true;
+        tx->endpoints = 0;
     }
     return rc;
+}
+
+enum ls_code ls_queue_lock(struct ls_queue_tx *tx, struct ls_error *err)
+{
+    return ls_state_result(tx->state, need_seq(tx, err), err);
 }
 
 static void wake(struct ls_queue_tx *tx, int64_t endpoint)
@@ -413,11 +426,13 @@ enum ls_code ls_queue_clock_back(struct ls_queue_tx *tx, int64_t by_us, int64_t 
 
 /* ---- complete ---- */
 
-/* The oldest one of the resource that is on its way is let go if it waits. */
+/* The oldest one of the resource that is on its way is let go if it waits, and none of them is under way: one that was started again
+ * waits behind a newer one. state < 3 is the condition of the index. */
 static enum ls_code let_go(struct ls_queue_tx *tx, int64_t endpoint, int64_t resource,
                            struct ls_error *err)
 {
     const struct ls_value params[] = {ls_value_int(endpoint), ls_value_int(endpoint),
+                                      ls_value_int(resource), ls_value_int(endpoint),
                                       ls_value_int(resource)};
 
     if (resource == 0)
@@ -427,8 +442,9 @@ static enum ls_code let_go(struct ls_queue_tx *tx, int64_t endpoint, int64_t res
         tx->state,
         "UPDATE {schema}deliveries SET state = 0 WHERE endpoint = ? AND state = 2 AND event = "
         "(SELECT min(event) FROM {schema}deliveries WHERE endpoint = ? AND resource = ? AND "
-        "resource <> 0 AND state < 3)",
-        params, 3, -1, err);
+        "resource <> 0 AND state < 3) AND NOT EXISTS (SELECT 1 FROM {schema}deliveries o WHERE "
+        "o.endpoint = ? AND o.resource = ? AND o.resource <> 0 AND o.state < 3 AND o.state < 2)",
+        params, 5, -1, err);
 }
 
 static enum ls_code insert_attempt(struct ls_queue_tx *tx, const struct ls_delivery_end *o,
@@ -470,18 +486,19 @@ enum ls_code ls_queue_complete(struct ls_queue_tx *tx, const struct ls_delivery_
         ls_value_int(o->token),
     };
     int64_t changed = 0;
-    enum ls_code rc = ls_state_count_change(
-        tx->state,
-        "UPDATE {schema}deliveries SET state = ?, due_us = ?, attempts = attempts + ?, done_us = "
-        "?, reason = ? WHERE event = ? AND endpoint = ? AND token = ? AND state = 1",
-        params, 8, &changed, err);
+    /* An accept that goes on at this moment sees this end, or is seen here. */
+    enum ls_code rc = over && o->resource != 0 ? need_seq(tx, err) : LS_OK;
+
+    if (rc == LS_OK)
+        rc = ls_state_count_change(
+            tx->state,
+            "UPDATE {schema}deliveries SET state = ?, due_us = ?, attempts = attempts + ?, "
+            "done_us = ?, reason = ? WHERE event = ? AND endpoint = ? AND token = ? AND state = 1",
+            params, 8, &changed, err);
 
     *ret_late = changed == 0;
     if (rc == LS_OK && changed && tried)
         rc = insert_attempt(tx, o, err);
-    /* An accept that goes on at this moment sees this end, or is seen here. */
-    if (rc == LS_OK && changed && over && o->resource != 0)
-        rc = need_seq(tx, err);
     if (rc == LS_OK && changed && over)
         rc = let_go(tx, o->endpoint, o->resource, err);
     return ls_state_result(tx->state, rc, err);
@@ -494,8 +511,8 @@ struct picked {
 };
 
 static enum ls_code pick(struct ls_queue_tx *tx, const struct ls_queue_filter *f, unsigned states,
-                         size_t max, struct ls_arena *mem, size_t *ret_count, struct picked **ret,
-                         struct ls_error *err)
+                         const char *tail, size_t max, struct ls_arena *mem, size_t *ret_count,
+                         struct picked **ret, struct ls_error *err)
 {
     struct ls_queue_filter filter = *f;
     struct ls_queue_condition c;
@@ -509,8 +526,7 @@ static enum ls_code pick(struct ls_queue_tx *tx, const struct ls_queue_filter *f
                            "{schema}events e ON e.seq = d.event");
     ls_queue_where(&c, &filter, true);
     if (rc == LS_OK)
-        rc = ls_queue_select(tx->state, &c, " ORDER BY d.event, d.endpoint LIMIT ?", max, &stmt,
-                             err);
+        rc = ls_queue_select(tx->state, &c, tail, max, &stmt, err);
     *ret_count = 0;
     while (rc == LS_OK && (rc = ls_sql_step(stmt, &more, err)) == LS_OK && more)
         found[(*ret_count)++] =
@@ -543,6 +559,26 @@ static enum ls_code start_again(struct ls_queue_tx *tx, const struct picked *p, 
 #define ON_ITS_WAY \
     (1u << LS_DELIVERY_PENDING | 1u << LS_DELIVERY_PROCESSING | 1u << LS_DELIVERY_WAITING)
 
+#define IN_ORDER " ORDER BY d.event, d.endpoint LIMIT ?"
+#define OF_ENDPOINTS " EXISTS (SELECT 1 FROM {schema}endpoints p WHERE p.number = d.endpoint)"
+
+/* Nothing fits that could be sent: is that because its endpoint is gone? */
+static enum ls_code look_for_gone(struct ls_queue_tx *tx, const struct ls_queue_filter *f,
+                                  struct ls_arena *mem, struct ls_error *err)
+{
+    struct picked *gone = NULL;
+    size_t count = 0;
+    enum ls_code rc =
+        pick(tx, f, ENDED, " AND NOT" OF_ENDPOINTS IN_ORDER, 1, mem, &count, &gone, err);
+
+    if (rc == LS_OK && count)
+        rc = ls_error_set(err, LS_NOT_FOUND,
+                          "nothing can be sent again: the endpoint that event %" PRId64
+                          " went to is gone. Make an endpoint and send the event anew",
+                          gone[0].event);
+    return rc;
+}
+
 enum ls_code ls_queue_replay(struct ls_queue_tx *tx, const struct ls_queue_filter *f, size_t max,
                              int64_t every_us, int64_t *ret_count, struct ls_error *err)
 {
@@ -552,7 +588,11 @@ enum ls_code ls_queue_replay(struct ls_queue_tx *tx, const struct ls_queue_filte
     enum ls_code rc;
 
     ls_arena_init(&mem, 0);
-    rc = pick(tx, f, ENDED, max, &mem, &count, &found, err);
+    rc = need_seq(tx, err);
+    if (rc == LS_OK)
+        rc = pick(tx, f, ENDED, " AND" OF_ENDPOINTS IN_ORDER, max, &mem, &count, &found, err);
+    if (rc == LS_OK && !count)
+        rc = look_for_gone(tx, f, &mem, err);
     if (rc == LS_OK && count)
         rc = ls_endpoints_lock(tx, err); /* so that a daemon elsewhere looks at them */
     for (size_t i = 0; i < count && rc == LS_OK; i++)
@@ -584,7 +624,12 @@ enum ls_code ls_queue_discard(struct ls_queue_tx *tx, const struct ls_queue_filt
     enum ls_code rc;
 
     ls_arena_init(&mem, 0);
-    rc = pick(tx, f, ON_ITS_WAY | 1u << LS_DELIVERY_DEAD, max, &mem, &count, &found, err);
+    rc = need_seq(tx, err);
+    if (rc == LS_OK)
+        rc = pick(tx, f, ON_ITS_WAY | 1u << LS_DELIVERY_DEAD, IN_ORDER, max, &mem, &count, &found,
+                  err);
+    if (rc == LS_OK && count)
+        rc = ls_endpoints_lock(tx, err); /* so that a daemon elsewhere looks what was let go */
     for (size_t i = 0; i < count && rc == LS_OK; i++)
         rc = discard(tx, &found[i], err);
     ls_arena_done(&mem);
@@ -621,8 +666,11 @@ static enum ls_code pick_old(struct ls_queue_tx *tx, int64_t before_us, int64_t 
     return rc;
 }
 
-static enum ls_code remove_event(struct ls_queue_tx *tx, int64_t seq, struct ls_error *err)
+/* *removed counts it, unless somebody else has removed it. */
+static enum ls_code remove_event(struct ls_queue_tx *tx, int64_t seq, int64_t *removed,
+                                 struct ls_error *err)
 {
+    int64_t changed = 0;
     const struct ls_value params[] = {ls_value_int(seq)};
     enum ls_code rc = ls_state_change(tx->state, "DELETE FROM {schema}attempts WHERE event = ?",
                                       params, 1, -1, err);
@@ -631,8 +679,9 @@ static enum ls_code remove_event(struct ls_queue_tx *tx, int64_t seq, struct ls_
         rc = ls_state_change(tx->state, "DELETE FROM {schema}deliveries WHERE event = ?", params, 1,
                              -1, err);
     if (rc == LS_OK)
-        rc = ls_state_change(tx->state, "DELETE FROM {schema}events WHERE seq = ?", params, 1, 1,
-                             err);
+        rc = ls_state_count_change(tx->state, "DELETE FROM {schema}events WHERE seq = ?", params, 1,
+                                   &changed, err);
+    *removed += changed;
     return rc;
 }
 
@@ -645,11 +694,13 @@ static enum ls_code prune(struct ls_queue_tx *tx, int64_t before_us, int64_t las
     enum ls_code rc;
 
     ls_arena_init(&mem, 0);
-    rc = pick_old(tx, before_us, last, dead_us, max, &mem, &count, &found, err);
+    *ret_count = 0;
+    rc = need_seq(tx, err); /* what is started again meanwhile stays */
+    if (rc == LS_OK)
+        rc = pick_old(tx, before_us, last, dead_us, max, &mem, &count, &found, err);
     for (size_t i = 0; i < count && rc == LS_OK; i++)
-        rc = remove_event(tx, found[i], err);
+        rc = remove_event(tx, found[i], ret_count, err);
     ls_arena_done(&mem);
-    *ret_count = (int64_t)count;
     return ls_state_result(tx->state, rc, err);
 }
 

@@ -59,6 +59,10 @@ LS_MUST_CHECK enum ls_code ls_queue_part(struct ls_queue_tx *tx,
                                                              struct ls_error *err),
                                          void *ctx, struct ls_error *err);
 
+/* Before anything is read by which is decided what is accepted, or where it goes: on PostgreSQL nobody else accepts, replays, discards or changes endpoints until the
+ * transaction ends. What accepts, replays, discards, prunes or changes endpoints does it itself. */
+LS_MUST_CHECK enum ls_code ls_queue_lock(struct ls_queue_tx *tx, struct ls_error *err);
+
 /* Adds an entry to the audit log (as ls_state_audit_add() does), in the commit of what it tells. */
 LS_MUST_CHECK enum ls_code ls_queue_audit(struct ls_queue_tx *tx, const char *actor,
                                           const char *action, const char *subject,
@@ -135,7 +139,8 @@ struct ls_queue_filter {
     int64_t done_before_us;  /* of deliveries: ended before, or not at all; 0: any */
     int64_t before_seq;      /* page on from here: older ones; 0: from the newest */
 };
-/* Starts deliveries that have ended again, with no attempt counted, oldest first: `every_us` apart (0: at once). *ret_count: how many. */
+/* Starts deliveries that have ended again, with no attempt counted, oldest first: `every_us` apart (0: at once). *ret_count: how many. Those whose
+ * endpoint is gone are left out; LS_NOT_FOUND when nothing else fits. */
 LS_MUST_CHECK enum ls_code ls_queue_replay(struct ls_queue_tx *tx, const struct ls_queue_filter *f,
                                            size_t max, int64_t every_us, int64_t *ret_count,
                                            struct ls_error *err);

@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "state/queue.h"
 #include "state/state_priv.h"
 #include "state_fixture.h"
@@ -464,6 +466,22 @@ static void counts_tell_what_is_where(void **state)
     assert_int_equal(stats.dead, 1);
 }
 
+static void make_endpoint(struct fixture *f, int64_t number)
+{
+    struct ls_endpoint_row row = {.origin = "api",
+                                  .url = "https://crm.example/",
+                                  .settings = "{}",
+                                  .secrets = "",
+                                  .disabled = "",
+                                  .breaker = ""};
+    char name[24];
+
+    snprintf(name, sizeof name, "to %d", (int)number);
+    row.name = name;
+    IN_TX(f, ls_endpoint_save(&tx, &row, &f->err));
+    assert_int_equal(row.number, number);
+}
+
 static void dead_letters_are_found_replayed_and_discarded(void **state)
 {
     struct fixture *f = *state;
@@ -474,6 +492,7 @@ static void dead_letters_are_found_replayed_and_discarded(void **state)
     int64_t next = 0, n = 0;
     char id[8];
 
+    make_endpoint(f, 1);
     for (int i = 0; i < 6; i++) {
         snprintf(id, sizeof id, "e%d", i);
         accept(f, id, id, 1);
@@ -510,6 +529,7 @@ static void a_replayed_event_waits_for_the_one_of_its_resource_on_its_way(void *
     struct ls_delivery *d = NULL;
     int64_t next = 0, n = 0;
 
+    make_endpoint(f, 1);
     accept(f, "a", "r1", 1);
     assert_int_equal(claim(f, 1, 1, &d, &next), 1);
     assert_true(complete(f, d, LS_DELIVERY_DEAD, 0));
@@ -520,6 +540,239 @@ static void a_replayed_event_waits_for_the_one_of_its_resource_on_its_way(void *
     assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
     assert_int_equal(claim(f, 1, 1, &d, &next), 1);
     assert_string_equal(d->e.id, "a");
+}
+
+static int64_t replay(struct fixture *f, int64_t seq)
+{
+    int64_t n = 0;
+
+    IN_TX(f, ls_queue_replay(&tx, &(struct ls_queue_filter){.event = seq}, 9, 0, &n, &f->err));
+    return n;
+}
+
+static int64_t discard(struct fixture *f, int64_t seq)
+{
+    int64_t n = 0;
+
+    IN_TX(f, ls_queue_discard(&tx, &(struct ls_queue_filter){.event = seq}, 9, &n, &f->err));
+    return n;
+}
+
+static void end_next(struct fixture *f, enum ls_delivery_state next)
+{
+    struct ls_delivery *d = NULL;
+    int64_t next_us = 0;
+
+    assert_int_equal(claim(f, 1, 1, &d, &next_us), 1);
+    assert_true(complete(f, d, next, 0));
+}
+
+static void a_discarded_dead_letter_lets_nothing_pass_the_one_on_its_way(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *d = NULL, *other = NULL;
+    int64_t next = 0;
+
+    make_endpoint(f, 1);
+    accept(f, "a", "r1", 1);
+    end_next(f, LS_DELIVERY_DEAD);
+    accept(f, "b", "r1", 1);
+    end_next(f, LS_DELIVERY_DEAD);
+    accept(f, "c", "r1", 1);
+    assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+    assert_int_equal(replay(f, 2), 1); /* behind c, though it is older */
+    assert_int_equal(discard(f, 1), 1);
+    assert_int_equal(claim(f, 1, 1, &other, &next), 0);
+    assert_true(complete(f, d, LS_DELIVERY_DELIVERED, 0));
+    assert_int_equal(claim(f, 1, 1, &other, &next), 1);
+    assert_string_equal(other->e.id, "b");
+}
+
+static void what_went_to_an_endpoint_that_is_gone_is_not_started_again(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_delivery *d = NULL;
+    struct ls_queue_tx refused;
+    int64_t next = 0, n = 0;
+
+    make_endpoint(f, 1);
+    make_endpoint(f, 2);
+    accept(f, "a", "r1", 1);
+    accept(f, "b", "r2", 2);
+    end_next(f, LS_DELIVERY_DEAD);
+    end_next(f, LS_DELIVERY_DEAD);
+    assert_int_equal(claim(f, 2, 1, &d, &next), 1);
+    assert_true(complete(f, d, LS_DELIVERY_DEAD, 0));
+    IN_TX(f, ls_endpoint_remove(&tx, 1, &f->err));
+    assert_ok(f, ls_queue_begin(f->state, now, &refused, &f->err));
+    assert_code(f, LS_NOT_FOUND,
+                ls_queue_end(&refused,
+                             ls_queue_replay(&refused, &(struct ls_queue_filter){.event = 1}, 9, 0,
+                                             &n, &f->err),
+                             &f->err));
+    assert_said(f, "event 1 went to is gone");
+    assert_int_equal(replay(f, 0), 1); /* all that can be */
+    assert_int_equal(claim(f, 2, 9, &d, &next), 1);
+    assert_int_equal(number_behind(f, "SELECT count(*) FROM {schema}deliveries WHERE state < 3"),
+                     1);
+}
+
+/* ---- two nodes ---- */
+
+/* A second node on a thread and a handle of its own, which comes to a lock that the first one holds. */
+struct node {
+    struct ls_state *state;
+    enum ls_code (*run)(struct ls_queue_tx *tx, int64_t *ret, struct ls_error *err);
+    struct ls_thread thread;
+    enum ls_code rc;
+    int64_t result;
+    struct ls_error err;
+};
+
+static void be_second(void *arg)
+{
+    struct node *n = arg;
+    struct ls_queue_tx tx;
+
+    n->rc = ls_queue_begin(n->state, now, &tx, &n->err);
+    if (n->rc == LS_OK)
+        n->rc = ls_queue_end(&tx, n->run(&tx, &n->result, &n->err), &n->err);
+}
+
+/* Until it waits for a lock, or has ended without one: then what it did is wrong, which the test sees. */
+static void start_second(struct fixture *f, struct node *n)
+{
+    n->state = another(f);
+    assert_ok(f, ls_thread_start(&n->thread, be_second, n, &f->err));
+    for (int i = 0; i < 500; i++) {
+        if (number_behind(f, "SELECT count(*) FROM pg_locks WHERE NOT granted"))
+            return;
+        (void)usleep(10000);
+    }
+}
+
+static void end_second(struct fixture *f, struct node *n)
+{
+    ls_thread_join(&n->thread);
+    ls_state_close(n->state);
+    f->err = n->err;
+    assert_ok(f, n->rc);
+}
+
+static enum ls_code prune_all(struct ls_queue_tx *tx, int64_t *ret, struct ls_error *err)
+{
+    return ls_queue_prune(tx, now + S, now + S, 9, ret, err);
+}
+
+static void two_nodes_prune_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct node second = {.run = prune_all};
+    struct ls_queue_tx tx;
+    int64_t n = 0;
+
+    accept(f, "a", "", 0);
+    accept(f, "b", "", 0);
+    assert_ok(f, ls_queue_begin(f->state, now, &tx, &f->err));
+    assert_ok(f, prune_all(&tx, &n, &f->err));
+    start_second(f, &second);
+    assert_ok(f, ls_queue_end(&tx, LS_OK, &f->err));
+    end_second(f, &second);
+    assert_int_equal(n, 2);
+    assert_int_equal(second.result, 0);
+}
+
+static enum ls_code replay_first(struct ls_queue_tx *tx, int64_t *ret, struct ls_error *err)
+{
+    return ls_queue_replay(tx, &(struct ls_queue_filter){.event = 1}, 9, 0, ret, err);
+}
+
+static void a_replay_beside_a_completion_elsewhere_waits_for_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct node second = {.run = replay_first};
+    struct ls_delivery *d = NULL;
+    struct ls_queue_tx tx;
+    int64_t next = 0;
+    bool late = false;
+
+    make_endpoint(f, 1);
+    accept(f, "a", "r1", 1);
+    end_next(f, LS_DELIVERY_DEAD);
+    accept(f, "b", "r1", 1);
+    assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+    assert_ok(f, ls_queue_begin(f->state, now, &tx, &f->err));
+    assert_ok(f, ls_queue_complete(&tx,
+                                   &(struct ls_delivery_end){.event = d->event,
+                                                             .endpoint = 1,
+                                                             .token = d->token,
+                                                             .resource = d->resource,
+                                                             .next = LS_DELIVERY_DELIVERED},
+                                   &late, &f->err));
+    start_second(f, &second);
+    assert_ok(f, ls_queue_end(&tx, LS_OK, &f->err));
+    end_second(f, &second);
+    assert_int_equal(second.result, 1);
+    assert_int_equal(claim(f, 1, 1, &d, &next), 1);
+    assert_string_equal(d->e.id, "a");
+}
+
+static enum ls_code make_and_accept(struct ls_queue_tx *tx, int64_t *ret, struct ls_error *err)
+{
+    struct ls_endpoint_row row = {.name = "lane",
+                                  .origin = "message",
+                                  .url = "",
+                                  .settings = "{}",
+                                  .secrets = "",
+                                  .disabled = "",
+                                  .breaker = ""};
+    struct ls_event e = event("m", "");
+    bool known = false;
+    enum ls_code rc = ls_endpoint_save(tx, &row, err);
+
+    *ret = row.number;
+    return rc == LS_OK ? ls_queue_accept(tx, &e, &row.number, 1, 0, &known, err) : rc;
+}
+
+static void the_locks_of_two_nodes_are_taken_in_one_order(void **state)
+{
+    struct fixture *f = *state;
+    struct node second = {.run = make_and_accept};
+    struct ls_event e = event("a", "r1");
+    struct ls_queue_tx tx;
+    bool known = false;
+
+    make_endpoint(f, 1);
+    assert_ok(f, ls_queue_begin(f->state, now, &tx, &f->err));
+    assert_ok(f, ls_queue_accept(&tx, &e, (const int64_t[]){1}, 1, 0, &known, &f->err));
+    start_second(f, &second);
+    assert_ok(f, ls_queue_end(&tx, ls_endpoint_note(&tx, 1, "{}", "gone", &f->err), &f->err));
+    end_second(f, &second);
+    assert_true(second.result > 1);
+}
+
+static void under_the_lock_endpoints_are_what_they_are_now(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_state *mine = f->state;
+    int64_t before = 0, after_lock = 0, at = 0, later = 0;
+    struct ls_queue_tx first;
+
+    make_endpoint(f, 1);
+    accept(f, "a", "r1", 1);
+    f->state = another(f);
+    assert_ok(f, ls_queue_begin(mine, now, &first, &f->err));
+    assert_ok(f, ls_endpoints_version(&first, &before, &f->err));
+    assert_ok(f, ls_queue_version(f->state, &at, &f->err));
+    assert_int_equal(discard(f, 1), 1);
+    assert_ok(f, ls_queue_version(f->state, &later, &f->err));
+    assert_true(later > at); /* other nodes look at their lanes: something may have been let go */
+    IN_TX(f, ls_endpoint_remove(&tx, 1, &f->err));
+    assert_ok(f, ls_queue_lock(&first, &f->err));
+    assert_ok(f, ls_endpoints_version(&first, &after_lock, &f->err));
+    assert_true(after_lock > before);
+    assert_ok(f, ls_queue_end(&first, LS_OK, &f->err));
+    ls_state_close(mine);
 }
 
 static void pruning_takes_what_is_old_and_over(void **state)
@@ -789,6 +1042,12 @@ int main(void)
         ON_BOTH(counts_tell_what_is_where),
         ON_BOTH(dead_letters_are_found_replayed_and_discarded),
         ON_BOTH(a_replayed_event_waits_for_the_one_of_its_resource_on_its_way),
+        ON_BOTH(a_discarded_dead_letter_lets_nothing_pass_the_one_on_its_way),
+        ON_BOTH(what_went_to_an_endpoint_that_is_gone_is_not_started_again),
+        ON_POSTGRES(two_nodes_prune_at_once),
+        ON_POSTGRES(a_replay_beside_a_completion_elsewhere_waits_for_nobody),
+        ON_POSTGRES(the_locks_of_two_nodes_are_taken_in_one_order),
+        ON_POSTGRES(under_the_lock_endpoints_are_what_they_are_now),
         ON_BOTH(pruning_takes_what_is_old_and_over),
         ON_BOTH(a_damaged_event_is_named),
         ON_BOTH(endpoints_are_kept_and_removed_with_what_was_on_its_way),
