@@ -498,6 +498,8 @@ test_a_run_that_was_killed_is_interrupted_to_whoever_looks() {
     status 0 lockstep show 1 --json
     holds out '.status == "interrupted"'
     status 0 lockstep sync long
+    # from here on also in the state, and not only to whoever finds nobody at work
+    is "$(sqlite3 "${LOCKSTEP_STATE#sqlite:}" 'SELECT status FROM runs WHERE number = 1')" interrupted
 }
 test_an_interrupt_ends_all_of_several_syncs() {
     long_sync

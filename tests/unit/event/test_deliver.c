@@ -446,6 +446,26 @@ static void answers_that_are_broken_slow_or_endless(void **state)
     }
 }
 
+/* It would go on for as long as it may, which is longer than this test waits. */
+static void an_answer_that_does_not_end_is_cut_off(void **state)
+{
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+    const struct ls_endpoint e = {.timeout_ms = 120000};
+    struct world *w = *state;
+    char url[64], *answer = calloc(1, 200000);
+    struct odd_server *server;
+
+    memcpy(answer, head, sizeof(head) - 1);
+    server = odd_start(answer, 200000, 200000, true);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/", odd_port(server));
+    world_accept(w, world_endpoint(w, "e", url, &e), "e", "", "");
+    world_deliver(w);
+    world_wait(w, 1);
+    assert_non_null(strstr(world_seen(w, "e", 1)->error, "cut off at 64 KiB"));
+    odd_stop(server);
+    free(answer);
+}
+
 /* Its first 20 KiB to the byte, and shorter ones whole. */
 static void of_an_answer_20_kib_are_kept(void **state)
 {
@@ -862,6 +882,7 @@ int main(void)
         cmocka_unit_test(a_name_that_leads_to_a_closed_address_is_not_connected_to),
         cmocka_unit_test(an_endpoint_that_may_not_be_reached_fails_with_the_reason),
         IN_A_WORLD(answers_that_are_broken_slow_or_endless),
+        IN_A_WORLD(an_answer_that_does_not_end_is_cut_off),
         IN_A_WORLD(of_an_answer_20_kib_are_kept),
         IN_A_WORLD(nobody_there_is_a_failure_of_the_endpoint),
         IN_A_WORLD(one_that_hangs_holds_up_nobody_else),

@@ -370,6 +370,41 @@ static void a_flipped_bit_of_the_schema_is_told_as_damage(void **state)
     assert_true(told >= rounds / 2); /* the schema takes most of its pages */
 }
 
+/* ---- rows ---- */
+
+/* Rows that somebody, or a disk, has changed behind our back: each is told, and the others are not touched by it. */
+static void a_changed_row_is_told_as_damage(void **state)
+{
+    static const struct {
+        const char *sql;
+        int run;  /* of which something was changed */
+        bool row; /* its own row; else its journal */
+    } changes[] = {
+        {"UPDATE {schema}runs SET created = created + 1 WHERE number = 1", 0, true},
+        {"UPDATE {schema}journal_batches SET state = 2 WHERE run = 2 AND batch = 2", 1, false},
+        {"UPDATE {schema}journal_batches SET marker = 'another' WHERE run = 3 AND batch = 6", 2,
+         false},
+    };
+    struct fixture *f = *state;
+    struct world w;
+
+    make_world(f, &w);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
+        behind(f, changes[i].sql);
+    assert_ok(f, ls_state_open(f->url, false, &f->state, &f->err));
+    for (int r = 0; r < RUNS; r++) {
+        enum ls_code row = LS_OK, journal = LS_OK;
+        struct ls_run run;
+
+        for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
+            if (changes[i].run == r)
+                *(changes[i].row ? &row : &journal) = LS_CORRUPT;
+        assert_code(f, row, ls_state_run_find(f->state, w.runs[r].id, &f->mem, &run, &f->err));
+        if (row == LS_OK)
+            assert_code(f, journal, read_journal(f->state, &w.runs[r], &f->mem, &f->err));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +412,7 @@ int main(void)
          after_rounds, NULL},
         {"a_flipped_bit_of_the_schema_is_told_as_damage",
          a_flipped_bit_of_the_schema_is_told_as_damage, on_sqlite, after_rounds, NULL},
+        ON_BOTH(a_changed_row_is_told_as_damage),
     };
 
     return cmocka_run_group_tests_name("state/damage", tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sql/sql.h"
 #include "state_fixture.h"
 
 static void a_sync_is_locked_once(void **state)
@@ -55,6 +56,42 @@ static void what_is_unlocked_is_free_at_once(void **state)
         assert_false(ls_state_at_work(f->state, "s"));
     }
     ls_state_close(other);
+}
+
+/* A server may end sessions that do nothing (idle_session_timeout, new in PostgreSQL 14), and a lock does nothing. A session that began to be
+ * idle later is the clock: once it has been ended, so would have been the other. */
+static void a_lock_outlives_the_servers_patience(void **state)
+{
+    struct fixture *f = *state;
+    struct ls_state_lock *lock = NULL;
+    struct ls_sql *witness = NULL;
+    struct ls_url url;
+    int64_t left = 1;
+    char sql[200];
+
+    behind(f, "DO $$BEGIN IF current_setting('server_version_num')::int >= 140000 THEN EXECUTE "
+              "format('ALTER DATABASE %I SET idle_session_timeout = 200', current_database()); "
+              "END IF; END$$");
+    assert_ok(f, ls_state_lock(f->state, "s", &lock, &f->err));
+    assert_ok(f, ls_url_parse(f->url, &f->mem, &url, &f->err));
+    assert_ok(f, ls_sql_open(&url, NULL, &witness, &f->err));
+    if (ls_sql_version(witness) >= 140000) {
+        struct ls_sql_stmt *stmt = NULL;
+        bool row = false;
+
+        assert_ok(
+            f, ls_sql_one(witness, "SELECT pg_backend_pid()::int8", NULL, 0, &stmt, &row, &f->err));
+        (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM pg_stat_activity WHERE pid = %lld",
+                       (long long)ls_sql_i64(stmt, 0));
+        ls_sql_finish(stmt);
+        while (left > 0)
+            left = number_behind(f, sql);
+    }
+    assert_true(ls_state_at_work(f->state, "s"));
+    ls_sql_close(witness);
+    ls_state_unlock(lock);
+    behind(f, "DO $$BEGIN EXECUTE format('ALTER DATABASE %I RESET idle_session_timeout', "
+              "current_database()); EXCEPTION WHEN OTHERS THEN NULL; END$$");
 }
 
 static void whoever_holds_it_is_named(void **state)
@@ -387,6 +424,7 @@ int main(void)
         ON_BOTH(a_sync_is_locked_once),
         ON_BOTH(others_see_whether_a_process_is_at_work),
         ON_BOTH(what_is_unlocked_is_free_at_once),
+        ON_POSTGRES(a_lock_outlives_the_servers_patience),
         ON_BOTH(whoever_holds_it_is_named),
         ON_BOTH(different_syncs_do_not_wait_for_one_another),
         ON_BOTH(the_lock_dies_with_its_process),
