@@ -271,6 +271,20 @@ static void who_decided_on_older_ground_does_nothing(void **state)
     s = found(f, "a");
     assert_true(fire(f, f->state, &s, &firing));
     assert_false(fire(f, other, &s, &firing));
+    { /* nor moves it, where nothing is fired that would show it */
+        const struct ls_schedule_step stale = {.id = "a",
+                                               .version = s.version,
+                                               .paused = true,
+                                               .last_us = s.last_us,
+                                               .next_us = 1,
+                                               .due_us = 1};
+        bool done = true;
+
+        assert_ok(f, ls_state_schedule_step(other, &stale, &done, &f->err));
+        assert_false(done);
+        assert_false(found(f, "a").paused);
+        assert_int_equal(found(f, "a").next_us, s.next_us + 3600);
+    }
     assert_ok(f, ls_state_firings(f->state, "a", 0, 10, &f->mem, &count, &list, &f->err));
     assert_int_equal(count, 1);
     assert_int_equal(found(f, "a").next_us, 4600);
